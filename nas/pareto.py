@@ -1,0 +1,152 @@
+"""Pareto arithmetic: arrays in, arrays out, always minimised.
+
+Points are `(n, m)`: n points, m objectives, smaller is better. A NaN is refused everywhere, since it compares as false with
+everything and would be ranked silently (moocore's hypervolume turns it into 0.0). An infinite value is a legal loss.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
+    """Returns which points no other point dominates; of exact duplicates the first one alone.
+
+    Args:
+        points: `(n, m)` losses.
+
+    Returns:
+        `(n,)` booleans.
+
+    Raises:
+        ValueError: When `points` is no matrix or holds a NaN.
+    """
+    import moocore
+
+    losses = checked(points)
+    if not len(losses):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(losses), dtype=bool)
+
+
+def ranks(points: ArrayLike) -> NDArray[np.int64]:
+    """Returns the front each point lies on: 0 for the best front, 1 once that is taken away, and so on.
+
+    Duplicates share a rank (Deb et al. 2002, "A fast and elitist multiobjective genetic algorithm: NSGA-II", section III A).
+
+    Args:
+        points: `(n, m)` losses.
+
+    Returns:
+        `(n,)` whole numbers from 0.
+
+    Raises:
+        ValueError: When `points` is no matrix or holds a NaN.
+    """
+    import moocore
+
+    losses = checked(points)
+    if not len(losses):
+        return np.zeros(0, dtype=np.int64)
+    if losses.shape[1] == 1:
+        return np.unique(losses[:, 0], return_inverse=True)[1].astype(np.int64)
+    return np.asarray(moocore.pareto_rank(losses), dtype=np.int64)
+
+
+def crowding(points: ArrayLike) -> Floats:
+    """Returns the crowding distance of each point among the others of one front; larger is lonelier.
+
+    The ends of every objective get infinity; an objective on which all points agree adds nothing (Deb et al. 2002,
+    section III B). Infinite losses are clipped to the largest finite one of their objective.
+
+    Args:
+        points: `(n, m)` losses of one front.
+
+    Returns:
+        `(n,)` distances, sums over objectives of gaps scaled to [0, 1].
+
+    Raises:
+        ValueError: When `points` is no matrix or holds a NaN.
+    """
+    losses = _finite(checked(points))
+    distance = np.zeros(len(losses))
+    for column in losses.T:
+        order = np.argsort(column, kind="stable")
+        spread = column[order[-1]] - column[order[0]] if len(order) else 0.0
+        if spread <= 0:
+            continue
+        distance[order[[0, -1]]] = np.inf
+        distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
+    return distance
+
+
+def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
+    """Returns the volume dominated by `points` up to `reference`; points not below it in every objective add nothing.
+
+    Args:
+        points: `(n, m)` losses.
+        reference: `(m,)` losses, one worst value an objective.
+
+    Raises:
+        ValueError: When the shapes differ, a NaN is among them, or the reference is not finite.
+    """
+    import moocore
+
+    losses = checked(points)
+    corner = np.asarray(reference, dtype=np.float64)
+    if corner.shape != losses.shape[1:] or not np.isfinite(corner).all():
+        raise ValueError(f"the reference is {corner.tolist()}, expected {losses.shape[1]} finite numbers, one an objective")
+    inside = losses[(losses < corner).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
+
+
+def knee(points: ArrayLike) -> int:
+    """Returns the index of the front's knee: the point that bulges furthest below the plane through the front's ends.
+
+    Objectives are scaled to [0, 1] over the front, so the plane is `sum(x) = 1` and the knee is the smallest sum (Das 1999,
+    "On characterizing the 'knee' of the Pareto curve"; for two objectives the distance to the chord, as in Branke et al. 2004).
+    Dominated points are never picked; of equal sums the first one is.
+
+    Args:
+        points: `(n, m)` losses, n at least 1.
+
+    Raises:
+        ValueError: When there is no point, `points` is no matrix or holds a NaN.
+    """
+    losses = _finite(checked(points))
+    if not len(losses):
+        raise ValueError("knee() got no point, expected at least one")
+    front = np.flatnonzero(non_dominated(losses))
+    low, high = losses[front].min(axis=0), losses[front].max(axis=0)
+    scaled = (losses[front] - low) / np.where(high > low, high - low, 1.0)
+    return int(front[np.argmin(scaled.sum(axis=1))])
+
+
+def checked(points: ArrayLike) -> Floats:
+    """Returns `points` as an `(n, m)` array of floats without NaN.
+
+    Raises:
+        ValueError: When it is none; the message names the shape or the row.
+    """
+    losses = np.asarray(points, dtype=np.float64)
+    if losses.size == 0 and losses.ndim == 1:
+        return losses.reshape(0, 1)
+    if losses.ndim != 2 or losses.shape[1] == 0:
+        raise ValueError(f"points have shape {losses.shape}, expected (n, m): n points of m objectives")
+    bad = np.isnan(losses).any(axis=1)
+    if bad.any():
+        raise ValueError(f"point {int(np.argmax(bad))} is {losses[np.argmax(bad)].tolist()}, expected numbers without NaN")
+    return losses
+
+
+def _finite(losses: Floats) -> Floats:
+    """Clips infinite losses to the range of the finite ones of their column (0 where there is none)."""
+    clipped = losses.copy()
+    for column in clipped.T:
+        finite = column[np.isfinite(column)]
+        low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+        np.clip(column, low, high, out=column)
+    return clipped

@@ -1,0 +1,190 @@
+"""What a search tells while it runs: small frozen values, handed to `on_event` after the record holds what they say.
+
+The live display, the log and a notebook read the same events; none of them can slow down or break the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nas.budget import Budget
+from nas.measurement import Outcome
+
+
+@dataclass(frozen=True)
+class Started:
+    """A search starts, or goes on.
+
+    Attributes:
+        folder: The run folder.
+        budget: What it may spend.
+        evaluations: Distinct networks that ended in earlier starts.
+        pending: Proposals of an earlier start that are evaluated again now.
+        epochs: Epochs trained in earlier starts.
+        seconds: Seconds earlier starts took.
+    """
+
+    folder: str
+    budget: Budget
+    evaluations: int
+    pending: int
+    epochs: int
+    seconds: float
+
+    def __str__(self) -> str:
+        how = f"goes on after {self.evaluations} evaluations" if self.evaluations or self.pending else "starts"
+        again = f", {self.pending} in flight are run again" if self.pending else ""
+        return f"search in {self.folder} {how}{again}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A candidate broke a constraint or was infeasible, and never became a proposal.
+
+    Attributes:
+        reason: The constraint as written, or "infeasible".
+        values: Its costs, where they are known.
+    """
+
+    reason: str
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"refused: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """A candidate is in the record and its evaluation starts.
+
+    Attributes:
+        trial: Its number, from 0.
+        fingerprint: Its network.
+        operator: How it was made.
+        parents: Numbers of the trials it was made from.
+        costs: Its exact costs.
+        refused: How many candidates before it were refused, by reason.
+        again: Whether it was in flight when an earlier start ended.
+    """
+
+    trial: int
+    fingerprint: str
+    operator: str
+    parents: tuple[int, ...]
+    costs: Mapping[str, float]
+    refused: Mapping[str, int]
+    again: bool = False
+
+    def __str__(self) -> str:
+        parents = f" of {', '.join(map(str, self.parents))}" if self.parents else ""
+        return f"trial {self.trial} {self.fingerprint[:7]}: {self.operator}{parents}{' (run again)' if self.again else ''}"
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A proposal is a network that was proposed before: it costs nothing.
+
+    Attributes:
+        trial: Its number.
+        of: Number of the trial that was, or is being, evaluated.
+        fingerprint: The network.
+        refused: How many candidates before it were refused, by reason.
+    """
+
+    trial: int
+    of: int
+    fingerprint: str
+    refused: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"trial {self.trial} {self.fingerprint[:7]}: repeats trial {self.of}"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation ended and is in the record.
+
+    Attributes:
+        trial: Number of the proposal.
+        fingerprint: The network.
+        outcome: How it ended.
+        values: Its exact costs and measured metrics, by name.
+        losses: One value an objective, smaller is better; None where it failed.
+        epochs: Epochs trained so far.
+        seconds: What this segment took.
+        error: First line of what went wrong.
+        evaluations: Distinct networks that ended so far, this one included.
+        elapsed: Seconds spent so far, over all starts.
+    """
+
+    trial: int
+    fingerprint: str
+    outcome: Outcome
+    values: Mapping[str, float]
+    losses: tuple[float, ...] | None
+    epochs: int
+    seconds: float
+    error: str
+    evaluations: int
+    elapsed: float
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} {value:.6g}" for name, value in self.values.items())
+        end = f": {self.error}" if self.error else ""
+        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s, {values}{end}"
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """One network of the current front.
+
+    Attributes:
+        trial: Number of the trial that was evaluated.
+        fingerprint: The network.
+        losses: One value an objective, smaller is better.
+        values: Its exact costs and measured metrics, by name.
+    """
+
+    trial: int
+    fingerprint: str
+    losses: tuple[float, ...]
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FrontMoved:
+    """The Pareto front changed; at the start of a search that goes on, the front so far.
+
+    Attributes:
+        front: Its networks, best in the first objective first.
+        elapsed: Seconds spent so far, over all starts.
+    """
+
+    front: tuple[FrontPoint, ...]
+    elapsed: float
+
+    def __str__(self) -> str:
+        return f"front: {len(self.front)} networks"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A search ended.
+
+    Attributes:
+        reason: One line: which limit was reached, or what stopped it.
+        evaluations: Distinct networks that ended.
+        elapsed: Seconds spent, over all starts.
+    """
+
+    reason: str
+    evaluations: int
+    elapsed: float
+
+    def __str__(self) -> str:
+        return f"search ends: {self.reason}; {self.evaluations} evaluations, {self.elapsed:.0f} s"
+
+
+Event = Started | Refused | Proposed | Repeated | Evaluated | FrontMoved | Ended
+"""Any of the above."""

@@ -45,7 +45,7 @@ class Budget:
         return self.seconds + spent if self.extra else self.seconds
 
 
-def budget(time: str | float | None = None, *, evaluations: int | None = None, epochs_total: int | None = None) -> Budget:
+def parse_budget(time: str | float | None = None, *, evaluations: int | None = None, epochs_total: int | None = None) -> Budget:
     """Returns a budget from what a user wrote.
 
     Args:

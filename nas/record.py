@@ -1,0 +1,259 @@
+"""The record: everything a search knows, in one SQLite file with one writer.
+
+Rows are written into a transaction that stays open until `commit`; what was committed survives a kill of the process and a loss
+of power. Rows are only added, except for three columns: a network's source, and a proposal's place in the order of endings and
+its count of faults.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nas.database import DATABASE, Lock, close_writer, explained, open_writer
+from nas.errors import RunError
+from nas.rows import (
+    EvaluationRow,
+    NetworkRow,
+    Packer,
+    ProposalRow,
+    pack_genotype,
+    plain_json,
+    read_costs,
+    read_evaluations,
+    read_proposals,
+    recipe_digest,
+    recipe_text,
+)
+
+
+class Record:
+    """One run, open for writing by its only coordinator.
+
+    Args:
+        folder: The run folder; made where it is missing.
+        settings: What identifies the run, as JSON: the same settings go on with it, others are refused by name.
+        options: What may change from start to start (budget, workers, device, command, versions), kept with the start.
+
+    Raises:
+        RunError: When somebody else writes the run, its settings are others, or the folder cannot be written.
+    """
+
+    def __init__(self, folder: str | Path, settings: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
+        self.folder = Path(folder)
+        self._path = self.folder / DATABASE
+        self._settings = json.loads(plain_json(settings, "settings"))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise RunError(f"{self.folder} cannot be made: {problem.strerror}; choose a folder you can write to") from None
+        self._lock = Lock(self.folder)
+        try:
+            self._connection = open_writer(self.folder)
+            try:
+                with explained(self._path):
+                    self._start(dict(options or {}))
+            except BaseException:
+                close_writer(self._connection)
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _start(self, options: dict[str, Any]) -> None:
+        self._check_settings()
+        self._packer = Packer(self._connection, writable=True)
+        self._networks: dict[str, int] = dict(self._connection.execute("SELECT fingerprint, id FROM networks"))
+        self._sourced = {key for (key,) in self._connection.execute("SELECT fingerprint FROM networks WHERE source NOT NULL")}
+        self._recipes: dict[str, int] = dict(self._connection.execute("SELECT digest, id FROM recipes"))
+        self.seconds_before = float(self._connection.execute("SELECT total(seconds) FROM starts").fetchone()[0])
+        self._begun = time.monotonic()
+        self._open = False
+        self._write(
+            "INSERT INTO starts (began, seconds, pid, host, options) VALUES (?, 0, ?, ?, ?)",
+            (time.time(), os.getpid(), platform.node(), plain_json(options, "options")),
+        )
+        self._start_id = int(self._connection.execute("SELECT max(id) FROM starts").fetchone()[0])
+        self.commit()
+
+    def _check_settings(self) -> None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO meta VALUES ('settings', ?)", (json.dumps(self._settings),))
+            self._connection.execute("INSERT INTO meta VALUES ('created', ?)", (json.dumps(time.time()),))
+            return
+        changed = differences(json.loads(row[0]), self._settings)
+        if changed:
+            name, old, new = changed[0]
+            more = f" (and {len(changed) - 1} more: {', '.join(c[0] for c in changed[1:4])})" if len(changed) > 1 else ""
+            raise RunError(
+                f"{self.folder} holds a run with {name} = {_short(old)}, now it is {_short(new)}{more}; "
+                "a run goes on with the same settings only (budget, workers and device may change): choose another folder"
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What identifies the run."""
+        return dict(self._settings)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent so far, summed over all starts."""
+        return self.seconds_before + time.monotonic() - self._begun
+
+    def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
+        """Reads the proposals, the evaluations, and the networks' costs by fingerprint."""
+        with explained(self._path):
+            return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
+
+    def add_network(self, network: NetworkRow) -> None:
+        """Keeps a network, or the source of one that has none yet; one that is known entirely is left alone."""
+        if network.fingerprint not in self._networks:
+            cursor = self._write(
+                "INSERT INTO networks (fingerprint, costs, graph) VALUES (?, ?, ?)",
+                (network.fingerprint, plain_json(network.costs, "costs"), self._pack("graph", network.graph)),
+            )
+            self._networks[network.fingerprint] = cursor
+        if network.source is not None and network.fingerprint not in self._sourced:
+            packed = self._pack("source", network.source.encode())
+            self._write("UPDATE networks SET source = ? WHERE fingerprint = ?", (packed, network.fingerprint))
+            self._sourced.add(network.fingerprint)
+
+    def add_recipe(self, recipe: object) -> str:
+        """Keeps a closed recipe and returns its digest."""
+        digest = recipe_digest(recipe)
+        if digest not in self._recipes:
+            text = recipe_text(recipe)
+            self._recipes[digest] = self._write("INSERT INTO recipes (digest, recipe) VALUES (?, ?)", (digest, text))
+        return digest
+
+    def add_proposal(self, row: ProposalRow) -> None:
+        """Adds a proposal whose network and recipe are known."""
+        self._write(
+            "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.id,
+                self._networks[row.fingerprint],
+                self._recipes[row.recipe],
+                self._pack("genotype", pack_genotype(row.genotype)),
+                json.dumps(row.parents),
+                row.operator,
+                row.inherit_from,
+                plain_json(row.notes, "notes of the strategy"),
+                row.seen,
+                plain_json(row.rejected, "rejected"),
+                row.repeat_of,
+                row.created,
+                row.finished,
+                row.faults,
+            ),
+        )
+
+    def add_evaluation(self, row: EvaluationRow) -> None:
+        """Adds a training segment that ended."""
+        result = row.measurement
+        curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
+        self._write(
+            "INSERT INTO evaluations (proposal, network, recipe, data, seed, from_epoch, to_epoch, outcome, metrics, curve, error,"
+            " checkpoint, seconds, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.proposal,
+                self._networks[row.fingerprint],
+                self._recipes[row.recipe],
+                row.data,
+                row.seed,
+                row.from_epoch,
+                row.to_epoch,
+                str(result.outcome),
+                plain_json(result.metrics, "metrics"),
+                self._pack("curve", curve) if curve else b"",
+                result.error[:500],
+                result.checkpoint,
+                result.seconds,
+                row.ended,
+            ),
+        )
+
+    def finish(self, proposal: int, place: int) -> None:
+        """Says that a proposal ended, as number `place` in the order of endings."""
+        self._write("UPDATE proposals SET finished = ? WHERE id = ?", (place, proposal))
+
+    def blame(self, proposal: int) -> None:
+        """Counts one more start that broke down while this proposal was in flight."""
+        self._write("UPDATE proposals SET faults = faults + 1 WHERE id = ?", (proposal,))
+
+    def commit(self) -> None:
+        """Puts everything written so far on the disk; when it returns, it is there."""
+        with explained(self._path):
+            if not self._open:
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                "UPDATE starts SET seconds = ? WHERE id = ?", (time.monotonic() - self._begun, self._start_id)
+            )
+            self._connection.execute("COMMIT")
+            self._open = False
+
+    def close(self, reason: str = "closed") -> None:
+        """Commits, writes down why this start ended, and leaves one file that opens in a read-only folder.
+
+        Args:
+            reason: One line, kept with the start. A start without one was killed.
+        """
+        try:
+            self._write("UPDATE starts SET ended = ? WHERE id = ?", (reason, self._start_id))
+            self.commit()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Closes without committing what is still open."""
+        if self._open:
+            self._connection.rollback()
+            self._open = False
+        close_writer(self._connection)
+        self._lock.release()
+
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+    def _write(self, sql: str, values: tuple[Any, ...]) -> int:
+        """Runs one statement in the open transaction and returns the row it made."""
+        with explained(self._path):
+            if not self._open:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._open = True
+            return self._connection.execute(sql, values).lastrowid or 0
+
+    def _pack(self, kind: str, text: bytes) -> bytes:
+        with explained(self._path):
+            if not self._open:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._open = True
+            return self._packer.pack(kind, text)
+
+
+def differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:
+    """Returns where two JSON values differ: dotted name, old value, new value (None where one side has nothing)."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in [*old, *(k for k in new if k not in old)]:
+            found += differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
+        return found
+    return [] if old == new and type(old) is type(new) else [(name, old, new)]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

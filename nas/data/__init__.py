@@ -1,0 +1,16 @@
+"""Images and labels: read, split, decoded once, mapped into memory by every process. Needs numpy, and Pillow for image files.
+
+load_data("fashion-mnist-12k")      -> Dataset      names, folders, CSV, .npz, FILE.py:function, arrays
+Dataset.open(folder)                -> Dataset      what workers do
+describe(dataset)                   -> str          what `nas data` prints
+prepare_image(photo, preprocessing) -> (C, H, W)    the one way from a photo to bytes
+"""
+
+from __future__ import annotations
+
+from nas.data.dataset import Dataset
+from nas.data.image import prepare_image
+from nas.data.load import DATA_SETS, load_data
+from nas.data.summary import describe
+
+__all__ = ["DATA_SETS", "Dataset", "describe", "load_data", "prepare_image"]

@@ -1,0 +1,71 @@
+"""What a user should know about images that can be used: duplicates, shared groups, imbalance, empty test classes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.data.content import SPLITS, Content, shown
+
+IMBALANCE = 10
+"""Ratio of the largest to the smallest class from which a note is made."""
+
+
+@dataclass
+class Twins:
+    """Finds images of equal decoded bytes, by a 128-bit hash of each."""
+
+    first: dict[bytes, dict[str, int]] = field(default_factory=dict)
+    across: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
+
+    def add(self, images: NDArray[Any], indices: NDArray[np.int64], split: str) -> None:
+        """Takes in images `(n, C, H, W)` of a split and their indices `(n,)`; splits come in the order of `SPLITS`."""
+        for image, index in zip(images, indices.tolist(), strict=True):
+            seen = self.first.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), {})
+            for other, there in seen.items():
+                if other != split:
+                    self.across.setdefault((other, split), []).append((there, index))
+            seen.setdefault(split, index)
+
+    def notes(self, content: Content) -> list[str]:
+        """Returns one line for each pair of splits that share images."""
+        lines = []
+        for (one, other), pairs in self.across.items():
+            there, index = pairs[0]
+            differ = sum(content.labels[a] != content.labels[b] for a, b in pairs)
+            labels = f", {differ} of them under another label" if differ else ""
+            lines.append(
+                f"duplicates: {len(pairs)} of the {other} images lie in {one}, too{labels} "
+                f"(first: {content.item(index)} = {content.item(there)})"
+            )
+        return lines
+
+
+def group_notes(content: Content, indices: dict[str, NDArray[np.int64]]) -> list[str]:
+    """Returns one line for each pair of splits that share groups; only splits that the data bring along can."""
+    if content.groups is None:
+        return []
+    lines, groups = [], {split: set(content.groups[indices[split]].tolist()) for split in SPLITS}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        if both := len(groups[one] & groups[other]):
+            lines.append(f"groups: {both} lie in both {one} and {other}")
+    return lines
+
+
+def class_notes(counts: dict[str, list[int]], names: tuple[str, ...], std: list[float]) -> list[str]:
+    """Returns lines on imbalance, on classes that the test set lacks and on constant channels."""
+    lines, train = [], counts["train"]
+    if max(train) >= IMBALANCE * min(train):
+        lines.append(
+            f"imbalance: {max(train)} training images of class {shown(names[train.index(max(train))])!r} and {min(train)} of "
+            f"{shown(names[train.index(min(train))])!r}; balanced class weights and balanced_accuracy may suit better"
+        )
+    absent = [shown(name) for name, many in zip(names, counts["test"], strict=True) if not many]
+    if absent:
+        lines.append(f"test: no image of {len(absent)} classes ({', '.join(absent[:5])}{', ...' if len(absent) > 5 else ''})")
+    lines += [f"channel {channel} is constant over all training images" for channel, value in enumerate(std) if value == 0]
+    return lines

@@ -1,0 +1,300 @@
+"""What a block is: a frozen dataclass whose fields hold values, open decisions, or blocks, and which expands into a graph.
+
+A block of one's own derives from `Block`, is a frozen dataclass, and has one method, `expand`; nothing needs to be registered.
+Blocks know no strategy and no training; decisions are made by whoever calls `close`.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from functools import cached_property, lru_cache
+from typing import Any
+
+from nas.builder import GraphBuilder, Node
+from nas.domains import Choice, Domain, Integer, Value
+from nas.errors import BlockError, SpaceError
+
+Decide = Callable[[str, Domain], Value]
+"""Answers with the value of the decision at a path."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Block(ABC):
+    """A part of a network.
+
+    Attributes:
+        name: A readable word for the paths of the decisions below it; the lower-case class name where it is empty.
+    """
+
+    name: str = field(default="", kw_only=True)
+
+    @abstractmethod
+    def expand(self, graph: GraphBuilder, x: Node) -> Node:
+        """Writes this block into `graph` behind `x` and returns its output. Every field is closed, every shape known.
+
+        Raises:
+            BlockError: When it cannot be applied to `x`.
+        """
+
+    def __post_init__(self) -> None:
+        if self.name and not _NAME.fullmatch(self.name):
+            raise SpaceError(f"{type(self).__name__}: name={self.name!r}, expected letters, digits, '_' and '-', beginning with a letter")
+        for key, hint in _hints(type(self)).items():
+            value = getattr(self, key)
+            for one in _samples(value):
+                if not _matches(one, hint):
+                    raise SpaceError(
+                        f"{type(self).__name__}: field {key!r} is {one!r} of type {type(one).__name__}, expected {_spelled(hint)}"
+                    )
+
+    @property
+    def segment(self) -> str:
+        """Its step in the paths of decisions."""
+        return self.name or type(self).__name__.lower()
+
+    @cached_property
+    def is_open(self) -> bool:
+        """Whether a decision is left in it."""
+        return bool(self._open_fields)
+
+    @cached_property
+    def _open_fields(self) -> tuple[tuple[str, Domain | Block | tuple[Block, ...]], ...]:
+        found: list[tuple[str, Domain | Block | tuple[Block, ...]]] = []
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Domain) or (isinstance(value, Block) and value.is_open):
+                found.append((f.name, value))
+            elif isinstance(value, tuple) and any(isinstance(v, Block) and v.is_open for v in value):
+                found.append((f.name, value))
+        return tuple(found)
+
+    def pick(self, path: str, decide: Decide) -> tuple[Block | None, str]:
+        """Returns the block that stands here and its path; those that only stand for another one override it."""
+        return self, path
+
+    def close(self, path: str, decide: Decide) -> Block:
+        """Returns this block with every decision made.
+
+        Args:
+            path: Where it stands.
+            decide: Asked once for each open decision, in order of declaration.
+        """
+        if not self._open_fields:
+            return self
+        values: dict[str, Any] = {}
+        key: list[object] = []
+        for name, value in self._open_fields:
+            if isinstance(value, Domain):
+                closed: Any = decide(f"{path}.{name}", value)
+                key += (type(closed), closed)
+            else:
+                closed = _closed_field(value, f"{path}.{name}", decide)
+                key += [id(part) for part in closed] if isinstance(closed, tuple) else (id(closed),)
+            values[name] = closed
+        known: dict[tuple[object, ...], Block] = self.__dict__.setdefault("_closed", {})
+        found = known.get(tuple(key))
+        if found is None or len(known) > 4096:
+            found = self.with_fields(**values)
+            known[tuple(key)] = found
+        return found
+
+    def with_fields(self, **values: object) -> typing.Self:
+        """Returns a copy with other values in these fields, without checking them again."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update({f.name: getattr(self, f.name) for f in fields(self)}, **values)
+        return copy
+
+    def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
+        """Yields every decision that can ever be active below it, with its path."""
+        for name, value in self._open_fields:
+            if isinstance(value, Domain):
+                yield f"{path}.{name}", value
+            else:
+                for part, at in _parts(value, f"{path}.{name}"):
+                    yield from part.decisions(at)
+
+    def count(self) -> Counted:
+        """Returns how many genotypes it has, as a sum over the sets of shared names they use (see `Counted`)."""
+        total = Counted({frozenset(): 1})
+        for _, value in self._open_fields:
+            if isinstance(value, Domain):
+                total = total.times(Counted({frozenset(): value.size}))
+            else:
+                for part, _ in _parts(value, ""):
+                    total = total.times(part.count())
+        return total
+
+    def children(self) -> Iterator[Block]:
+        """Yields the blocks that stand directly in its fields."""
+        for f in fields(self):
+            value = getattr(self, f.name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Block):
+                    yield part
+
+    def walk(self) -> Iterator[Block]:
+        """Yields it and every block below it."""
+        yield self
+        for child in self.children():
+            yield from child.walk()
+
+
+def settle(block: Block, path: str, decide: Decide) -> tuple[Block | None, str]:
+    """Returns the closed block that stands here and its path; None where a `Maybe` leaves the place empty."""
+    current: Block | None = block
+    while current is not None:
+        picked, at = current.pick(path, decide)
+        if picked is current:
+            return current.close(at, decide), at
+        current, path = picked, at
+    return None, path
+
+
+def join_path(path: str, segment: str) -> str:
+    """Returns `segment` below `path`."""
+    return f"{path}.{segment}" if path else segment
+
+
+def _parts(value: Block | tuple[Block, ...], path: str) -> Iterator[tuple[Block, str]]:
+    if isinstance(value, Block):
+        yield value, path
+    else:
+        for i, part in enumerate(value):
+            if isinstance(part, Block):
+                yield part, f"{path}[{i}]"
+
+
+def _closed_field(value: Block | tuple[Block, ...], path: str, decide: Decide) -> Any:
+    if isinstance(value, Block):
+        closed, _ = settle(value, path, decide)
+        return closed
+    parts = [settle(part, f"{path}[{i}]", decide)[0] if isinstance(part, Block) else part for i, part in enumerate(value)]
+    return tuple(part for part in parts if part is not None)
+
+
+def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
+    """Expands `block` under a label; an error names the block, its path and the shape it met.
+
+    Raises:
+        BlockError: When the block cannot be applied.
+    """
+    before = graph.label
+    graph.label = f"{before}.{label}" if before and label and label[0] != "[" else before + label
+    try:
+        y = block.expand(graph, x)
+        if not isinstance(y, Node):
+            raise BlockError(f"expand returned {y!r}, expected a Node of the graph")
+    except BlockError as error:
+        if getattr(error, "located", False):
+            raise
+        raise _located(f"{graph.label or block.segment}: {_brief(block)} cannot be applied to {x.shape}: {error}") from error
+    except Exception as error:  # a block is a user's code: what it raises is told with its place
+        raise _located(f"{graph.label or block.segment}: {_brief(block)} failed on {x.shape}: {type(error).__name__}: {error}") from error
+    finally:
+        graph.label = before
+    return y
+
+
+def _located(message: str) -> BlockError:
+    error = BlockError(message)
+    error.located = True  # type: ignore[attr-defined]  # said once, by the innermost block
+    return error
+
+
+def _brief(block: Block) -> str:
+    """Returns the block as its user wrote it: fields that differ from their defaults."""
+    shown = [f"{f.name}={getattr(block, f.name)!r}" for f in fields(block) if f.name != "name" and getattr(block, f.name) != f.default]
+    text = f"{type(block).__name__}({', '.join(shown)})"
+    return text if len(text) <= 100 else f"{type(block).__name__}(...)"
+
+
+class Counted:
+    """A number of genotypes, split by the set of shared names they use, so that shared decisions are counted once.
+
+    Attributes:
+        terms: Set of shared names -> number of genotypes without the shared decisions; None is a continuum.
+    """
+
+    def __init__(self, terms: dict[frozenset[str], int | None]) -> None:
+        self.terms = terms
+
+    def times(self, other: Counted) -> Counted:
+        """Returns the count of independent pairs."""
+        product: dict[frozenset[str], int | None] = {}
+        for a, n in self.terms.items():
+            for b, m in other.terms.items():
+                _accumulate(product, a | b, None if n is None or m is None else n * m)
+        return Counted(product)
+
+    def plus(self, other: Counted) -> Counted:
+        """Returns the count of alternatives."""
+        total = dict(self.terms)
+        for names, n in other.terms.items():
+            _accumulate(total, names, n)
+        return Counted(total)
+
+
+def _accumulate(terms: dict[frozenset[str], int | None], key: frozenset[str], n: int | None) -> None:
+    old = terms.get(key, 0)
+    terms[key] = None if n is None or old is None else old + n
+
+
+# ---- checking fields against their annotations
+
+
+@lru_cache(None)
+def _hints(cls: type[Block]) -> dict[str, Any]:
+    try:
+        hints = typing.get_type_hints(cls)
+    except Exception:  # annotations of a user's class may name what only a type checker sees
+        return {}
+    return {f.name: hints[f.name] for f in fields(cls) if f.name in hints and f.name != "name"}
+
+
+def _samples(value: object) -> tuple[object, ...]:
+    """Returns the values a field may take: those of its domain, or the one it holds."""
+    if isinstance(value, Choice):
+        return value.values
+    if isinstance(value, Integer):
+        return (value.low, value.high)
+    return (0.5,) if isinstance(value, Domain) else (value,)
+
+
+def _matches(value: object, hint: Any) -> bool:
+    if isinstance(value, Domain):  # a domain inside a tuple is no decision of this field
+        return False
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_matches(value, option) for option in typing.get_args(hint))
+    if origin is typing.Literal:
+        return any(type(value) is type(option) and value == option for option in typing.get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and _matches_tuple(value, typing.get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return type(value) is int
+    if hint is None:
+        return value is None
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _matches_tuple(value: tuple[object, ...], options: tuple[Any, ...]) -> bool:
+    if len(options) == 2 and options[1] is Ellipsis:
+        return all(_matches(v, options[0]) for v in value)
+    return len(value) == len(options) and all(_matches(v, option) for v, option in zip(value, options, strict=True))
+
+
+def _spelled(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(_spelled(option) for option in typing.get_args(hint))
+    return hint.__name__ if isinstance(hint, type) and typing.get_origin(hint) is None else str(hint).replace("typing.", "")

@@ -1,0 +1,85 @@
+"""Everything this package raises on purpose.
+
+    NasError                      one line, meant for the person who typed the command
+    ├── UnknownNameError          a name that stands nowhere; names the nearest known one
+    ├── SpaceError                a domain, block or space is written wrongly
+    │   └── GenotypeError         a genotype does not fit the space it is decoded in
+    ├── BlockError                a block cannot be applied at its place (shapes, windows)
+    ├── GraphError                a graph contradicts itself
+    ├── ObjectiveError            an objective or a constraint makes no sense
+    ├── RecipeError               a training recipe makes no sense
+    ├── DataError                 images or labels cannot be used
+    ├── RunError                  a run folder cannot be read, written or continued
+    └── EvaluationError           a candidate could not be evaluated
+
+Errors name the thing, what it got, what it expected, and the fix. The command line prints the message alone and leaves with
+exit code 2; any other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NasError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class SpaceError(NasError):
+    """A domain, a block or a space is written wrongly."""
+
+
+class GenotypeError(SpaceError):
+    """A genotype does not fit the space it is decoded in."""
+
+
+class BlockError(NasError):
+    """A block cannot be applied where it stands: its message names the block, its path and the shapes."""
+
+
+class GraphError(NasError):
+    """A graph contradicts itself."""
+
+
+class ObjectiveError(NasError):
+    """An objective or a constraint makes no sense."""
+
+
+class RecipeError(NasError):
+    """A training recipe makes no sense."""
+
+
+class DataError(NasError):
+    """Images or labels cannot be used as they are."""
+
+
+class RunError(NasError):
+    """A run folder cannot be read, written or continued."""
+
+
+class EvaluationError(NasError):
+    """A candidate could not be evaluated."""
+
+
+class UnknownNameError(NasError):
+    """A name that is not known where it was used.
+
+    Args:
+        kind: What was named, in the singular ("strategy").
+        name: What was written.
+        known: The names that would have been understood.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, self.known)}")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns the end of an error message: the nearest known name, or all of them where none is near."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""

@@ -1,0 +1,71 @@
+"""What an evaluation ends in: an outcome, and what was measured on the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How one evaluation ended. None of these ends a search."""
+
+    COMPLETE = "complete"
+    STOPPED = "stopped early"
+    INFEASIBLE = "infeasible"
+    DIVERGED = "diverged"
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def measured(self) -> bool:
+        """Whether the metrics of such an evaluation may be ranked."""
+        return self in (Outcome.COMPLETE, Outcome.STOPPED)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The result of one training segment of one network.
+
+    Attributes:
+        outcome: How it ended.
+        metrics: Name to finite value; accuracies are shares in [0, 1], times are seconds.
+        curve: One mapping an epoch, in order (`epoch`, `train_loss`, `val_accuracy`, ...).
+        epochs: Epochs trained so far, over all segments.
+        seconds: Wall-clock seconds this segment took.
+        error: The first line of what went wrong, empty where nothing did.
+        checkpoint: Weights file relative to the run folder, empty where none was written.
+    """
+
+    outcome: Outcome
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: tuple[Mapping[str, float], ...] = ()
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    checkpoint: str = ""
+
+
+def checked_metrics(metrics: object) -> dict[str, float]:
+    """Returns `metrics` as a dict of finite floats.
+
+    Raises:
+        ValueError: When it is no mapping of names to finite numbers; the message names the entry.
+    """
+    if not isinstance(metrics, Mapping):
+        raise ValueError(f"an evaluator returns a dict of metrics, got {type(metrics).__name__}")
+    checked: dict[str, float] = {}
+    for name, value in metrics.items():
+        if not isinstance(name, str):
+            raise ValueError(f"a metric is named by a string, got {name!r}")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"metric {name!r} is {value!r}, expected a number") from None
+        if isinstance(value, str) or not math.isfinite(number):
+            raise ValueError(f"metric {name!r} is {value!r}, expected a finite number")
+        checked[name] = number
+    return checked

@@ -1,0 +1,90 @@
+"""The training recipe and the task, as frozen values: they are part of the key under which a result is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from nas.domains import Domain
+from nas.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. Any field may be left open (`lr=real(0.01, 0.5, log=True)`): then the search closes it.
+
+    Attributes:
+        batch_size: Images a step.
+        lr: Peak learning rate of the one-cycle schedule (Smith and Topin 2018, "Super-Convergence").
+        warmup: Share of all steps in which the rate rises from lr / 10 to lr; after it falls linearly to 0.
+        momentum: Nesterov momentum of SGD.
+        weight_decay: L2 penalty on weights of two or more dimensions (biases and normalisation are left out).
+        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, section 7).
+        shift: Largest shift in pixels, both directions, reflected at the edges; 0 switches it off.
+        flip: Mirror half of the images left to right; None: yes for the built-in data sets, no for anything else.
+        class_weights: Weigh the loss of each image by the inverse frequency of its class ("balanced") or not ("none").
+        grad_clip: Largest norm of the gradient; 0 switches clipping off.
+        flip_average: At evaluation, average the logits of each image and its mirror image (only where `flip` holds).
+    """
+
+    batch_size: int = 128
+    lr: float = 0.1
+    warmup: float = 0.25
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    shift: int = 2
+    flip: bool | None = None
+    class_weights: Literal["none", "balanced"] = "none"
+    grad_clip: float = 0.0
+    flip_average: bool = False
+
+    def __post_init__(self) -> None:
+        def need(name: str, ok: bool, expected: str) -> None:
+            if not isinstance(getattr(self, name), Domain) and not ok:
+                raise RecipeError(f"recipe field {name!r} is {getattr(self, name)!r}, expected {expected}")
+
+        def number(name: str, low: float, high: float) -> bool:
+            value = getattr(self, name)
+            return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+        need("batch_size", number("batch_size", 1, 2**20) and isinstance(self.batch_size, int), "a whole number of at least 1")
+        need("lr", number("lr", 1e-9, 1e3), "a number above 0")
+        need("warmup", number("warmup", 0, 1), "a share from 0 to 1")
+        need("momentum", number("momentum", 0, 0.9999), "a number from 0 to below 1")
+        need("weight_decay", number("weight_decay", 0, 1), "a number from 0 to 1")
+        need("label_smoothing", number("label_smoothing", 0, 0.99), "a share from 0 to below 1")
+        need("shift", number("shift", 0, 2**10) and isinstance(self.shift, int), "a whole number of pixels")
+        need("flip", self.flip in (None, True, False), "True, False or None")
+        need("class_weights", self.class_weights in ("none", "balanced"), "'none' or 'balanced'")
+        need("grad_clip", number("grad_clip", 0, 1e9), "a number of at least 0")
+        need("flip_average", self.flip_average in (True, False), "True or False")
+
+    def open_fields(self) -> tuple[str, ...]:
+        """Returns the names of the fields that are still open, in the order of declaration."""
+        return tuple(f.name for f in fields(self) if isinstance(getattr(self, f.name), Domain))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is predicted. Classification is the only task there is; another one is refused by name.
+
+    Attributes:
+        name: "classification": one label an image, softmax cross-entropy, logits `(N, classes)`.
+        metrics: Measured on the validation images after each epoch, beside the loss; from `TASK_METRICS`, or a user's
+            own `FILE.py:function` of `(logits, labels)`, both numpy arrays `(N, classes)` and `(N,)`, larger is better.
+    """
+
+    name: str = "classification"
+    metrics: tuple[str, ...] = ("accuracy", "balanced_accuracy", "macro_f1")
+
+    def __post_init__(self) -> None:
+        if self.name != "classification":
+            raise RecipeError(f"task {self.name!r} is not supported; expected 'classification', the only task there is")
+        for metric in self.metrics:
+            if metric not in TASK_METRICS and ".py:" not in metric:
+                raise RecipeError(f"metric {metric!r} is unknown; expected one of {', '.join(TASK_METRICS)} or FILE.py:function")
+
+
+TASK_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Metrics of classification that need no code of the user's."""

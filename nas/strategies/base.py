@@ -1,0 +1,110 @@
+"""What a strategy is: a function of the record.
+
+A strategy holds settings and nothing else. Whatever it needs to know it reads from the history it is given, so that every
+recorded proposal can be computed again. It may remember what it derived from a history's beginning (a sorted population,
+say), as long as forgetting it changes nothing but the time taken.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nas.domains import Value
+from nas.measurement import Outcome
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+
+Genotype = Mapping[str, Value]
+"""Decision path to value, active decisions only."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A candidate, and where it comes from.
+
+    Attributes:
+        genotype: Its decisions.
+        parents: Ids of the trials it was made from.
+        operator: How it was made ("sample", "mutate", "crossover+mutate", ...); kept in the record.
+        inherit_from: Id of the trial whose weights it should start from, if any.
+        notes: Plain JSON that the strategy wants back in `Trial.notes` (Optuna's system attributes).
+    """
+
+    genotype: Genotype
+    parents: tuple[int, ...] = ()
+    operator: str = "sample"
+    inherit_from: int | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One proposal as the record knows it.
+
+    Attributes:
+        id: Number of the proposal, from 0.
+        genotype: Its decisions.
+        fingerprint: The network they decode to.
+        losses: One value an objective, turned so that smaller is better; None while pending or when it failed.
+        outcome: How its evaluation ended; None while pending.
+        repeat: Whether its result was served from the record.
+        parents: Ids of the trials it was made from.
+        operator: How it was made.
+        notes: What the strategy asked to keep.
+    """
+
+    id: int
+    genotype: Genotype
+    fingerprint: str
+    losses: tuple[float, ...] | None = None
+    outcome: Outcome | None = None
+    repeat: bool = False
+    parents: tuple[int, ...] = ()
+    operator: str = "sample"
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class History:
+    """What a proposal was allowed to see.
+
+    Attributes:
+        finished: Trials whose evaluation ended (served repeats and failures included), in the order in which they ended.
+        pending: Trials proposed before and not ended, in the order of their ids.
+    """
+
+    finished: Sequence[Trial]
+    pending: Sequence[Trial] = ()
+
+    @property
+    def proposed(self) -> int:
+        """How many proposals were made before this one."""
+        return len(self.finished) + len(self.pending)
+
+    def measured(self) -> list[Trial]:
+        """Returns the finished trials that have losses, in the order in which they ended."""
+        return [trial for trial in self.finished if trial.losses is not None]
+
+
+class Strategy(ABC):
+    """Proposes candidates. The loop calls `propose` once for each free worker and each rejected candidate.
+
+    The loop checks what comes back (constraints, repeats), so a strategy needs to do so only where it can do better than
+    to try again; `Problem.feasible` is there for that.
+    """
+
+    @abstractmethod
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns the next candidate.
+
+        Args:
+            problem: The space to search, the objectives and the constraints.
+            history: What is known so far.
+            rng: The only source of randomness; its state depends on the seed and the number of the proposal alone.
+        """

@@ -191,12 +191,17 @@ class Record:
     def commit(self) -> None:
         """Puts everything written so far on the disk; when it returns, it is there."""
         with explained(self._path):
-            if not self._open:
-                self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             self._connection.execute(
                 "UPDATE starts SET seconds = ? WHERE id = ?", (time.monotonic() - self._begun, self._start_id)
             )
             self._connection.execute("COMMIT")
+            self._open = False
+
+    def rollback(self) -> None:
+        """Forgets what was written since the last commit."""
+        if self._open:
+            self._connection.rollback()
             self._open = False
 
     def close(self, reason: str = "closed") -> None:
@@ -213,9 +218,7 @@ class Record:
 
     def abandon(self) -> None:
         """Closes without committing what is still open."""
-        if self._open:
-            self._connection.rollback()
-            self._open = False
+        self.rollback()
         close_writer(self._connection)
         self._lock.release()
 
@@ -231,17 +234,18 @@ class Record:
     def _write(self, sql: str, values: tuple[Any, ...]) -> int:
         """Runs one statement in the open transaction and returns the row it made."""
         with explained(self._path):
-            if not self._open:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._open = True
+            self._begin()
             return self._connection.execute(sql, values).lastrowid or 0
 
     def _pack(self, kind: str, text: bytes) -> bytes:
         with explained(self._path):
-            if not self._open:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._open = True
+            self._begin()
             return self._packer.pack(kind, text)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._open = True
 
 
 def differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]]:

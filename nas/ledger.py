@@ -1,0 +1,183 @@
+"""The trials of a run in memory: what a strategy sees, what was evaluated, what is pending, which networks are the front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from nas.events import FrontPoint
+from nas.measurement import Outcome
+from nas.objectives import Objective
+from nas.rows import EvaluationRow, ProposalRow
+from nas.strategies.base import History, Trial
+
+Key = tuple[str, str]
+"""Fingerprint and digest of the closed recipe; data and seed of the training are the same throughout a run."""
+
+
+def losses_of(objectives: Sequence[Objective], values: Mapping[str, float], outcome: Outcome) -> tuple[float, ...] | None:
+    """Returns one loss an objective, None where the outcome may not be ranked.
+
+    Raises:
+        KeyError: When an objective has no value.
+    """
+    return tuple(objective.loss(values[objective.name]) for objective in objectives) if outcome.measured else None
+
+
+def trial_of(row: ProposalRow) -> Trial:
+    """Returns a recorded proposal as a strategy sees it while it is pending."""
+    return Trial(
+        id=row.id,
+        genotype=row.genotype,
+        fingerprint=row.fingerprint,
+        repeat=row.repeat_of is not None,
+        parents=row.parents,
+        operator=row.operator,
+        notes=row.notes,
+    )
+
+
+class Front:
+    """The Pareto front of what was measured so far, kept up to date one network at a time."""
+
+    def __init__(self) -> None:
+        self.points: list[FrontPoint] = []
+
+    def add(self, point: FrontPoint) -> bool:
+        """Takes a network in if no other is at least as good everywhere; returns whether the front moved."""
+        new = point.losses
+        if any(all(a <= b for a, b in zip(old.losses, new, strict=True)) for old in self.points):
+            return False
+        self.points = [old for old in self.points if any(a < b for a, b in zip(old.losses, new, strict=True))]
+        self.points.append(point)
+        self.points.sort(key=lambda p: p.losses)
+        return True
+
+
+class Ledger:
+    """All trials of one run.
+
+    Attributes:
+        finished: Trials that ended, in the order of endings.
+        pending: Trials that have not, by number.
+        evaluations: Networks (with their recipes) whose first segment ended.
+        epochs: Epochs trained.
+        tail: How many of the latest proposals in a row were repeats.
+        front: The Pareto front so far.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self.objectives = tuple(objectives)
+        self.finished: list[Trial] = []
+        self.pending: dict[int, Trial] = {}
+        self.evaluations = 0
+        self.epochs = 0
+        self.tail = 0
+        self.front = Front()
+        self._first: dict[Key, int] = {}
+        self._ends: dict[int, tuple[Outcome, tuple[float, ...] | None]] = {}
+        self._followers: dict[int, list[int]] = {}
+
+    @property
+    def proposed(self) -> int:
+        """How many proposals there are, which is the number of the next one."""
+        return len(self.finished) + len(self.pending)
+
+    def history(self) -> History:
+        """Returns what the next proposal may see."""
+        return History(self.finished, tuple(self.pending.values()))
+
+    def first(self, key: Key) -> int | None:
+        """Returns the trial that was, or is being, evaluated with this key."""
+        return self._first.get(key)
+
+    def propose(self, row: ProposalRow) -> int | None:
+        """Takes in a proposal; a repeat of a trial that ended ends at once.
+
+        Returns:
+            Its place in the order of endings, None when it is pending now.
+        """
+        trial = trial_of(row)
+        if row.repeat_of is None:
+            self._first[(row.fingerprint, row.recipe)] = row.id
+            self.tail = 0
+        else:
+            self.tail += 1
+            if row.repeat_of in self._ends:
+                return self._close(trial, *self._ends[row.repeat_of])
+            self._followers.setdefault(row.repeat_of, []).append(row.id)
+        self.pending[row.id] = trial
+        return None
+
+    def end(self, number: int, outcome: Outcome, values: Mapping[str, float], epochs: int) -> list[tuple[int, int]]:
+        """Takes in the end of an evaluation.
+
+        Args:
+            number: The trial that was evaluated.
+            outcome: How it ended.
+            values: Its exact costs and its metrics.
+            epochs: Epochs trained for it.
+
+        Returns:
+            Number and place of it and of the repeats that waited for it.
+
+        Raises:
+            KeyError: When an objective has no value.
+        """
+        losses = losses_of(self.objectives, values, outcome)
+        trial = self.pending.pop(number)
+        self._ends[number] = (outcome, losses)
+        self.evaluations += 1
+        self.epochs += epochs
+        if losses is not None:
+            self.front.add(FrontPoint(number, trial.fingerprint, losses, dict(values)))
+        ended = [(number, self._close(trial, outcome, losses))]
+        for follower in self._followers.pop(number, ()):
+            ended.append((follower, self._close(self.pending.pop(follower), outcome, losses)))
+        return ended
+
+    def _close(self, trial: Trial, outcome: Outcome, losses: tuple[float, ...] | None) -> int:
+        self.finished.append(replace(trial, outcome=outcome, losses=losses))
+        return len(self.finished) - 1
+
+
+def replay(
+    objectives: Sequence[Objective],
+    proposals: Sequence[ProposalRow],
+    evaluations: Iterable[EvaluationRow],
+    costs: Mapping[str, Mapping[str, float]],
+) -> Ledger:
+    """Returns the ledger as it stood when the last row was committed."""
+    ledger = Ledger(objectives)
+    for _ in replay_steps(ledger, proposals, evaluations, costs):
+        pass
+    return ledger
+
+
+def replay_steps(
+    ledger: Ledger,
+    proposals: Sequence[ProposalRow],
+    evaluations: Iterable[EvaluationRow],
+    costs: Mapping[str, Mapping[str, float]],
+) -> Iterator[ProposalRow]:
+    """Replays a record into an empty ledger; before each proposal is taken in, it is yielded with what it had seen in place."""
+    segments: dict[int, list[EvaluationRow]] = {}
+    for row in evaluations:
+        segments.setdefault(row.proposal, []).append(row)
+    ends = iter(sorted((p.finished, p.id) for p in proposals if p.finished is not None and p.id in segments))
+    upcoming = next(ends, None)
+
+    def end_before(place: int) -> None:
+        nonlocal upcoming
+        while upcoming is not None and upcoming[0] < place:
+            rows = segments[upcoming[1]]
+            values = {**costs[rows[-1].fingerprint], **rows[-1].measurement.metrics}
+            epochs = sum(row.to_epoch - row.from_epoch for row in rows)
+            ledger.end(upcoming[1], rows[-1].measurement.outcome, values, epochs)
+            upcoming = next(ends, None)
+
+    for proposal in proposals:
+        end_before(proposal.seen)
+        yield proposal
+        ledger.propose(proposal)
+    end_before(len(proposals) + 1)

@@ -1,0 +1,298 @@
+"""From a request of the search to a measurement: what an evaluator is, and the two there are. Knows no torch.
+
+Training happens in worker processes (`nas.executors`); a plain function runs in the process of the search.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from nas.device import check_names
+from nas.errors import EvaluationError, RecipeError
+from nas.executors.base import CheckJob, Executor, Result, TrainJob
+from nas.executors.local import LocalExecutor
+from nas.measurement import Measurement, Outcome, checked_metrics
+from nas.recipe import Recipe, Task
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One training segment that the search wants measured.
+
+    Attributes:
+        fingerprint: Of the network.
+        architecture: What a plain function is called with.
+        source: Returns the network's Python text; called only by evaluators that train.
+        recipe: Closed.
+        seed: Of weights, order, augmentation and dropout.
+        epochs: The total that the learning rate schedule is laid out for.
+        first_epoch: Epochs trained before.
+        last_epoch: Where this segment ends (excluded); None: at `epochs`.
+        resume_from: Checkpoint of the segment before.
+        checkpoint: Where to leave weights; None: nowhere.
+    """
+
+    fingerprint: str
+    architecture: Any
+    source: Callable[[], str]
+    recipe: Recipe
+    seed: int
+    epochs: int
+    first_epoch: int = 0
+    last_epoch: int | None = None
+    resume_from: Path | None = None
+    checkpoint: Path | None = None
+
+    @property
+    def end(self) -> int:
+        """The epoch at which the segment ends."""
+        return self.epochs if self.last_epoch is None else self.last_epoch
+
+
+class Evaluator(ABC):
+    """Measures networks, at most `slots` at a time. Every request ends in one measurement; no failure is an exception.
+
+    The loop calls `describe` once, `submit` while slots are free, `collect` for what ended, and `close` at the end.
+    """
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many requests are worth having in flight."""
+
+    @abstractmethod
+    def submit(self, ticket: int, request: Request) -> None:
+        """Takes a request; `ticket` is the caller's name for it.
+
+        Raises:
+            EvaluationError: When nothing can be evaluated at all (no such device, unreadable data).
+        """
+
+    @abstractmethod
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        """Returns what ended, waiting for the first at most `timeout` seconds (None: for ever); empty when none did.
+
+        Raises:
+            EvaluationError: When nothing can be evaluated at all.
+        """
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Returns what the record should know of where it ran, as plain JSON."""
+
+    def close(self) -> None:  # noqa: B027 - an evaluator without processes has nothing to do
+        """Kills what is in flight; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class TrainingEvaluator(Evaluator):
+    """Trains each network briefly, in one single-threaded worker process a slot.
+
+    Workers start in the background while the search prepares its first candidates; the first `submit` (or `describe`) waits
+    until one of them has found device, data and metrics in order and, on a CPU, has tried for half a second which precision is
+    quicker. A candidate that crashes is not tried again.
+
+    Args:
+        dataset: Decoded images; the test images are never read.
+        task: What is measured.
+        workers: How many; None: one for each core this process may use, on CUDA two (not tried).
+        device: `auto` (CUDA where it is, else CPU), `cpu`, `cuda` or `mps`.
+        precision: `auto`, `fp32` or `bf16`.
+        deadline: Seconds after which an evaluation is killed; None: never.
+        executor: Where jobs run; None: in worker processes on this machine. It is closed with the evaluator.
+
+    Raises:
+        UnknownNameError: When device or precision is not known.
+        EvaluationError: When `workers` or `deadline` makes no sense.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        task: Task | None = None,
+        *,
+        workers: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        deadline: float | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        check_names(device, precision)
+        if workers is not None and workers < 1:
+            raise EvaluationError(f"workers is {workers}, expected at least 1")
+        if deadline is not None and not deadline > 0:
+            raise EvaluationError(f"deadline is {deadline} s, expected a number above 0")
+        if device == "auto" and executor is None:
+            device = "cuda" if _cuda_is_there() else "cpu"
+        self._task = {"name": (task or Task()).name, "metrics": [_absolute(metric) for metric in (task or Task()).metrics]}
+        self._data = str(dataset.folder)
+        self._device, self._precision, self._deadline = device, precision, deadline
+        self._executor = executor or LocalExecutor(workers or default_workers(device))
+        self._executor.submit(_CHECK, CheckJob(task=self._task, data=self._data, device=device, precision=precision))
+        self._facts: dict[str, str] | None = None
+        self._checkpoints: dict[int, str] = {}
+
+    @property
+    def slots(self) -> int:
+        return self._executor.slots
+
+    def submit(self, ticket: int, request: Request) -> None:
+        if request.recipe.open_fields():
+            raise RecipeError(f"recipe is open in {', '.join(request.recipe.open_fields())}; expected a closed one")
+        facts = self._settled()
+        job = TrainJob(
+            source=request.source(),
+            recipe=dataclasses.asdict(request.recipe),
+            task=self._task,
+            data=self._data,
+            epochs=request.epochs,
+            first_epoch=request.first_epoch,
+            last_epoch=request.end,
+            seed=request.seed,
+            device=facts["device"],
+            precision=facts["precision"],
+            resume_from=None if request.resume_from is None else str(request.resume_from.absolute()),
+            checkpoint=None if request.checkpoint is None else str(request.checkpoint.absolute()),
+            deadline=self._deadline,
+        )
+        self._checkpoints[ticket] = "" if request.checkpoint is None else str(request.checkpoint)
+        self._executor.submit(ticket, job)
+
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        self._settled()
+        return [(result.ticket, self._measurement(result)) for result in self._executor.collect(timeout)]
+
+    def describe(self) -> dict[str, Any]:
+        facts = self._settled()
+        return {"evaluator": "training", **facts, "workers": self.slots, "threads": 1}
+
+    def close(self) -> None:
+        self._executor.close()
+
+    def _settled(self) -> dict[str, str]:
+        """Device, precision and versions, waiting for the first worker to tell them; it was asked before anything else."""
+        while self._facts is None:
+            for result in self._executor.collect(None):
+                if result.done.outcome is not Outcome.COMPLETE:
+                    self.close()
+                    raise EvaluationError(result.done.error)
+                self._facts = result.done.facts
+        return self._facts
+
+    def _measurement(self, result: Result) -> Measurement:
+        done, checkpoint = result.done, self._checkpoints.pop(result.ticket)
+        return Measurement(
+            outcome=done.outcome,
+            metrics=done.metrics,
+            curve=result.curve,
+            epochs=done.epochs,
+            seconds=done.seconds,
+            error=done.error,
+            checkpoint=checkpoint if done.outcome is Outcome.COMPLETE else "",
+        )
+
+
+_CHECK = -1
+"""Ticket of the job that is run before all requests."""
+
+
+class CallableEvaluator(Evaluator):
+    """Measures with a plain function `f(architecture) -> dict of metrics`, in the process of the search, one at a time.
+
+    Args:
+        function: Called with `Request.architecture`. What it raises makes the outcome "crashed" (a MemoryError: "out of memory"),
+            a metric that is not finite makes it "diverged".
+    """
+
+    def __init__(self, function: Callable[[Any], Mapping[str, float]]) -> None:
+        if not callable(function):
+            raise EvaluationError(f"an evaluator is a function of the architecture, got {type(function).__name__}")
+        self._function = function
+        self._waiting: list[tuple[int, Request]] = []
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def submit(self, ticket: int, request: Request) -> None:
+        self._waiting.append((ticket, request))
+
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        """Calls the function for everything submitted; it cannot be interrupted, so `timeout` is not kept."""
+        waiting, self._waiting = self._waiting, []
+        return [(ticket, self._measured(request)) for ticket, request in waiting]
+
+    def describe(self) -> dict[str, Any]:
+        name = getattr(self._function, "__qualname__", type(self._function).__qualname__)
+        return {"evaluator": f"{getattr(self._function, '__module__', '')}.{name}", "workers": 1}
+
+    def close(self) -> None:
+        self._waiting.clear()
+
+    def _measured(self, request: Request) -> Measurement:
+        begin = time.perf_counter()
+        metrics: dict[str, float] = {}
+        error = ""
+        try:
+            returned = self._function(request.architecture)
+        except Exception as raised:
+            outcome = Outcome.OUT_OF_MEMORY if isinstance(raised, MemoryError) else Outcome.CRASHED
+            error = f"{type(raised).__name__}: {next(iter(str(raised).splitlines()), '')}".rstrip(": ")
+            log.info("%s: %s: %s\n%s", request.fingerprint, outcome, error, traceback.format_exc())
+        else:
+            outcome = Outcome.COMPLETE
+            try:
+                metrics = checked_metrics(returned)
+            except ValueError as wrong:
+                outcome, error = Outcome.DIVERGED if _has_infinite(returned) else Outcome.CRASHED, str(wrong)
+        epochs = request.end if outcome is Outcome.COMPLETE else request.first_epoch
+        return Measurement(outcome, metrics, epochs=epochs, seconds=time.perf_counter() - begin, error=error)
+
+
+def _has_infinite(returned: object) -> bool:
+    values = returned.values() if isinstance(returned, Mapping) else ()
+    return any(isinstance(value, float) and not math.isfinite(value) for value in values)
+
+
+def default_workers(device: str) -> int:
+    """Returns one worker for each core this process may use; on an accelerator two, because small networks leave it idle."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if device == "cpu" else min(2, cores)
+
+
+def _cuda_is_there() -> bool:
+    """Asks torch in a process of its own, and only where something looks like an accelerator: asking takes seconds."""
+    if not (Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists() or shutil.which("nvidia-smi")):
+        return False
+    question = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
+    return subprocess.run([sys.executable, "-c", question], capture_output=True, check=False).returncode == 0
+
+
+def _absolute(metric: str) -> str:
+    """Makes the path in `FILE.py:function` independent of the folder a worker runs in."""
+    file, colon, function = metric.rpartition(":")
+    return f"{Path(file).absolute()}:{function}" if colon else metric

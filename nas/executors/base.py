@@ -1,0 +1,173 @@
+"""Jobs, what comes back, how both travel, and what an executor is. Knows no torch.
+
+A message is four bytes of length (big-endian) and that many bytes of JSON. Nothing between processes is a pickle.
+"""
+
+from __future__ import annotations
+
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import msgspec
+
+from nas.measurement import Outcome
+
+_LENGTH = struct.Struct(">I")
+
+
+class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One training segment, in values that any process understands.
+
+    Attributes:
+        source: Python text that defines `class Network(nn.Module)`.
+        recipe: Fields of a closed `nas.recipe.Recipe`.
+        task: Fields of a `nas.recipe.Task`.
+        data: Folder of the decoded data set.
+        epochs, first_epoch, last_epoch, seed, device, precision, resume_from, checkpoint: As `nas.train.train` takes them.
+        deadline: Seconds after which it is killed; None: never.
+    """
+
+    source: str
+    recipe: dict[str, Any]
+    task: dict[str, Any]
+    data: str
+    epochs: int
+    first_epoch: int
+    last_epoch: int
+    seed: int
+    device: str
+    precision: str
+    resume_from: str | None = None
+    checkpoint: str | None = None
+    deadline: float | None = None
+
+
+class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks whether device, data and metrics are there, and which precision is quicker; answered in `Done.facts`."""
+
+    task: dict[str, Any]
+    data: str
+    device: str
+    precision: str
+    deadline: float | None = 120.0
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """The first thing a worker says: it is ready for jobs.
+
+    Attributes:
+        torch: Version of torch.
+        forks: Whether each job gets a process of its own; otherwise the worker is replaced after a job that failed.
+    """
+
+    torch: str
+    forks: bool
+
+
+class EpochEnded(msgspec.Struct, tag="epoch", frozen=True):
+    """One entry of a job's curve, sent when the epoch ended: what is known of a job that is killed later."""
+
+    entry: dict[str, float]
+
+
+class Done(msgspec.Struct, tag="done", frozen=True):
+    """The end of a job.
+
+    Attributes:
+        outcome, metrics, epochs, seconds, error: As in `nas.measurement.Measurement`.
+        traceback: All of it, for the log.
+        facts: What a `CheckJob` found.
+    """
+
+    outcome: Outcome
+    metrics: dict[str, float] = {}
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    traceback: str = ""
+    facts: dict[str, str] = {}
+
+
+Job = TrainJob | CheckJob
+Message = TrainJob | CheckJob | Hello | EpochEnded | Done
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    """Returns a message as it travels, its length in front."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def read_message(stream: BinaryIO) -> Message | None:
+    """Waits for one message; None at the end of the stream, even in the middle of a message."""
+    head = _read_exactly(stream, _LENGTH.size)
+    body = None if head is None else _read_exactly(stream, _LENGTH.unpack(head)[0])
+    return None if body is None else _decoder.decode(body)
+
+
+def _read_exactly(stream: BinaryIO, count: int) -> bytes | None:
+    found = b""
+    while len(found) < count:
+        part = stream.read(count - len(found))
+        if not part:
+            return None
+        found += part
+    return found
+
+
+class Unpacker:
+    """Cuts messages out of bytes that arrive in any portions."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Yields every message that is complete with `data`."""
+        self._rest += data
+        while len(self._rest) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._rest)[0]
+            if len(self._rest) < end:
+                return
+            body, self._rest = self._rest[_LENGTH.size : end], self._rest[end:]
+            yield _decoder.decode(body)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What an executor hands back for one job: its end, and the epochs that were seen to end, even of a job that died."""
+
+    ticket: int
+    done: Done
+    curve: tuple[Mapping[str, float], ...] = ()
+
+
+class Executor(ABC):
+    """Runs jobs, at most `slots` at a time; a job that crashes ends itself alone, and is never retried by the executor."""
+
+    slots: int
+
+    @abstractmethod
+    def submit(self, ticket: int, job: Job) -> None:
+        """Takes a job and returns at once; `ticket` is the caller's name for it."""
+
+    @abstractmethod
+    def collect(self, timeout: float | None) -> list[Result]:
+        """Returns jobs that ended, waiting for the first of them at most `timeout` seconds (None: for ever).
+
+        Raises:
+            EvaluationError: When no worker can be started.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kills what is in flight and ends all workers; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

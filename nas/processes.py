@@ -1,0 +1,91 @@
+"""What the operating system offers to end processes for good. On a system without a call, it does nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+TERMINATING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)}
+"""Signals by which people and systems ask a process to end."""
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks Linux to kill this process when the thread that forked it dies; `parent` is that process.
+
+    Only for a child forked by a process of one thread: it is the thread's death that counts.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+    if hasattr(os, "getppid") and os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Asks Linux to make this process the parent of descendants whose own parent ended, so that it can find and kill them."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def prefer_for_oom() -> None:
+    """Makes this process the first that Linux kills when memory runs out, before the one that keeps the record."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def oom_kills() -> int:
+    """Returns how many processes Linux killed for want of memory since it started; 0 where that is not known."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def signal_group(group: int, number: int) -> None:
+    """Sends a signal to a process group; one that is gone is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def reap(pid: int, seconds: float) -> int | None:
+    """Waits at most `seconds` for a child to end and returns its exit code (negative: a signal); None when it has not."""
+    end = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= end:
+            return None
+        time.sleep(0.005)
+
+
+def kill_descendants() -> None:
+    """Kills and reaps every child of this process, and (after `adopt_orphans`) what they leave behind, until none is left."""
+    while True:
+        children = _children()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+        if not children:
+            return
+
+
+def _children() -> list[int]:
+    """Pids of this single-threaded process's children; empty where Linux does not tell."""
+    try:
+        return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+    except OSError:
+        return []

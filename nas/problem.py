@@ -1,0 +1,173 @@
+"""What is searched: a space, objectives and constraints, and a look at one candidate before it costs anything."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from nas.costs import cost_of
+from nas.domains import identity
+from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError
+from nas.graph import Graph
+from nas.objectives import Constraint, Objective, constraint, objectives
+from nas.source import write_source
+from nas.space import Architecture, Space
+from nas.variation import Genotype
+
+ExactCost = Callable[[Graph], float]
+"""A user's own exact cost: a function of the simplified graph."""
+
+_REMEMBERED = 512
+
+
+class Rejected(NasError):
+    """A candidate that is never trained: it breaks a constraint, or a block cannot be applied.
+
+    Attributes:
+        reason: The constraint's text, or "infeasible".
+        costs: Its exact costs, as far as they are known.
+    """
+
+    def __init__(self, message: str, reason: str, costs: Mapping[str, float] | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.costs = dict(costs or {})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A genotype and what is known of it without training.
+
+    Attributes:
+        genotype: Its decisions.
+        architecture: What they describe.
+        graph: The simplified graph, in canonical order.
+        fingerprint: Equal for equal networks only.
+        costs: Every exact cost by name, the user's own included; `declared_params` counts dead parts too.
+    """
+
+    genotype: Genotype
+    architecture: Architecture
+    graph: Graph
+    fingerprint: str
+    costs: Mapping[str, float]
+
+    def source(self) -> str:
+        """Returns the network as Python source."""
+        return write_source(self.graph)
+
+
+class Problem:
+    """A space with what counts in it.
+
+    Args:
+        space: With input shape and classes known.
+        objective_names: Names of `nas.objectives.OBJECTIVES`, or `Objective` values.
+        constraints: Such as "params<=100k".
+        own_costs: Exact costs of the user's own, by name; each takes the simplified graph.
+
+    Raises:
+        UnknownNameError, ObjectiveError: When an objective or a constraint makes no sense.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        objective_names: Sequence[str | Objective],
+        constraints: Sequence[str | Constraint] = (),
+        own_costs: Mapping[str, ExactCost] | None = None,
+    ) -> None:
+        self.space = space
+        self.own_costs = dict(own_costs or {})
+        own = {name: Objective(name, "minimize", exact=True) for name in self.own_costs}
+        self.objectives = objectives([own.get(o, o) if isinstance(o, str) else o for o in objective_names])
+        self.constraints = tuple(constraint(c) if isinstance(c, str) else c for c in constraints)
+        known = {*own, *_COSTS}
+        for c in self.constraints:
+            if c.name not in known:
+                if c.name.startswith(("val_", "train_", "test_")):
+                    raise ObjectiveError(f"constraint {c.text!r}: {c.name} is known only after training; constrain one of {', '.join(sorted(known))}")
+                raise UnknownNameError("constraint", c.name, known)
+        self._seen: OrderedDict[tuple[object, ...], Candidate | Rejected] = OrderedDict()
+
+    def consider(self, genotype: Genotype) -> Candidate:
+        """Returns what is known of a genotype without training.
+
+        Raises:
+            GenotypeError: When it does not fit the space.
+            Rejected: When a block cannot be applied or a constraint is broken.
+        """
+        key = tuple((path, identity(value)) for path, value in genotype.items())
+        found = self._seen.get(key)
+        if found is None:
+            try:
+                found = self._considered(genotype)
+            except Rejected as rejected:
+                found = rejected
+            self._seen[key] = found
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+        if isinstance(found, Rejected):
+            raise found.with_traceback(None)
+        return found
+
+    def _considered(self, genotype: Genotype) -> Candidate:
+        architecture = self.space.decode(genotype)
+        try:
+            graph = architecture.graph
+            declared = sum(facts.params for facts in architecture.written.facts)
+        except BlockError as error:
+            raise Rejected(str(error), "infeasible") from None
+        if graph.output_shape != (architecture.classes,):
+            raise Rejected(
+                f"the network gives {graph.output_shape}, expected one logit for each of {architecture.classes} classes; "
+                "end it with a Classifier",
+                "infeasible",
+            )
+        costs: dict[str, float] = {**asdict(cost_of(graph)), "declared_params": declared}
+        for name, function in self.own_costs.items():
+            costs[name] = function(graph)
+        for c in self.constraints:
+            if not c.holds(costs[c.name]):
+                raise Rejected(f"{c.name} is {costs[c.name]:g}, expected {c.text}", c.text, costs)
+        return Candidate(genotype, architecture, graph, architecture.fingerprint, costs)
+
+    def feasible(self, genotype: Genotype) -> bool:
+        """Returns whether a genotype keeps every constraint and all its blocks apply."""
+        try:
+            self.consider(genotype)
+        except Rejected:
+            return False
+        return True
+
+    def costs(self, genotype: Genotype) -> Mapping[str, float]:
+        """Returns the exact costs by name.
+
+        Raises:
+            Rejected: When a block cannot be applied or a constraint is broken.
+        """
+        return self.consider(genotype).costs
+
+    def exact_losses(self, genotype: Genotype) -> dict[int, float]:
+        """Returns the losses that are known before training, by the objective's place.
+
+        Raises:
+            Rejected: When a block cannot be applied or a constraint is broken.
+        """
+        costs = self.costs(genotype)
+        return {i: o.loss(costs[o.name]) for i, o in enumerate(self.objectives) if o.exact}
+
+    def losses(self, values: Mapping[str, float]) -> tuple[float, ...]:
+        """Returns metrics and costs as losses, one an objective, smaller is better.
+
+        Raises:
+            ObjectiveError: When a value is missing.
+        """
+        for o in self.objectives:
+            if o.name not in values:
+                raise ObjectiveError(f"objective {o.name!r} was not measured; the evaluation gave {', '.join(sorted(values)) or 'nothing'}")
+        return tuple(o.loss(values[o.name]) for o in self.objectives)
+
+
+_COSTS = ("params", "macs", "flops", "other_flops", "activation_memory", "training_memory", "weight_bytes", "depth", "declared_params")

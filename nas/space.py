@@ -1,0 +1,220 @@
+"""A search space: a description of a network in which some values are still open; close them all and it is an architecture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, cast, get_args
+
+from nas import variation
+from nas.blocks.base import Block, Counted, Decide, expand_at, settle
+from nas.blocks.structure import Sequential, Shared
+from nas.builder import Border, GraphBuilder
+from nas.canonical import canonical
+from nas.domains import Domain, Value
+from nas.errors import SpaceError
+from nas.graph import Graph
+from nas.recipe import Recipe
+from nas.variation import Genotype
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network with nothing left open.
+
+    Attributes:
+        body: Its blocks.
+        input_shape: `(channels, height, width)` of an image.
+        classes: How many classes it tells apart.
+        border: What a window that leaves real pixels over does.
+        recipe: How it is trained; None leaves that to whoever trains it.
+    """
+
+    body: Block
+    input_shape: tuple[int, int, int]
+    classes: int
+    border: Border = "error"
+    recipe: Recipe | None = None
+
+    @cached_property
+    def written(self) -> Graph:
+        """The graph as the blocks write it, dead parts included.
+
+        Raises:
+            BlockError: When a block cannot be applied where it stands.
+        """
+        graph = GraphBuilder(self.input_shape, self.border, self.classes)
+        return graph.finish(expand_at(self.body, graph, graph.input, _root(self.body)))
+
+    @cached_property
+    def _canonical(self) -> tuple[Graph, str]:
+        return canonical(self.written)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of what really computes, in canonical order.
+
+        Raises:
+            BlockError: When a block cannot be applied where it stands.
+        """
+        return self._canonical[0]
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that are equal for two architectures when they compute the same network, and only then."""
+        return self._canonical[1]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A description of networks in which some values are left open.
+
+    Attributes:
+        body: The blocks.
+        input_shape: `(channels, height, width)` of an image; None: taken from the data.
+        classes: How many classes there are; None: taken from the data.
+        border: What a window that leaves real pixels over does: "error", "warn", "floor" (leave them out) or "pad".
+        recipe: How candidates are trained; its fields may be open too. None: the search's own recipe.
+        name: What the space is called in reports; the file's name where it was loaded from one.
+    """
+
+    body: Block
+    input_shape: tuple[int, int, int] | None = None
+    classes: int | None = None
+    border: Border = "error"
+    recipe: Recipe | None = None
+    name: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.body, Block):
+            raise SpaceError(f"Space: body is {self.body!r} of type {type(self.body).__name__}, expected a block such as Sequential(...)")
+        if self.border not in get_args(Border):
+            raise SpaceError(f"Space: border is {self.border!r}, expected one of {', '.join(map(repr, get_args(Border)))}")
+        if self.recipe is not None and not isinstance(self.recipe, Recipe):
+            raise SpaceError(f"Space: recipe is {self.recipe!r} of type {type(self.recipe).__name__}, expected a Recipe")
+        shape = self.input_shape
+        if shape is not None and (
+            not isinstance(shape, tuple) or len(shape) != 3 or any(type(n) is not int or not 1 <= n <= 2**16 for n in shape)
+        ):
+            raise SpaceError(f"Space: input_shape is {shape!r}, expected (channels, height, width), each from 1 to 65536")
+        if self.classes is not None and (type(self.classes) is not int or not 2 <= self.classes <= 10**6):
+            raise SpaceError(f"Space: classes is {self.classes!r}, expected a whole number of at least 2")
+        self._check_shared()
+
+    def _check_shared(self) -> None:
+        blocks: dict[str, Block] = {}
+        for block in self.body.walk():
+            if isinstance(block, Shared) and blocks.setdefault(block.key, block.body) != block.body:
+                raise SpaceError(f"shared({block.key!r}) stands for two different blocks; give the second another name")
+
+    def bind(self, input_shape: tuple[int, int, int], classes: int) -> Space:
+        """Returns the space for images of this shape and so many classes, where it leaves these open.
+
+        Raises:
+            SpaceError: When the space says otherwise.
+        """
+        for what, own, given in (("input_shape", self.input_shape, input_shape), ("classes", self.classes, classes)):
+            if own is not None and own != given:
+                raise SpaceError(f"space {self.name or 'given'!r} has {what}={own}, but the data has {given}; leave {what} out of the space")
+        return replace(self, input_shape=input_shape, classes=classes)
+
+    # ---- closing
+
+    def traverse(self, decide: Decide) -> Architecture:
+        """Closes the space by asking `decide` for each active decision, in order; see `decode`."""
+        shape, classes = self.input_shape or (1, 1, 1), self.classes or 2
+        path = _root(self.body)
+        body, _ = settle(self.body, path, decide)
+        recipe = self.recipe
+        if recipe is not None and recipe.open_fields():
+            recipe = replace(recipe, **{f: decide(f"recipe.{f}", getattr(recipe, f)) for f in recipe.open_fields()})  # type: ignore[arg-type]
+        return Architecture(body or Sequential(), shape, classes, self.border, recipe)
+
+    def decode(self, genotype: Genotype) -> Architecture:
+        """Returns the architecture that a genotype describes.
+
+        Raises:
+            GenotypeError: When a decision is missing, not allowed or not active.
+            SpaceError: When input shape or classes are not known yet (see `bind`).
+        """
+        for what in ("input_shape", "classes"):
+            if getattr(self, what) is None:
+                raise SpaceError(f"the space leaves {what} to the data; call space.bind(input_shape, classes) first")
+        return cast("Architecture", variation.checked(self, genotype)[1])
+
+    def size(self) -> int | float:
+        """Returns the number of genotypes, shared names counted once; infinite where a real number is open.
+
+        Several genotypes may describe one network.
+        """
+        keys = {block.key: block.body for block in self.body.walk() if isinstance(block, Shared) and block.is_open}
+        total = self.body.count()
+        done: set[str] = set()
+        while open_keys := {key for names in total.terms for key in names} - done:
+            key = min(open_keys)
+            inner = keys[key].count()
+            after = Counted({})
+            for names, n in total.terms.items():
+                term = Counted({names: n})
+                after = after.plus(term.times(inner) if key in names else term)
+            total = after
+            done.add(key)
+        for name in self.recipe.open_fields() if self.recipe else ():
+            total = total.times(Counted({frozenset(): getattr(self.recipe, name).size}))
+        counts = list(total.terms.values())
+        return math.inf if any(n is None for n in counts) else sum(n for n in counts if n is not None)
+
+    @cached_property
+    def _decisions(self) -> dict[str, Domain]:
+        path = _root(self.body)
+        found = dict(self.body.decisions(path))
+        for name in self.recipe.open_fields() if self.recipe else ():
+            found[f"recipe.{name}"] = getattr(self.recipe, name)
+        return found
+
+    def decisions(self) -> Mapping[str, Domain]:
+        """Returns every decision that can ever be active, with its domain: the fixed-length encoding.
+
+        Repetitions stand at their largest number, alternatives side by side.
+        """
+        return self._decisions
+
+    def project(self, assignment: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns the genotype of the active ones among decisions for every path of `decisions()`."""
+        genotype: dict[str, Value] = {}
+
+        def decide(path: str, domain: Domain) -> Value:
+            genotype[path] = assignment[path]
+            return assignment[path]
+
+        self.traverse(decide)
+        return genotype
+
+    # ---- varying (see `nas.variation`)
+
+    def sample(self, rng: np.random.Generator) -> dict[str, Value]:
+        """Returns a genotype drawn at random, each decision evenly from its domain."""
+        return variation.sample(self, rng)
+
+    def mutate(self, genotype: Genotype, rng: np.random.Generator) -> dict[str, Value]:
+        """Returns a genotype that differs by one change; see `nas.variation.mutate`."""
+        return variation.mutate(self, genotype, rng)
+
+    def crossover(self, a: Genotype, b: Genotype, rng: np.random.Generator) -> dict[str, Value]:
+        """Returns a child of two genotypes, aligned by path; see `nas.variation.crossover`."""
+        return variation.crossover(self, a, b, rng)
+
+    def neighbours(self, genotype: Genotype) -> Iterator[dict[str, Value]]:
+        """Yields the genotypes one step away; see `nas.variation.neighbours`."""
+        return variation.neighbours(self, genotype)
+
+
+def _root(body: Block) -> str:
+    """Returns the path of the outermost block: none for a sequence, so that paths begin with its parts."""
+    return "" if isinstance(body, Sequential) and not body.name else body.segment
+

@@ -1,0 +1,181 @@
+"""Finds definitions by name or path: spaces, networks, and any object of a user's file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nas.blocks.base import Block
+from nas.errors import NasError, SpaceError, UnknownNameError, did_you_mean
+from nas.notation import space_from_json
+from nas.space import Architecture, Space
+
+_LOADED: dict[tuple[Path, int], ModuleType] = {}
+
+
+def shipped() -> dict[str, Path]:
+    """Returns the definitions that come with this package, by name: beside it in a checkout, inside it when installed."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "search_spaces", here.parent / "search_spaces"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+    return {}
+
+
+def spaces() -> dict[str, str]:
+    """Returns the shipped spaces by name, each with the first line of its file."""
+    return {name: _first_line(path) for name, path in shipped().items()}
+
+
+def _first_line(path: Path) -> str:
+    match = re.match(r'\s*"""(.*?)(?:\n|""")', path.read_text(encoding="utf-8"))
+    return match[1].strip() if match else ""
+
+
+def load_space(address: str | Path | Space) -> Space:
+    """Returns a space.
+
+    Args:
+        address: A shipped space's name, `FILE.py` (its `space`), `FILE.py:NAME` or `module:NAME` (a space, a block, or a
+            function that returns one), `FILE.json`, or a `Space`.
+
+    Raises:
+        UnknownNameError: When no such space is known.
+        SpaceError: When the file cannot be read or holds no space.
+    """
+    if isinstance(address, Space):
+        return address
+    text = str(address)
+    if text.endswith(".json"):
+        return replace(space_from_json(_bytes(Path(text))), name=Path(text).stem)
+    if text in shipped():
+        return _as_space(load_object(f"{shipped()[text]}:space"), text, text)
+    if not _is_file(text) and ":" not in text:
+        if any(c in text for c in "/\\"):
+            raise SpaceError(f"space {text!r}: no such file; expected FILE.py, FILE.json or a name of: {', '.join(shipped())}")
+        raise UnknownNameError("space", text, shipped())
+    found = load_object(text if _split(text)[1] else f"{text}:space")
+    return _as_space(found, text, Path(_split(text)[0]).stem)
+
+
+def _as_space(found: object, address: str, name: str) -> Space:
+    if callable(found) and not isinstance(found, type | Block | Space):
+        found = found()
+    if isinstance(found, Architecture):
+        found = Space(found.body, found.input_shape, found.classes, found.border, found.recipe)
+    if isinstance(found, Block):
+        found = Space(found)
+    if not isinstance(found, Space):
+        raise SpaceError(f"{address} is {type(found).__name__}, expected a Space; write space = Space(body=Sequential(...))")
+    return replace(found, name=found.name or name)
+
+
+def load_object(address: str) -> Any:
+    """Returns an object of a user's file or of an installed module: `FILE.py:NAME` or `module:NAME`.
+
+    Raises:
+        SpaceError: When the file or module cannot be loaded; the message says where it fails.
+        UnknownNameError: When it has no such name.
+    """
+    where, name = _split(address)
+    if not name:
+        raise SpaceError(f"{address!r} names no object; expected FILE.py:NAME or module:NAME")
+    module = load_file(Path(where)) if _is_file(where) else _import(where, address)
+    if not hasattr(module, name):
+        public = [key for key in vars(module) if not key.startswith("_") and not isinstance(vars(module)[key], ModuleType)]
+        raise UnknownNameError(f"name in {where}", name, public)
+    return getattr(module, name)
+
+
+def load_file(path: Path) -> ModuleType:
+    """Runs a Python file once and returns it as a module; the same file again gives the same module while it is unchanged.
+
+    Raises:
+        SpaceError: When there is no such file, or it fails; names the line.
+    """
+    resolved = path.expanduser().resolve()
+    try:
+        stamp = resolved.stat().st_mtime_ns
+    except OSError as error:
+        raise SpaceError(f"{path}: {error.strerror or error}") from None
+    if (resolved, stamp) in _LOADED:
+        return _LOADED[resolved, stamp]
+    name = f"{path.stem}_{hashlib.sha256(str(resolved).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, resolved)
+    if spec is None or spec.loader is None:
+        raise SpaceError(f"{path}: is no Python file; expected a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    sys.path.insert(0, str(resolved.parent))  # a definition may import its neighbours, as a script may
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise SpaceError(f"{path}{_line_of(error, resolved)}: {_said(error)}") from error
+    finally:
+        sys.path.remove(str(resolved.parent))
+    _LOADED[resolved, stamp] = module
+    return module
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f", line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    return f", line {lines[-1]}" if lines else ""
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, NasError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"this is no Python: {error.msg}"
+    hint = ""
+    if isinstance(error, ImportError) and (error.name or "").startswith("nas") and error.name_from:
+        hint = did_you_mean(error.name_from, vars(sys.modules[error.name or "nas"]))
+        return f"{error.name} has no {error.name_from!r}{hint}"
+    if isinstance(error, NameError) and error.name:
+        return f"name {error.name!r} is not defined; import it or mend the typo"
+    return f"{type(error).__name__}: {error}".splitlines()[0] + hint
+
+
+def _import(name: str, address: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and name.startswith(error.name):
+            raise SpaceError(f"{address!r}: there is no file and no module {name!r}") from None
+        raise SpaceError(f"{address!r}: {error}") from error
+    except Exception as error:
+        raise SpaceError(f"{address!r}: {_said(error)}") from error
+
+
+def _split(address: str) -> tuple[str, str]:
+    """Returns file or module, and name (empty where there is none); a Windows drive letter is no separator."""
+    head, colon, tail = address.rpartition(":")
+    return (head, tail) if colon and tail.isidentifier() and len(head) > 1 else (address, "")
+
+
+def _is_file(text: str) -> bool:
+    return _split(text)[0].endswith(".py") or Path(_split(text)[0]).is_file()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpaceError(f"{path}: {error.strerror or error}") from None
+
+
+def own_blocks(space: Space) -> Mapping[str, type[Block]]:
+    """Returns the block classes of a space that are not this package's, by name."""
+    return {type(b).__name__: type(b) for b in space.body.walk() if not type(b).__module__.startswith("nas.blocks.")}

@@ -70,9 +70,10 @@ def _meaning(key: str) -> tuple[str | None, str]:
 def _arrays(path: Path) -> dict[str, Any]:
     """Returns all arrays of the file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not hasattr(file, "files"):
-                raise DataError(f"{shown(str(path))} is a single array, {EXPECTED} in one .npz file")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            raise DataError(f"{shown(str(path))} is a single array; {EXPECTED} in one .npz file")
+        with file:
             return {key: file[key] for key in file.files}
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error) and zipfile.is_zipfile(path):

@@ -62,7 +62,8 @@ def assign_splits(
         share = DEFAULT_SHARE if test_share is None else test_share
         parts["train"], parts["test"] = _cut(parts["train"], labels, groups, names, share, keep, False, [seed, 1])
         if not len(parts["test"]):
-            raise DataError(f"too few images to cut a test set: expected a class of at least {keep + 1} images that can be spared")
+            more = f"a class of {keep + 1} or more images" + (" in groups that can be parted" if groups is not None else "")
+            raise DataError(f"too few images to cut a test set: expected {more}, or a test set of your own")
     if not len(parts["val"]):
         share = min(DEFAULT_SHARE, MOST_VALIDATION / len(parts["train"])) if val_share is None else val_share
         parts["train"], parts["val"] = _cut(parts["train"], labels, groups, names, share, TRAIN_LEAST, True, [seed, 2])

@@ -48,9 +48,8 @@ def _rows(text: str, path: Path) -> list[Photo]:
     columns = [name.strip().lower() for name in next(reader, [])]
     for name in COLUMNS:
         if columns.count(name) > 1 or (name in ("path", "label") and name not in columns):
-            raise DataError(
-                f"{shown(str(path))} has columns {', '.join(columns) or '(none)'}; expected path, label[, split][, group], once each"
-            )
+            found = ", ".join(columns) or "(none)"
+            raise DataError(f"{shown(str(path))} has columns {found}; expected path, label[, split][, group], once each")
     photos, seen = [], dict[Path, int]()
     for row in reader:
         if not any(cell.strip() for cell in row):

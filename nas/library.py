@@ -139,13 +139,13 @@ def _said(error: Exception) -> str:
         return str(error)
     if isinstance(error, SyntaxError):
         return f"this is no Python: {error.msg}"
-    hint = ""
-    if isinstance(error, ImportError) and (error.name or "").startswith("nas") and error.name_from:
-        hint = did_you_mean(error.name_from, vars(sys.modules[error.name or "nas"]))
-        return f"{error.name} has no {error.name_from!r}{hint}"
+    missing = re.match(r"cannot import name '(\w+)' from '(nas[\w.]*)'", str(error))
+    if missing and missing[2] in sys.modules:
+        known = getattr(sys.modules[missing[2]], "__all__", ())
+        return f"{missing[2]} has no {missing[1]!r}{did_you_mean(missing[1], known)}"
     if isinstance(error, NameError) and error.name:
         return f"name {error.name!r} is not defined; import it or mend the typo"
-    return f"{type(error).__name__}: {error}".splitlines()[0] + hint
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _import(name: str, address: str) -> ModuleType:

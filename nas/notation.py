@@ -15,7 +15,7 @@ import msgspec
 
 from nas.blocks import BLOCKS
 from nas.blocks.base import Block
-from nas.blocks.structure import _Several
+from nas.blocks.structure import Several
 from nas.domains import Choice, Domain, Integer, Real
 from nas.errors import RecipeError, SpaceError, did_you_mean
 from nas.recipe import Recipe
@@ -58,7 +58,7 @@ def _fields(value: Block | Recipe) -> dict[str, Any]:
     shown = {}
     for f in fields(value):
         held = getattr(value, f.name)
-        if f.name == "labels" and isinstance(value, _Several) and held == type(value)(*value.blocks).labels:
+        if f.name == "labels" and isinstance(value, Several) and held == type(value)(*value.blocks).labels:
             continue
         if f.default is MISSING or type(held) is not type(f.default) or held != f.default:
             shown[f.name] = _written(held)
@@ -128,7 +128,7 @@ def _block(data: object, where: str, known: Mapping[str, type[Block]], depth: in
         if f.name not in values and f.default is MISSING and f.default_factory is MISSING:
             raise SpaceError(f"{where} ({name}): lacks {f.name!r}")
     try:
-        if issubclass(cls, _Several):
+        if issubclass(cls, Several):
             several = values.pop("blocks")
             if not isinstance(several, tuple):
                 raise SpaceError(f"{where}.blocks is {several!r}, expected a list of blocks")

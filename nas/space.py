@@ -13,8 +13,9 @@ from nas.blocks.base import Block, Counted, Decide, expand_at, settle
 from nas.blocks.structure import Sequential, Shared
 from nas.builder import Border, GraphBuilder
 from nas.canonical import canonical
+from nas.containment import Matcher, flat
 from nas.domains import Domain, Value
-from nas.errors import SpaceError
+from nas.errors import BlockError, GenotypeError, SpaceError
 from nas.graph import Graph
 from nas.recipe import Recipe
 from nas.variation import Genotype
@@ -194,6 +195,42 @@ class Space:
 
         self.traverse(decide)
         return genotype
+
+    # ---- containment (see `nas.containment`)
+
+    def encode(self, net: Architecture) -> dict[str, Value]:
+        """Returns the first genotype, in order of declaration, that decodes to the network `net`.
+
+        Raises:
+            GenotypeError: When the space does not contain it; names the first decision that fails.
+        """
+        genotype, reason = self._found(net)
+        if genotype is None:
+            raise GenotypeError(f"the space does not contain the network: {reason}")
+        return genotype
+
+    def contains(self, net: Architecture) -> bool:
+        """Returns whether some genotype decodes to the network `net`."""
+        return self._found(net)[0] is not None
+
+    def why_not(self, net: Architecture) -> str:
+        """Returns the first decision that fails to match `net`, empty where the space contains it."""
+        return self._found(net)[1]
+
+    def _found(self, net: Architecture) -> tuple[dict[str, Value] | None, str]:
+        shape, classes = self.input_shape or net.input_shape, self.classes or net.classes
+        if (shape, classes) != (net.input_shape, net.classes):
+            return None, f"the space is for {shape} and {classes} classes, the network for {net.input_shape} and {net.classes}"
+        bound = self.bind(shape, classes)
+        matcher = Matcher(flat(net.body, shape, net.border, classes), self.border, classes)
+        for decided in matcher.matches(self.body, _root(self.body)):
+            genotype = variation.complete(bound, decided, None)
+            try:
+                if bound.decode(genotype).fingerprint == net.fingerprint:
+                    return genotype, ""
+            except BlockError as error:
+                matcher.reason = str(error)
+        return None, matcher.reason or "it matches block by block, but the two compute different networks"
 
     # ---- varying (see `nas.variation`)
 

@@ -44,7 +44,7 @@ def _blocks(owner: str, blocks: tuple[object, ...], least: int) -> tuple[Block, 
 
 
 @dataclass(frozen=True, init=False)
-class _Several(Block):
+class Several(Block):
     """Blocks given one after another: `Sequential(a, b, c, name="stem")`."""
 
     blocks: tuple[Block, ...]
@@ -88,7 +88,7 @@ class _Several(Block):
 
 
 @dataclass(frozen=True, init=False)
-class Sequential(_Several):
+class Sequential(Several):
     """Blocks one after another."""
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
@@ -98,7 +98,7 @@ class Sequential(_Several):
 
 
 @dataclass(frozen=True, init=False)
-class Parallel(_Several):
+class Parallel(Several):
     """Branches side by side on the same input, joined by a declared rule.
 
     Attributes:
@@ -129,7 +129,7 @@ class Parallel(_Several):
 
 
 @dataclass(frozen=True, init=False)
-class OneOf(_Several):
+class OneOf(Several):
     """One of several blocks: the decision `block`, whose values are the options' names."""
 
     def __init__(self, *blocks: Block, name: str = "", labels: tuple[str, ...] = ()) -> None:
@@ -185,11 +185,12 @@ class Repeat(Block):
         super().__post_init__()
         if isinstance(self.tied, Domain):
             raise SpaceError("Repeat: tied cannot be left open; use OneOf(Repeat(..., tied=True), Repeat(...))")
-        if min(self._counts) < 0:
+        if min(self.counts) < 0:
             raise SpaceError(f"Repeat: times is {self.times!r}, expected at least 0")
 
     @cached_property
-    def _counts(self) -> tuple[int, ...]:
+    def counts(self) -> tuple[int, ...]:
+        """Every number of repetitions that is allowed."""
         times: object = self.times
         if isinstance(times, Integer):
             return tuple(range(times.low, times.high + 1))
@@ -199,7 +200,8 @@ class Repeat(Block):
     def is_open(self) -> bool:
         return isinstance(self.times, Domain) or self.body.is_open
 
-    def _at(self, path: str, i: int) -> str:
+    def place(self, path: str, i: int) -> str:
+        """Returns the path of the i-th repetition."""
         return f"{path}[*]" if self.tied else f"{path}[{i}]"
 
     def close(self, path: str, decide: Decide) -> Block:
@@ -210,7 +212,7 @@ class Repeat(Block):
         blocks: list[Block] = []
         labels: list[str] = []
         for i in range(n):
-            place = self._at(path, i)
+            place = self.place(path, i)
             closed, at = settle(self.body, place, decide)
             if closed is not None:
                 blocks.append(closed)
@@ -220,12 +222,12 @@ class Repeat(Block):
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         if isinstance(self.times, Domain):
             yield f"{path}.times", self.times
-        for i in range(min(max(self._counts), 1) if self.tied else max(self._counts)):
-            yield from self.body.decisions(self._at(path, i))
+        for i in range(min(max(self.counts), 1) if self.tied else max(self.counts)):
+            yield from self.body.decisions(self.place(path, i))
 
     def count(self) -> Counted:
         body, total = self.body.count(), Counted({})
-        for n in self._counts:
+        for n in self.counts:
             here = Counted({frozenset(): 1})
             for _ in range(min(n, 1) if self.tied else n):
                 here = here.times(body)

@@ -99,9 +99,15 @@ class GraphBuilder:
         return Node(index, facts.shape)
 
     def _chain(self, ops: tuple[Op, ...], x: Node) -> Node:
+        index, shape, label = x.index, x.shape, self.label
         for op in ops:
-            x = self.apply(op, x)
-        return x
+            facts = op.facts(shape)
+            self._ops.append(op)
+            self._inputs.append((index,))
+            self._facts.append(facts)
+            self._labels.append(label)
+            index, shape = len(self._ops) - 1, facts.shape
+        return Node(index, shape)
 
     def finish(self, output: Node) -> Graph:
         """Returns the graph with `output` as its output."""

@@ -56,6 +56,8 @@ def canonical(graph: Graph) -> tuple[Graph, str]:
     """
     plain = _reduced(graph)
     order, digest = _ordered(plain)
+    if order == list(range(len(order))) and all(_sorted(plain, i) for i in order):
+        return Graph(plain.ops, plain.inputs, plain.labels, plain.output, graph.notes, plain.facts), digest
     place = [0] * len(order)
     for new, old in enumerate(order):
         place[old] = new
@@ -76,6 +78,11 @@ def canonical(graph: Graph) -> tuple[Graph, str]:
     return ordered, digest
 
 
+def _sorted(graph: Graph, i: int) -> bool:
+    inputs = graph.inputs[i]
+    return len(inputs) == 1 or not graph.ops[i].commutative or list(inputs) == sorted(inputs)
+
+
 # ---- simplifying
 
 
@@ -92,8 +99,7 @@ class _Nodes:
     def put(self, op: Op, inputs: Inputs, facts: Facts, label: str) -> int:
         index = len(self.ops)
         if not facts.params and not op.random:
-            key = (op.token, tuple(sorted(inputs)) if op.commutative and len(inputs) > 1 else inputs)
-            known = self._same.setdefault(key, index)
+            known = self._same.setdefault((op.token, _unordered(op, inputs)), index)
             if known != index:
                 return known
         self.ops.append(op)
@@ -103,11 +109,22 @@ class _Nodes:
         return index
 
 
+def _unordered(op: Op, inputs: Inputs) -> Inputs:
+    """Returns the inputs in ascending order where their order does not matter."""
+    return tuple(sorted(inputs)) if op.commutative and len(inputs) > 1 else inputs
+
+
 def _reduced(graph: Graph) -> Graph:
     nodes = _Nodes()
     alias: list[int] = []
     for i, op in enumerate(graph.ops):
-        alias.append(_rewritten(graph, i, op, alias, nodes))
+        inputs = tuple([alias[s] for s in graph.inputs[i]])
+        if type(op) is Zero or _ZERO in inputs:
+            alias.append(_rewritten(graph, i, inputs, nodes))
+        elif graph.facts[i].identity:
+            alias.append(inputs[0])
+        else:
+            alias.append(nodes.put(op, inputs, graph.facts[i], graph.labels[i]))
     output = alias[graph.output]
     if output == _ZERO:
         raise BlockError("the output does not depend on the input: every path to it passes a Zero")
@@ -117,21 +134,17 @@ def _reduced(graph: Graph) -> Graph:
     return plain
 
 
-def _rewritten(graph: Graph, i: int, op: Op, alias: list[int], nodes: _Nodes) -> int:
-    """Returns the index among `nodes` of what node `i` computes, or `_ZERO`."""
-    inputs = tuple([alias[s] for s in graph.inputs[i]])
-    facts = graph.facts[i]
-    if type(op) is Zero:
+def _rewritten(graph: Graph, i: int, inputs: Inputs, nodes: _Nodes) -> int:
+    """Returns the index among `nodes` of what node `i` computes when some of its inputs are zeros, or `_ZERO`."""
+    op, facts = graph.ops[i], graph.facts[i]
+    if type(op) is Zero or type(op) is Multiply or max(inputs) == _ZERO:
         return _ZERO
-    if _ZERO in inputs:
-        if type(op) is Multiply or max(inputs) == _ZERO:
-            return _ZERO
-        if type(op) is Add:
-            inputs = tuple(s for s in inputs if s != _ZERO)
-            facts = op.facts(*[nodes.facts[s].shape for s in inputs])
-        else:
-            shapes = [graph.facts[s].shape for s in graph.inputs[i]]
-            inputs = tuple(_zeros(nodes, shape) if s == _ZERO else s for s, shape in zip(inputs, shapes, strict=True))
+    if type(op) is Add:
+        inputs = tuple(s for s in inputs if s != _ZERO)
+        facts = op.facts(*[nodes.facts[s].shape for s in inputs])
+    else:
+        shapes = [graph.facts[s].shape for s in graph.inputs[i]]
+        inputs = tuple(_zeros(nodes, shape) if s == _ZERO else s for s, shape in zip(inputs, shapes, strict=True))
     if facts.identity:
         return inputs[0]
     return nodes.put(op, inputs, facts, graph.labels[i])

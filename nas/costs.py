@@ -48,17 +48,10 @@ def cost_of(graph: Graph) -> Cost:
         macs += facts.macs
         other += facts.other_flops
         buffers += facts.buffers
-        values += _volume(facts.shape)
+        values += facts.volume
     return Cost(
         params, macs, 2 * macs, other, _BYTES * _peak(graph), _BYTES * values, _BYTES * (params + buffers), _depth(graph)
     )
-
-
-def _volume(shape: tuple[int, ...]) -> int:
-    volume = 1
-    for n in shape:
-        volume *= n
-    return volume
 
 
 def _peak(graph: Graph) -> int:
@@ -66,24 +59,24 @@ def _peak(graph: Graph) -> int:
 
     Flattening only looks at its input in another way and takes no memory.
     """
-    last = list(range(len(graph)))
+    ops, last = graph.ops, [0] * len(graph)
     owner = list(range(len(graph)))
     for i, sources in enumerate(graph.inputs):
-        if type(graph.ops[i]) is Flatten:
+        if type(ops[i]) is Flatten:
             owner[i] = owner[sources[0]]
         for s in sources:
             last[owner[s]] = i
-    last[owner[graph.output]] = len(graph)
-    ends: list[list[int]] = [[] for _ in range(len(graph) + 1)]
-    for i, end in enumerate(last):
-        ends[end].append(i)
-    sizes = [_volume(f.shape) if owner[i] == i else 0 for i, f in enumerate(graph.facts)]
+    last[owner[graph.output]] = len(ops)
     alive = peak = 0
-    for i, size in enumerate(sizes):
-        alive += size
-        peak = max(peak, alive)
-        for dead in ends[i]:
-            alive -= sizes[dead]
+    ends: dict[int, int] = {}  # values that die behind a node
+    for i, facts in enumerate(graph.facts):
+        if owner[i] == i:
+            alive += facts.volume
+            end = last[i] or i
+            ends[end] = ends.get(end, 0) + facts.volume
+            if alive > peak:
+                peak = alive
+        alive -= ends.get(i, 0)
     return peak
 
 
@@ -91,7 +84,8 @@ def _depth(graph: Graph) -> int:
     depth = [0] * len(graph)
     for i, sources in enumerate(graph.inputs):
         if sources:
-            depth[i] = max([depth[s] for s in sources]) + (graph.facts[i].macs > 0)
+            below = depth[sources[0]] if len(sources) == 1 else max([depth[s] for s in sources])
+            depth[i] = below + 1 if graph.facts[i].macs else below
     return depth[graph.output]
 
 

@@ -19,6 +19,8 @@ from nas.builder import GraphBuilder, Node
 from nas.domains import Choice, Domain, Integer, Value
 from nas.errors import BlockError, SpaceError
 
+B = typing.TypeVar("B", bound="Block")
+
 Decide = Callable[[str, Domain], Value]
 """Answers with the value of the decision at a path."""
 
@@ -107,9 +109,7 @@ class Block(ABC):
 
     def with_fields(self, **values: object) -> typing.Self:
         """Returns a copy with other values in these fields, without checking them again."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update({f.name: getattr(self, f.name) for f in fields(self)}, **values)
-        return copy
+        return made(type(self), {**{key: self.__dict__[key] for key in _names(type(self))}, **values})
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         """Yields every decision that can ever be active below it, with its path."""
@@ -144,6 +144,18 @@ class Block(ABC):
         yield self
         for child in self.children():
             yield from child.walk()
+
+
+def made(cls: type[B], values: dict[str, Any]) -> B:
+    """Returns a block with these fields without checking them: they were checked when the space was written."""
+    block = object.__new__(cls)
+    block.__dict__.update(values)
+    return block
+
+
+@lru_cache(None)
+def _names(cls: type[Block]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
 
 
 def settle(block: Block, path: str, decide: Decide) -> tuple[Block | None, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
 
-from nas.blocks.base import Block, Counted, Decide, expand_at, join_path, settle
+from nas.blocks.base import Block, Counted, Decide, expand_at, join_path, made, settle
 from nas.builder import GraphBuilder, Join, Node
 from nas.domains import Choice, Domain, Integer
 from nas.errors import SpaceError
@@ -74,7 +74,7 @@ class Several(Block):
             if closed is not None:
                 blocks.append(closed)
                 labels.append(segment + at[len(place) :] if at.startswith(place) else segment)
-        return self.with_fields(blocks=tuple(blocks), labels=tuple(labels))
+        return made(type(self), {**self.__dict__, "is_open": False, "blocks": tuple(blocks), "labels": tuple(labels)})
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         for block, segment in zip(self.blocks, self.labels, strict=True):
@@ -217,7 +217,7 @@ class Repeat(Block):
             if closed is not None:
                 blocks.append(closed)
                 labels.append(f"[{i}]" + (at[len(place) :] if at.startswith(place) else ""))
-        return Sequential(*blocks, name=self.name, labels=tuple(labels))
+        return made(Sequential, {"name": self.name, "blocks": tuple(blocks), "labels": tuple(labels)})
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         if isinstance(self.times, Domain):

@@ -51,6 +51,7 @@ class Facts(NamedTuple):
         macs: Multiply-adds for one image (convolutions and linear layers).
         other_flops: Everything else (normalisation, activation, pooling, addition), for one image.
         identity: Whether it gives back its only input unchanged.
+        volume: Values in the output.
     """
 
     shape: Shape
@@ -59,6 +60,7 @@ class Facts(NamedTuple):
     macs: int
     other_flops: int
     identity: bool
+    volume: int
 
 
 @dataclass(frozen=True)
@@ -138,13 +140,15 @@ class Op(ABC):
         known: dict[tuple[Shape, ...], Facts] = self.__dict__.setdefault("_facts", {})
         found = known.get(inputs)
         if found is None:
+            shape = self.shape(*inputs)
             found = Facts(
-                self.shape(*inputs),
+                shape,
                 self.params(*inputs),
                 self.buffers(*inputs),
                 self.macs(*inputs),
                 self.other_flops(*inputs),
                 self.is_identity(*inputs),
+                prod(shape),
             )
             known[inputs] = found
         return found

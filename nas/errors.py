@@ -8,6 +8,7 @@
     ├── GraphError                a graph contradicts itself
     ├── ObjectiveError            an objective or a constraint makes no sense
     ├── RecipeError               a training recipe makes no sense
+    ├── StrategyError             a strategy's settings make no sense, or a user's own strategy cannot be used
     ├── DataError                 images or labels cannot be used
     ├── RunError                  a run folder cannot be read, written or continued
     └── EvaluationError           a candidate could not be evaluated
@@ -48,6 +49,10 @@ class ObjectiveError(NasError):
 
 class RecipeError(NasError):
     """A training recipe makes no sense."""
+
+
+class StrategyError(NasError):
+    """A strategy's settings make no sense, or a user's own strategy cannot be used."""
 
 
 class DataError(NasError):

@@ -83,6 +83,29 @@ def crowding(points: ArrayLike) -> Floats:
     return distance
 
 
+def crowded_order(points: ArrayLike) -> NDArray[np.int64]:
+    """Returns the indices of the points, best first: by rank, within a rank the lonelier first, else in the order given.
+
+    Deb et al. 2002, section III B: the crowded comparison operator.
+
+    Args:
+        points: `(n, m)` losses.
+
+    Returns:
+        `(n,)` indices.
+
+    Raises:
+        ValueError: When `points` is no matrix or holds a NaN.
+    """
+    losses = checked(points)
+    rank = ranks(losses)
+    distance = np.zeros(len(losses))
+    for front in range(int(rank.max(initial=-1)) + 1):
+        members = np.flatnonzero(rank == front)
+        distance[members] = crowding(losses[members])
+    return np.lexsort((-distance, rank)).astype(np.int64)
+
+
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     """Returns the volume dominated by `points` up to `reference`; points not below it in every objective add nothing.
 

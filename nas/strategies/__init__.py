@@ -1,0 +1,1 @@
+"""Strategies propose what to evaluate next; `table` lists them by name."""

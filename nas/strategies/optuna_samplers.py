@@ -1,0 +1,316 @@
+"""Optuna's samplers, told the record and asked for one more: the only file that knows Optuna.
+
+Every decision that can ever be active is a parameter, suggested as a position in its domain (an index, or a share in [0, 1] of a
+continuum): a fixed-length vector. Those that the others leave inactive are told too, and do not matter to the network.
+
+Nothing is kept between two proposals but a study in memory that mirrors the record, and each proposal gets a new sampler with a
+seed of its own. What a sampler would remember by itself is read back from the record: `Trial.notes` holds the positions,
+the generation a genetic sampler counted the trial to, and the trials that generation descends from.
+
+Akiba et al. 2019, "Optuna: A Next-generation Hyperparameter Optimization Framework"; Watanabe 2023, "Tree-Structured Parzen
+Estimator"; Deb et al. 2002, "NSGA-II".
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.domains import Domain, Integer, Value
+from nas.errors import StrategyError
+from nas.problem import Rejected
+from nas.strategies.base import Genotype, History, Proposal, Strategy, Trial
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+
+_STEPS = 16
+"""Mutations tried to leave a network that is known or refused, where asking again would give the same one."""
+
+
+class Encoding:
+    """The fixed-length vector of a space.
+
+    Args:
+        decisions: Path to domain, every decision that can ever be active, in order.
+    """
+
+    def __init__(self, decisions: Mapping[str, Domain]) -> None:
+        self.decisions = dict(decisions)
+        self.distributions = {path: _distribution(domain) for path, domain in decisions.items() if domain.size != 1}
+
+    def positions(self, trial: Trial) -> dict[str, float]:
+        """Returns the position of every decision with a choice: the trial's own, the noted one where inactive, else the first."""
+        noted: Sequence[float] = trial.notes.get("positions", ())
+        found: dict[str, float] = dict(zip(self.distributions, noted, strict=True)) if noted else dict.fromkeys(self.distributions, 0)
+        for path, value in trial.genotype.items():
+            if path in found:
+                found[path] = self.decisions[path].where(value)
+        return found
+
+    def assignment(self, positions: Mapping[str, float]) -> dict[str, Value]:
+        """Returns a value for every decision."""
+        return {path: domain.at(positions.get(path, 0)) for path, domain in self.decisions.items()}
+
+    def moved(self, positions: Mapping[str, float], genotype: Genotype) -> dict[str, float]:
+        """Returns the positions with those of a genotype in place."""
+        return {path: self.decisions[path].where(genotype[path]) if path in genotype else at for path, at in positions.items()}
+
+
+def _distribution(domain: Domain) -> BaseDistribution:
+    if domain.size is None:
+        return FloatDistribution(0.0, 1.0)
+    if isinstance(domain, Integer):
+        return IntDistribution(0, domain.size - 1)
+    return CategoricalDistribution(tuple(range(domain.size)))
+
+
+class Mirror:
+    """A study in memory that holds what a history holds, in the order of the proposals.
+
+    Args:
+        problem: Whose decisions and objectives it has.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.encoding = Encoding(problem.space.decisions())
+        self.study = optuna.create_study(directions=["minimize"] * len(problem.objectives))
+        self.number: dict[int, int] = {}
+        self.descent: dict[int, tuple[int, ...]] = {}
+        self._finished: list[Trial] = []
+        self._running: dict[int, Trial] = {}
+
+    def leads_to(self, problem: Problem, history: History) -> bool:
+        """Returns whether the history only adds to what is mirrored, so that catching up gives what starting anew would."""
+        told = len(self._finished)
+        if problem is not self.problem or list(history.finished[:told]) != self._finished:
+            return False
+        later = {trial.id: trial for trial in (*history.finished[told:], *history.pending)}
+        if any(i not in later or later[i].genotype != trial.genotype for i, trial in self._running.items()):
+            return False
+        return all(i in self._running or i > max(self.number, default=-1) for i in later)
+
+    def catch_up(self, history: History) -> None:
+        """Takes in what the history holds beyond what is mirrored."""
+        ended = history.finished[len(self._finished) :]
+        done = {trial.id for trial in ended}
+        for trial in sorted((*ended, *history.pending), key=lambda trial: trial.id):
+            if trial.id not in self.number:
+                self._add(trial, _values(trial), trial.id in done)
+            elif trial.id in done:
+                self._tell(trial, _values(trial))
+        self._finished.extend(ended)
+        self._running = {trial.id: trial for trial in history.pending}
+
+    def _add(self, trial: Trial, values: Sequence[float] | None, ended: bool) -> None:
+        state = TrialState.RUNNING if not ended else TrialState.FAIL if values is None else TrialState.COMPLETE
+        attributes = trial.notes.get("system_attrs", {})
+        params: dict[str, Any] = dict(self.encoding.positions(trial))
+        self.number[trial.id] = len(self.study.get_trials(deepcopy=False))
+        self.study.add_trial(
+            create_trial(
+                state=state,
+                values=values if ended else None,
+                params=params,
+                distributions=self.encoding.distributions,
+                system_attrs=dict(attributes),
+            )
+        )
+        for generation in (g for key, g in attributes.items() if key.endswith(":generation")):
+            self.descent.setdefault(generation, tuple(trial.notes.get("descent", ())))
+
+    def _tell(self, trial: Trial, values: Sequence[float] | None) -> None:
+        state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        self.study.tell(self.number[trial.id], values, state=state)
+
+    def ask(self, sampler: BaseSampler) -> tuple[dict[str, float], dict[str, Any]]:
+        """Returns what a sampler suggests (positions) and what it wants to find again (system attributes).
+
+        The study keeps a failed trial of it, which no sampler looks at.
+        """
+        self.study.sampler = sampler
+        asked = self.study.ask(fixed_distributions=self.encoding.distributions)
+        attributes = self.study.get_trials(deepcopy=False)[asked.number].system_attrs
+        kept = {key: value for key, value in attributes.items() if key.endswith(":generation")}
+        self.study.tell(asked, state=TrialState.FAIL)
+        return dict(asked.params), kept
+
+
+def _values(trial: Trial) -> Sequence[float] | None:
+    """Returns the losses a sampler may be told: none that is infinite or no number."""
+    return trial.losses if trial.losses is not None and all(map(math.isfinite, trial.losses)) else None
+
+
+class OptunaStrategy(Strategy):
+    """What the three have in common: mirror the record, ask a new sampler, read the answer."""
+
+    name: ClassVar[str]
+    walks: ClassVar[bool] = False
+    """Whether a suggestion that is known or refused is mutated (the sampler is slow, or would suggest the same again)."""
+
+    _mirror: Mirror | None = None
+
+    @abstractmethod
+    def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
+        """Returns a new sampler.
+
+        Args:
+            seed: The only source of its randomness.
+            mirror: The study it will be asked in, caught up.
+        """
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns the sampler's suggestion with its inactive decisions left out."""
+        with _quiet():
+            if self._mirror is None or not self._mirror.leads_to(problem, history):
+                self._mirror = Mirror(problem)
+            mirror = self._mirror
+            mirror.catch_up(history)
+            sampler = self.sampler(int(rng.integers(2**32)), mirror)
+            positions, attributes = mirror.ask(sampler)
+        genotype: Genotype = problem.space.project(mirror.encoding.assignment(positions))
+        operator = self.name
+        if self.walks:
+            known = {trial.fingerprint for trial in (*history.finished, *history.pending)}
+            start = genotype
+            for _ in range(_STEPS):
+                if _is_new(problem, genotype, known):
+                    break
+                genotype, operator = problem.space.mutate(genotype, rng), f"{self.name}+mutate"
+            else:
+                genotype, operator = start, self.name
+            positions = mirror.encoding.moved(positions, genotype)
+        notes: dict[str, Any] = {"positions": [positions[path] for path in mirror.encoding.distributions]}
+        if attributes:
+            notes["system_attrs"] = attributes
+        if isinstance(sampler, ReplayedNSGAII) and sampler.descent:
+            notes["descent"] = list(sampler.descent)
+        return Proposal(genotype, operator=operator, notes=notes)
+
+
+def _is_new(problem: Problem, genotype: Genotype, known: set[str]) -> bool:
+    try:
+        return problem.consider(genotype).fingerprint not in known
+    except Rejected:
+        return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Optuna's log and the warnings about its experimental parts, for as long as it is asked."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@dataclass
+class OptunaTPE(OptunaStrategy):
+    """Tree-structured Parzen estimator.
+
+    Args:
+        startup: Random trials before the first estimate.
+        multivariate: Estimate decisions jointly; None leaves it to Optuna (jointly with one objective alone).
+    """
+
+    startup: int = 10
+    multivariate: bool | None = None
+    name: ClassVar[str] = "optuna:tpe"
+
+    def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
+        """Returns a TPE sampler; what is pending counts as bad (constant liar), so that workers do not crowd."""
+        return TPESampler(seed=seed, n_startup_trials=self.startup, multivariate=self.multivariate, constant_liar=True)
+
+
+@dataclass
+class OptunaNSGA2(OptunaStrategy):
+    """Optuna's NSGA-II on the fixed-length vector.
+
+    Args:
+        population: Trials in a generation.
+    """
+
+    population: int = 20
+    name: ClassVar[str] = "optuna:nsga2"
+
+    def __post_init__(self) -> None:
+        if type(self.population) is not int or self.population < 2:
+            raise StrategyError(f"optuna:nsga2: population is {self.population!r}, expected a whole number of at least 2")
+
+    def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
+        """Returns an NSGA-II sampler that finds its generations in the record."""
+        return ReplayedNSGAII(mirror, population_size=self.population, seed=seed)
+
+
+class ReplayedNSGAII(NSGAIISampler):  # type: ignore[misc]
+    """NSGA-II whose parent populations come from the record.
+
+    Optuna selects the parents of a generation when its first trial is asked for and keeps them in the study. Here that trial
+    notes them, so a trial that ends late changes nothing and every proposal can be computed again.
+
+    Attributes:
+        descent: Ids of the trials whose children were asked for; empty in generation 0.
+    """
+
+    def __init__(self, mirror: Mirror, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._mirror = mirror
+        self.descent: tuple[int, ...] = ()
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Returns all parameters: every trial has them all, so there is no need to intersect."""
+        return self._mirror.encoding.distributions
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """Returns the trials that a generation descends from."""
+        if generation == 0:
+            return []
+        trials = study.get_trials(deepcopy=False)
+        noted = self._mirror.descent.get(generation)
+        if noted:
+            parents = [trials[self._mirror.number[i]] for i in sorted(noted)]
+        else:
+            parents = self.select_parent(study, generation)
+        ids = {number: i for i, number in self._mirror.number.items()}
+        self.descent = tuple(ids[parent.number] for parent in parents)
+        return parents
+
+
+@dataclass
+class OptunaGP(OptunaStrategy):
+    """Gaussian process with log expected (hypervolume) improvement; seconds a proposal beyond some dozens of trials.
+
+    Args:
+        startup: Random trials before the first fit.
+    """
+
+    startup: int = 10
+    name: ClassVar[str] = "optuna:gp"
+    walks: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if find_spec("scipy") is None:
+            raise StrategyError("optuna:gp needs scipy, which is not installed; install it with: pip install scipy")
+
+    def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
+        """Returns a GP sampler."""
+        return GPSampler(seed=seed, n_startup_trials=self.startup, deterministic_objective=False)

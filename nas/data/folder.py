@@ -50,7 +50,7 @@ def folder_source(root: Path, options: ImageOptions) -> Source:
     def read() -> Content:
         return photos_content(photos, root, options, class_names, notes)
 
-    return Source(root.absolute().name or "images", identity, read)
+    return Source(root.resolve().name or "images", identity, read)
 
 
 def _visible_folders(folder: Path) -> list[Path]:

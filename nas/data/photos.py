@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,7 @@ def photos_content(
     rows, columns = preprocessing["image_size"]
 
     def fetch(indices: NDArray[np.int64]) -> NDArray[Any]:
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        with _pool() as pool:
             return np.stack(list(pool.map(lambda index: decode(photos[index].path, preprocessing, root), indices.tolist())))
 
     return Content(
@@ -102,6 +104,14 @@ def photos_content(
         preprocessing=preprocessing,
         notes=tuple(notes),
     )
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Yields threads for decoding, which leaves Python's lock alone; Pillow's warnings about odd metadata are not passed on."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield pool
 
 
 def relative(path: Path, root: Path) -> str:
@@ -142,7 +152,7 @@ def _readable(photos: list[Photo], root: Path) -> tuple[list[Photo], list[str]]:
             return str(error).partition(";")[0]
         return ""
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with _pool() as pool:
         problems = list(pool.map(problem, photos))
     return [photo for photo, line in zip(photos, problems, strict=True) if not line], [line for line in problems if line]
 
@@ -157,7 +167,8 @@ def choose_preprocessing(paths: Sequence[Path], root: Path, options: ImageOption
     if options.size and options.color:
         return result, []
     picked = np.unique(np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).round().astype(int))
-    looks = [_look(paths[index], root) for index in picked]
+    with _pool() as pool:
+        looks = list(pool.map(lambda index: _look(paths[index], root), picked.tolist()))
     notes = []
     if options.size is None:
         sizes = sorted({size for size, _ in looks})

@@ -190,7 +190,8 @@ def test_a_function_of_ones_own(refuses, tmp_path: Path) -> None:
         "def images():\n    return np.arange(40 * 36, dtype=np.uint16).reshape(40, 6, 6) % 251, np.arange(40) % 4\n"
         "def splits():\n    x, y = images()\n    return {'train': (x, y), 'test': (x[:4] + 1, y[:4])}\n"
         "def fails():\n    raise RuntimeError('two\\nlines')\n"
-        "def wrong():\n    return 3\n",
+        "def wrong():\n    return 3\n"
+        "number = 3\n",
         encoding="utf-8",
     )
     assert load_data(f"{tmp_path}/mine.py:images").name == "images"
@@ -199,10 +200,12 @@ def test_a_function_of_ones_own(refuses, tmp_path: Path) -> None:
         load_data(f"{tmp_path}/mine.py:fails")
     with refuses("mine.py:wrong returns is a int", "(x, y)"):
         load_data(f"{tmp_path}/mine.py:wrong")
-    with refuses("no function 'imges'", "'images'"):
+    with refuses("'imges'", "did you mean 'images'"):
         load_data(f"{tmp_path}/mine.py:imges")
-    with refuses("no file", "other.py"):
+    with refuses("mine.py:number", "is a int", "function"):
+        load_data(f"{tmp_path}/mine.py:number")
+    with refuses("other.py"):
         load_data(f"{tmp_path}/other.py:images")
     (tmp_path / "broken.py").write_text("x = (\n", encoding="utf-8")
-    with refuses("broken.py, line 1", "SyntaxError"):
+    with refuses("broken.py, line 1"):
         load_data(f"{tmp_path}/broken.py:images")

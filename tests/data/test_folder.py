@@ -154,6 +154,16 @@ def test_a_decompression_bomb_is_named(refuses, classes: Path) -> None:
         load_data(classes)
 
 
+def test_pillows_warnings_are_not_passed_on(classes: Path, recwarn: pytest.WarningsRecorder) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01"  # promises five entries and ends in the first
+    Image.new("RGB", (20, 20)).save(classes / "cat" / "odd.jpg", exif=exif)
+    with Image.open(classes / "cat" / "odd.jpg") as image:
+        image.getexif()
+    assert recwarn.pop(UserWarning)
+    load_data(classes)
+    assert not recwarn.list
+
+
 def test_folders_that_are_no_data(refuses, tmp_path: Path, make_photo) -> None:
     with refuses("no class folder", "FOLDER/CLASS"):
         load_data(tmp_path)

@@ -40,6 +40,9 @@ MAX_REPEATS = 1_000
 MAX_FAULTS = 2
 """Breakdowns of this process itself while a proposal was in flight, after which that proposal counts as crashed."""
 
+WEIGHTS = "weights"
+"""Folder in the run folder that holds the weights of the front's networks."""
+
 POLL_SECONDS = 0.25
 """How long a signal may wait while evaluations run."""
 
@@ -93,6 +96,7 @@ def next_candidate(
     rng = np.random.default_rng([seed, history.proposed])
     refused: Counter[str] = Counter()
     nearest: dict[str, float] = {}
+    said: dict[str, str] = {}
     while refused.total() < MAX_REFUSED:
         if halted():
             raise Halted
@@ -101,24 +105,23 @@ def next_candidate(
             return Accepted(proposal, problem.consider(proposal.genotype), dict(refused))
         except Rejected as refusal:
             refused[refusal.reason] += 1
+            said[refusal.reason] = str(refusal)
             _remember_nearest(problem, refusal, nearest)
-            on_refused(Refused(refusal.reason, refusal.values))
+            on_refused(Refused(refusal.reason, refusal.costs))
     reason, count = refused.most_common(1)[0]
-    seen = f"; the nearest {_bounded(problem, reason)} seen is {nearest[reason]:g}" if reason in nearest else ""
-    others = f" ({count} of them by this one)" if len(refused) > 1 else ""
-    raise NothingFeasible(f"no candidate keeps {reason!r}: {MAX_REFUSED} were refused in a row{others}{seen}; loosen it")
+    others = f", {count} of them for this" if len(refused) > 1 else ""
+    row = f"{MAX_REFUSED} candidates were refused in a row{others}"
+    if reason in nearest:
+        raise NothingFeasible(f"nothing keeps the constraint {reason}: {row}; the nearest value seen is {nearest[reason]:g}; loosen it")
+    raise NothingFeasible(f"nothing is {'feasible' if reason == 'infeasible' else f'allowed by {reason}'}: {row}; the last: {said[reason]}")
 
 
 def _remember_nearest(problem: Problem, refusal: Rejected, nearest: dict[str, float]) -> None:
     for constraint in problem.constraints:
-        if constraint.text == refusal.reason and constraint.name in refusal.values:
+        if constraint.text == refusal.reason and constraint.name in refusal.costs:
             closer = min if constraint.compare.startswith("<") else max
-            value = refusal.values[constraint.name]
+            value = refusal.costs[constraint.name]
             nearest[refusal.reason] = closer(nearest.get(refusal.reason, value), value)
-
-
-def _bounded(problem: Problem, reason: str) -> str:
-    return next(constraint.name for constraint in problem.constraints if constraint.text == reason)
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ class _Coordinator:
         self.queue = deque(row for row in proposals if row.finished is None and row.repeat_of is None)
         self.in_flight: dict[int, Job] = {}
         self.sources: dict[str, str] = {}
+        self.weights = {row.proposal: row.measurement.checkpoint for row in evaluations if row.measurement.checkpoint}
         self.outbox: list[Event] = []
         self.reason = ""
         self.seconds_limit = budget.seconds_limit(record.seconds_before)
@@ -221,6 +225,8 @@ class _Coordinator:
             self._tell(FrontMoved(tuple(ledger.front.points), self.record.elapsed))
         if faulted:
             self._suspect()
+        self._drop_weights()
+        self._sweep_weights()
         try:
             while not self.stopped():
                 self._fill()
@@ -366,7 +372,7 @@ class _Coordinator:
             epochs=self.training.epochs,
             first_epoch=0,
             last_epoch=self.training.epochs,
-            checkpoint=self.record.folder / "weights" / f"{candidate.fingerprint[:16]}-{job.row.recipe[:8]}.safetensors",
+            checkpoint=self.record.folder / WEIGHTS / f"{candidate.fingerprint[:16]}-{job.row.recipe[:8]}.safetensors",
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:
@@ -410,6 +416,8 @@ class _Coordinator:
                 elapsed=self.record.elapsed,
             )
         )
+        if measurement.checkpoint:
+            self.weights[row.id] = measurement.checkpoint
         if ledger.front.points is not before:
             self.outbox.append(FrontMoved(tuple(ledger.front.points), self.record.elapsed))
 
@@ -430,8 +438,10 @@ class _Coordinator:
 
     def _relative(self, measurement: Measurement) -> Measurement:
         """Returns the measurement with its checkpoint relative to the run folder, so that the folder may be moved."""
+        if not measurement.checkpoint:
+            return measurement
         path = Path(measurement.checkpoint)
-        if not measurement.checkpoint or not path.is_relative_to(self.record.folder):
+        if not path.is_relative_to(self.record.folder):
             return measurement
         return replace(measurement, checkpoint=path.relative_to(self.record.folder).as_posix())
 
@@ -458,7 +468,21 @@ class _Coordinator:
     def _commit(self) -> None:
         self.record.commit()
         self.committed = time.monotonic()
+        self._drop_weights()
         self._flush()
+
+    def _drop_weights(self) -> None:
+        """Deletes the weights of networks that are not on the front: they would outgrow everything else."""
+        front = {point.trial for point in self.ledger.front.points}
+        for trial in self.weights.keys() - front:
+            (self.record.folder / self.weights.pop(trial)).unlink(missing_ok=True)
+
+    def _sweep_weights(self) -> None:
+        """Deletes what a killed start left among the weights."""
+        folder, known = self.record.folder / WEIGHTS, {Path(name).name for name in self.weights.values()}
+        for file in folder.iterdir() if folder.is_dir() else ():
+            if file.name not in known:
+                file.unlink(missing_ok=True)
 
     def _commit_if_due(self, seconds: float = GROUP_SECONDS) -> None:
         if time.monotonic() - self.committed > seconds:

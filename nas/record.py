@@ -74,6 +74,9 @@ class Record:
         self._recipes: dict[str, int] = dict(self._connection.execute("SELECT digest, id FROM recipes"))
         self.seconds_before = float(self._connection.execute("SELECT total(seconds) FROM starts").fetchone()[0])
         self._begun = time.monotonic()
+        row = self._connection.execute("SELECT options FROM starts ORDER BY id DESC LIMIT 1").fetchone()
+        self.options_before: dict[str, Any] = json.loads(row[0]) if row else {}
+        self._note_time_at = self._begun
         self._open = False
         self._write(
             "INSERT INTO starts (began, seconds, pid, host, options) VALUES (?, 0, ?, ?, ?)",
@@ -188,13 +191,18 @@ class Record:
         """Counts one more start that broke down while this proposal was in flight."""
         self._write("UPDATE proposals SET faults = faults + 1 WHERE id = ?", (proposal,))
 
+    def note(self, options: Mapping[str, Any]) -> None:
+        """Replaces what is kept with this start."""
+        self._write("UPDATE starts SET options = ? WHERE id = ?", (plain_json(options, "options"), self._start_id))
+
     def commit(self) -> None:
         """Puts everything written so far on the disk; when it returns, it is there."""
         with explained(self._path):
             self._begin()
-            self._connection.execute(
-                "UPDATE starts SET seconds = ? WHERE id = ?", (time.monotonic() - self._begun, self._start_id)
-            )
+            now = time.monotonic()
+            if now >= self._note_time_at:
+                self._note_time_at = now + 1.0
+                self._connection.execute("UPDATE starts SET seconds = ? WHERE id = ?", (now - self._begun, self._start_id))
             self._connection.execute("COMMIT")
             self._open = False
 
@@ -212,6 +220,7 @@ class Record:
         """
         try:
             self._write("UPDATE starts SET ended = ? WHERE id = ?", (reason, self._start_id))
+            self._note_time_at = 0.0
             self.commit()
         finally:
             self.abandon()
@@ -255,6 +264,8 @@ def differences(old: Any, new: Any, name: str = "") -> list[tuple[str, Any, Any]
         for key in [*old, *(k for k in new if k not in old)]:
             found += differences(old.get(key), new.get(key), f"{name}.{key}" if name else str(key))
         return found
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [entry for i, (a, b) in enumerate(zip(old, new, strict=True)) for entry in differences(a, b, f"{name}[{i}]")]
     return [] if old == new and type(old) is type(new) else [(name, old, new)]
 
 

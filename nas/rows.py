@@ -127,6 +127,9 @@ class Packer:
         return zlib.decompressobj(-15, zdict=self._known[kind]).decompress(packed)
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
 def recipe_text(recipe: object) -> str:
     """Returns a closed recipe as JSON with sorted keys; None is no recipe.
 
@@ -169,7 +172,7 @@ def plain_json(value: Mapping[str, Any], what: str) -> str:
         RunError: When it holds something JSON has no word for, NaN included.
     """
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
+        return _ENCODER.encode(value)
     except (TypeError, ValueError) as problem:
         raise RunError(f"{what} cannot be recorded: {problem}; expected plain JSON without NaN") from None
 
@@ -182,9 +185,8 @@ def read_networks(connection: sqlite3.Connection, fingerprint: str | None = None
         fingerprint: The one network that is wanted; None for all.
     """
     packer = Packer(connection)
-    where, values = ("WHERE fingerprint = ?", (fingerprint,)) if fingerprint else ("", ())
     for key, costs, graph, source in connection.execute(
-        f"SELECT fingerprint, costs, graph, source FROM networks {where} ORDER BY id", values
+        "SELECT fingerprint, costs, graph, source FROM networks WHERE ?1 IS NULL OR fingerprint = ?1 ORDER BY id", (fingerprint,)
     ):
         text = None if source is None else packer.unpack("source", source).decode()
         yield NetworkRow(key, json.loads(costs), packer.unpack("graph", graph), text)

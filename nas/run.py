@@ -1,0 +1,377 @@
+"""A run as its reader sees it: tables, the front, single networks. Reads the record alone; knows no torch, writes nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import pareto
+from nas.database import open_reader
+from nas.errors import RunError
+from nas.ledger import losses_of
+from nas.measurement import Measurement
+from nas.objectives import Constraint, Objective, constraint
+from nas.rows import (
+    EvaluationRow,
+    Genotype,
+    ProposalRow,
+    read_costs,
+    read_evaluations,
+    read_networks,
+    read_proposals,
+    read_recipes,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+    from nas.graph import Graph
+
+SHORTEST_ID = 7
+Z95 = 1.959963984540054
+"""Half-width of a 95 % interval in standard deviations of a normal distribution."""
+
+INTERVAL_METRICS = ("val_accuracy",)
+"""Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
+
+
+def open_run(folder: str | Path) -> Run:
+    """Opens the record in a run folder, finished or still being written.
+
+    Raises:
+        RunError: When there is none, or it was written by a newer version.
+    """
+    return Run(folder)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One network of a run.
+
+    Attributes:
+        run: Where it was found.
+        id: First characters of its fingerprint, enough to tell it from the run's other networks.
+        fingerprint: Its identity.
+        genotype: The decisions of the proposal that was evaluated.
+        recipe: The closed recipe it was trained with, field to value.
+        costs: Exact costs by name.
+        measurement: Its deepest training segment; None while it is pending.
+        graph_json: The simplified graph as JSON text.
+        stored_source: The text of the module that was trained; None where nothing generated it.
+    """
+
+    run: Run
+    id: str
+    fingerprint: str
+    genotype: Genotype
+    recipe: Mapping[str, Any]
+    costs: Mapping[str, float]
+    measurement: Measurement | None
+    graph_json: bytes
+    stored_source: str | None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The simplified graph."""
+        from nas.graph import graph_from_json
+
+        return graph_from_json(self.graph_json)
+
+    @cached_property
+    def source(self) -> str:
+        """The network as Python text: the very text that was trained, else written from the graph."""
+        if self.stored_source is not None:
+            return self.stored_source
+        from nas.source import write_source
+
+        return write_source(self.graph)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Exact costs and metrics by name."""
+        return {**self.costs, **(self.measurement.metrics if self.measurement else {})}
+
+    @property
+    def weights(self) -> Path | None:
+        """The file with the weights of the brief training; None where none was kept."""
+        name = self.measurement.checkpoint if self.measurement else ""
+        return self.run.folder / name if name and (self.run.folder / name).is_file() else None
+
+    def export(self, path: str | Path) -> Any:
+        """Writes the network as plain PyTorch source that needs nothing of this package; see `nas.export`."""
+        from nas.export import export_network
+
+        return export_network(self, Path(path))
+
+
+class Run:
+    """The record of a search, read afresh at each call, so that a run in progress can be watched.
+
+    Args:
+        folder: The run folder.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        with open_reader(self.folder) as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
+            if row is None:
+                raise RunError(f"{self.folder} holds a run that was broken off before it began; start the search again")
+            self.settings: dict[str, Any] = json.loads(row[0])
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What was ranked, in the order of the settings."""
+        return tuple(Objective(**entry) for entry in self.settings["objectives"])
+
+    def starts(self) -> list[dict[str, Any]]:
+        """Returns one entry a start: when it began, its seconds, process, host, options, and why it ended (None: killed or running)."""
+        with open_reader(self.folder) as connection:
+            rows = connection.execute("SELECT began, seconds, pid, host, options, ended FROM starts ORDER BY id").fetchall()
+        names = ("began", "seconds", "pid", "host", "options", "ended")
+        return [dict(zip(names, (*row[:4], json.loads(row[4]), row[5]), strict=True)) for row in rows]
+
+    def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
+        """Returns the proposals, the training segments, and the networks' exact costs by fingerprint."""
+        with open_reader(self.folder) as connection:
+            return list(read_proposals(connection)), list(read_evaluations(connection)), read_costs(connection)
+
+    def trials(self) -> pandas.DataFrame:
+        """Returns one row a network, at its deepest training segment, in the order in which they were first proposed.
+
+        Columns: `id`, the objectives, `outcome`, the other costs and metrics by name, `epochs`, `seconds` (over all segments),
+        `proposals` (how often it was proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
+        Of equally deep segments (an open recipe) the better one in the order of the objectives stands for the network.
+        """
+        import pandas
+
+        rows = _trial_rows(self.objectives, *self.rows())
+        return pandas.DataFrame(rows, columns=_columns([o.name for o in self.objectives], rows))
+
+    def proposals(self) -> pandas.DataFrame:
+        """Returns one row a proposal: `trial`, `id`, `operator`, `parents` (trials), `repeat_of`, `seen`, `rejected`, `created`,
+        `finished` (its place in the order of endings), `genotype`."""
+        import pandas
+
+        proposals = self.rows()[0]
+        ids = short_ids(row.fingerprint for row in proposals)
+        names = ("operator", "parents", "repeat_of", "seen", "rejected", "created", "finished", "genotype")
+        rows = [{"trial": r.id, "id": ids[r.fingerprint], **{name: getattr(r, name) for name in names}} for r in proposals]
+        return pandas.DataFrame(rows, columns=["trial", "id", *names]).astype({"repeat_of": "Int64", "finished": "Int64"})
+
+    def front(self) -> pandas.DataFrame:
+        """Returns the Pareto front of what was measured, best in the first objective first.
+
+        Beside the columns of `trials`: for accuracies with a known number of validation images `val_accuracy_low` and
+        `val_accuracy_high`, the 95 % interval of Wilson (1927), and `same_as_previous`: whether the difference to the network in
+        the row before is within what 95 % of draws of so many validation images would give between equals.
+        """
+        table = self.trials()
+        losses = _losses(self.objectives, table)
+        measured = table[[row is not None for row in losses]]
+        points = [row for row in losses if row is not None]
+        kept = [i for i, keep in enumerate(pareto.non_dominated(points)) if keep] if points else []
+        front = measured.iloc[sorted(kept, key=lambda i: points[i])].reset_index(drop=True)
+        return self._with_intervals(front)
+
+    def _with_intervals(self, front: pandas.DataFrame) -> pandas.DataFrame:
+        images = (self.settings.get("data") or {}).get("validation_images")
+        metric = next((name for name in INTERVAL_METRICS if name in front.columns), None)
+        if not images or metric is None:
+            return front
+        shares = [float(share) for share in front[metric]]
+        bounds = [wilson(share, images) for share in shares]
+        place = front.columns.get_loc(metric)
+        assert isinstance(place, int)
+        front.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
+        front.insert(place + 2, f"{metric}_high", [high for _, high in bounds])
+        same = [False, *(indistinguishable(a, b, images) for a, b in pairwise(shares))]
+        front.insert(place + 3, "same_as_previous", same[: len(front)])
+        return front
+
+    def best(self, *constraints: str | Constraint) -> Found:
+        """Returns the network that is best in the first objective (ties: in the next ones) among those that keep `constraints`.
+
+        Raises:
+            RunError: When no measured network does.
+            ObjectiveError: When a constraint cannot be read.
+        """
+        bounds = [constraint(c) if isinstance(c, str) else c for c in constraints]
+        table = self.trials()
+        for bound in bounds:
+            if bound.name not in table.columns:
+                raise RunError(f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its columns: {', '.join(table.columns)}")
+        ranked = [(row, i) for i, row in enumerate(_losses(self.objectives, table)) if row is not None]
+        kept = [(row, i) for row, i in ranked if all(bound.holds(table[bound.name].iloc[i]) for bound in bounds)]
+        if not kept:
+            what = f"keeps {', '.join(bound.text for bound in bounds)}" if bounds and ranked else "was measured"
+            raise RunError(f"no network of {self.folder} {what}; {len(ranked)} were measured")
+        return self._found(str(table["fingerprint"].iloc[min(kept)[1]]))
+
+    def knee(self) -> Found:
+        """Returns the knee of the front: where giving up a little of one objective stops buying much of another.
+
+        Raises:
+            RunError: When no network was measured.
+        """
+        front = self.front()
+        points = [row for row in _losses(self.objectives, front) if row is not None]
+        if not points:
+            raise RunError(f"no network of {self.folder} was measured, so there is no knee")
+        return self._found(str(front["fingerprint"].iloc[pareto.knee(points)]))
+
+    def network(self, address: str) -> Found:
+        """Returns one network.
+
+        Args:
+            address: The first characters of its fingerprint, `best`, `knee`, or `best:params<=50k[,macs<=1M]`.
+
+        Raises:
+            RunError: When it fits no network, or several.
+        """
+        if address == "knee":
+            return self.knee()
+        name, _, bounds = address.partition(":")
+        if name == "best":
+            return self.best(*(bound for bound in bounds.split(",") if bound.strip()))
+        with open_reader(self.folder) as connection:
+            known = [key for (key,) in connection.execute("SELECT fingerprint FROM networks ORDER BY id")]
+        fits = [key for key in known if address and key.startswith(address.lower())]
+        if len(fits) == 1:
+            return self._found(fits[0])
+        if fits:
+            ids = short_ids(known)
+            raise RunError(f"{address!r} fits {len(fits)} networks of {self.folder}: {', '.join(ids[f] for f in fits[:5])}; write more of it")
+        raise RunError(f"{address!r} fits no network of {self.folder}; expected best, knee, best:params<=50k or the id of one of {len(known)}")
+
+    def report(self, path: str | Path | None = None) -> Any:
+        """Writes the report of this run; see `nas.report`.
+
+        Args:
+            path: The HTML file; None: `report.html` in the run folder.
+        """
+        from nas.report import write_report
+
+        return write_report(self, Path(path) if path is not None else self.folder / "report.html")
+
+    def _found(self, fingerprint: str) -> Found:
+        with open_reader(self.folder) as connection:
+            network = next(read_networks(connection, fingerprint))
+            known = [key for (key,) in connection.execute("SELECT fingerprint FROM networks")]
+            proposals = [row for row in read_proposals(connection) if row.fingerprint == fingerprint]
+            evaluations = [row for row in read_evaluations(connection) if row.fingerprint == fingerprint]
+            recipes = read_recipes(connection)
+        deepest = _deepest(self.objectives, evaluations, network.costs)
+        proposal = next((row for row in proposals if deepest and row.id == deepest.proposal), proposals[0])
+        return Found(
+            run=self,
+            id=short_ids(known)[fingerprint],
+            fingerprint=fingerprint,
+            genotype=proposal.genotype,
+            recipe=recipes[proposal.recipe] or {},
+            costs=network.costs,
+            measurement=deepest.measurement if deepest else None,
+            graph_json=network.graph,
+            stored_source=network.source,
+        )
+
+
+def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
+    """Returns for each fingerprint its shortest beginning, of at least 7 characters, that no other one shares."""
+    ordered = sorted(set(fingerprints))
+    shared = [0, *(_shared(a, b) for a, b in pairwise(ordered)), 0]
+    return {key: key[: max(SHORTEST_ID, shared[i] + 1, shared[i + 1] + 1)] for i, key in enumerate(ordered)}
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Returns the 95 % interval of a proportion measured on `n` images (Wilson 1927, "Probable inference")."""
+    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
+    half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def indistinguishable(a: float, b: float, n: int) -> bool:
+    """Returns whether two proportions of `n` images each are no further apart than 95 % of equals would be.
+
+    The test of two proportions with a pooled variance. It takes the two draws as independent; on the same images the true limit
+    is mostly narrower, so the mark is given rather too often than too seldom.
+    """
+    pooled = (a + b) / 2
+    return abs(a - b) <= Z95 * math.sqrt(2 * pooled * (1 - pooled) / n)
+
+
+def _shared(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _trial_rows(
+    objectives: Sequence[Objective],
+    proposals: Sequence[ProposalRow],
+    evaluations: Sequence[EvaluationRow],
+    costs: Mapping[str, Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    of_network: dict[str, list[EvaluationRow]] = {}
+    for evaluation in evaluations:
+        of_network.setdefault(evaluation.fingerprint, []).append(evaluation)
+    times = Counter(row.fingerprint for row in proposals)
+    ids = short_ids(costs)
+    rows = []
+    for fingerprint, segments in sorted(of_network.items(), key=lambda item: item[1][0].proposal):
+        deepest = _deepest(objectives, segments, costs[fingerprint])
+        assert deepest is not None
+        proposal, result = proposals[deepest.proposal], deepest.measurement
+        rows.append(
+            {
+                "id": ids[fingerprint],
+                "outcome": str(result.outcome),
+                **costs[fingerprint],
+                **result.metrics,
+                "epochs": deepest.to_epoch,
+                "seconds": sum(row.measurement.seconds for row in segments),
+                "proposals": times[fingerprint],
+                "operator": proposal.operator,
+                "parents": tuple(ids[proposals[parent].fingerprint] for parent in proposal.parents),
+                "genotype": proposal.genotype,
+                "error": result.error,
+                "fingerprint": fingerprint,
+            }
+        )
+    return rows
+
+
+def _deepest(
+    objectives: Sequence[Objective], segments: Sequence[EvaluationRow], costs: Mapping[str, float]
+) -> EvaluationRow | None:
+    """Returns the segment that stands for a network: measured before failed, then the deepest, then the best."""
+
+    def order(row: EvaluationRow) -> tuple[bool, int, tuple[float, ...]]:
+        losses = losses_of(objectives, {**costs, **row.measurement.metrics}, row.measurement.outcome)
+        return losses is None, -row.to_epoch, losses or ()
+
+    return min(segments, key=order, default=None)
+
+
+def _columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    last = ("epochs", "seconds", "proposals", "operator", "parents", "genotype", "error", "fingerprint")
+    found = dict.fromkeys(name for row in rows for name in row)
+    return list(dict.fromkeys(["id", *objectives, "outcome", *(name for name in found if name not in last), *last]))
+
+
+def _losses(objectives: Sequence[Objective], table: pandas.DataFrame) -> list[tuple[float, ...] | None]:
+    """Returns one tuple of losses a row, None where an objective was not measured."""
+    columns = [[float(value) for value in table[objective.name]] for objective in objectives]
+    measured = table["outcome"].isin(["complete", "stopped early"])
+    return [
+        tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True)) if ok else None
+        for ok, row in zip(measured, zip(*columns, strict=True), strict=True)
+    ]

@@ -238,7 +238,7 @@ class GraphBuilder:
 
     def pad(self, x: Node, pixels: tuple[int, int, int, int] = (0, 0, 0, 0), channels: int = 0) -> Node:
         """Zeros around the image (left, right, top, bottom) and as new channels behind the existing ones."""
-        return self.apply(_interned(Pad(tuple(pixels), channels)), x)
+        return self.apply(_interned(Pad(pixels, channels)), x)
 
     def crop(self, x: Node, height: int, width: int) -> Node:
         """The middle of the image."""

@@ -91,7 +91,7 @@ def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = ()) -> Sp
     shape = data.get("input_shape")
     return Space(
         body=_block(data.get("body"), "body", known, 0),
-        input_shape=tuple(shape) if isinstance(shape, list) else shape,  # type: ignore[arg-type]  # Space checks it
+        input_shape=tuple(shape) if isinstance(shape, list) else shape,
         classes=data.get("classes"),
         border=data.get("border", "error"),
         recipe=None if recipe is None else _recipe(recipe),
@@ -156,7 +156,7 @@ def _domain(value: Mapping[str, object], where: str, depth: int) -> Domain:
     match value:
         case {"choice": [*values], **rest} if not rest:
             return Choice(tuple(_read(v, where, {}, depth + 1) for v in values))
-        case {"integer": [low, high], **rest} if not rest:
+        case {"integer": [int() as low, int() as high], **rest} if not rest:
             return Integer(low, high)
         case {"real": [int() | float() as low, int() | float() as high], **rest} if set(rest) <= {"log"}:
             return Real(float(low), float(high), rest.get("log", False) is True)

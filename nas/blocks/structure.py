@@ -183,7 +183,8 @@ class Repeat(Block):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if isinstance(self.tied, Domain):
+        tied: object = self.tied
+        if isinstance(tied, Domain):
             raise SpaceError("Repeat: tied cannot be left open; use OneOf(Repeat(..., tied=True), Repeat(...))")
         if min(self.counts) < 0:
             raise SpaceError(f"Repeat: times is {self.times!r}, expected at least 0")

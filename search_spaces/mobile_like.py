@@ -1,0 +1,41 @@
+"""Separable and inverted residual blocks with squeeze-and-excitation, for small devices and images of any size."""
+
+# What it holds: a stem that may halve the image, then two to five stages of one kind of block each, depthwise separable
+# (Howard et al. 2017, "MobileNets") or inverted residual (Sandler et al. 2018, "MobileNetV2"; with squeeze-and-excitation as in
+# MobileNetV3, Howard et al. 2019). The first block of a stage carries its stride. It is the space for a budget of parameters or
+# multiply-adds: `--constraint "params<=50k" --constraint "macs<=5M"`.
+#
+# SIZE
+
+from nas import Space, choice, integer
+from nas.blocks import Classifier, Conv, InvertedResidual, OneOf, Repeat, SeparableConv, Sequential
+
+space = Space(
+    border="floor",
+    body=Sequential(
+        Conv(channels=choice(8, 16, 24, 32), kernel=3, stride=choice(1, 2), name="stem"),
+        Repeat(
+            OneOf(
+                Sequential(
+                    SeparableConv(channels=choice(16, 24, 32, 64, 128), kernel=choice(3, 5), stride=choice(1, 2), name="first"),
+                    Repeat(SeparableConv(channels=choice(16, 24, 32, 64, 128)), times=integer(0, 2), name="more"),
+                    name="separable",
+                ),
+                Repeat(
+                    InvertedResidual(
+                        channels=choice(16, 24, 32, 64, 96),
+                        kernel=choice(3, 5),
+                        stride=choice(1, 2),
+                        expansion=choice(1, 3, 6),
+                        squeeze=choice(0, 4),
+                    ),
+                    times=integer(1, 3),
+                    name="inverted",
+                ),
+            ),
+            times=integer(2, 5),
+            name="stage",
+        ),
+        Classifier(dropout=choice(0.0, 0.2)),
+    ),
+)

@@ -1,0 +1,35 @@
+"""Plain stacks of convolutions and poolings, as in VGG, for images of any size."""
+
+# What it holds: two to five stages; each repeats a 3x3 or 1x1 convolution one to four times, doubles or keeps a width that is
+# decided stage by stage, and ends in a 2x2 max pooling; then global pooling or fully connected layers (Simonyan and Zisserman
+# 2014, "Very Deep Convolutional Networks", table 1).
+#
+# SIZE
+#
+# Four or five halvings need images of 16 or 32 pixels: smaller ones make such genotypes infeasible, and they are drawn again.
+
+from nas import Space, choice, integer
+from nas.blocks import Classifier, Conv, Pool, Repeat, Sequential
+
+space = Space(
+    border="floor",
+    body=Sequential(
+        Repeat(
+            Sequential(
+                Repeat(
+                    Conv(channels=choice(16, 32, 64, 128, 256, 512), kernel=choice(3, 1)),
+                    times=integer(1, 4),
+                    name="convs",
+                ),
+                Pool(kind="max", kernel=2, stride=2),
+            ),
+            times=integer(2, 5),
+            name="stage",
+        ),
+        Classifier(
+            hidden=choice((), (128,), (512,), (512, 512)),
+            pool=choice("avg", "none"),
+            dropout=choice(0.0, 0.5),
+        ),
+    ),
+)

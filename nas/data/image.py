@@ -27,7 +27,8 @@ def prepare_image(image: Any, preprocessing: Mapping[str, Any]) -> np.ndarray[An
     filter, which averages over all pixels that it leaves out.
 
     Args:
-        image: A path or a Pillow image.
+        image: A path or a Pillow image. A JPEG that is opened here is decoded at four times the size asked for, where it is larger
+            still: that is several times faster, and values differ by 2 or so of 255 from those of the whole image.
         preprocessing: `image_size` (height, width), `color` ("rgb" or "grey"), and `resize`: "crop" scales until the shorter
             side fits and cuts the middle out, "pad" scales until the longer side fits and fills up with black, "stretch" ignores
             the ratio of the sides.
@@ -43,19 +44,29 @@ def prepare_image(image: Any, preprocessing: Mapping[str, Any]) -> np.ndarray[An
 
     if isinstance(image, str | os.PathLike):
         with Image.open(image) as opened:
+            _check_size(*opened.size)
+            side = 4 * max(preprocessing["image_size"])
+            opened.draft(None, (side, side))  # JPEG only: decodes no more than it takes
             return prepare_image(opened, preprocessing)
-    width, height = image.size
+    _check_size(*image.size)
+    if preprocessing["color"] not in ("rgb", "grey"):
+        raise ValueError(f"color is {preprocessing['color']!r}, expected 'rgb' or 'grey': only these can be made from a photo")
+    if image.getexif().get(0x0112, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+    mode = "RGB" if preprocessing["color"] == "rgb" else "L"
+    image = _to_bytes(image)
+    image = image if image.mode == mode else image.convert(mode)
+    rows, columns = preprocessing["image_size"]
+    pixels = np.asarray(_resized(image, columns, rows, preprocessing["resize"]), dtype=np.uint8)
+    return np.ascontiguousarray(pixels.reshape(rows, columns, -1).transpose(2, 0, 1))  # (H, W, C) -> (C, H, W)
+
+
+def _check_size(width: int, height: int) -> None:
+    """Refuses what would fill the memory, before a pixel is decoded."""
     if width * height > MAX_IMAGE_PIXELS or max(width, height) > MAX_IMAGE_SIDE:
         raise ValueError(
             f"image of {width} x {height} pixels is too large: at most {MAX_IMAGE_SIDE:,} a side and {MAX_IMAGE_PIXELS:,} in all"
         )
-    if preprocessing["color"] not in ("rgb", "grey"):
-        raise ValueError(f"color is {preprocessing['color']!r}, expected 'rgb' or 'grey': only these can be made from a photo")
-    image = ImageOps.exif_transpose(image)
-    image = _to_bytes(image).convert("RGB" if preprocessing["color"] == "rgb" else "L")
-    rows, columns = preprocessing["image_size"]
-    pixels = np.asarray(_resized(image, columns, rows, preprocessing["resize"]), dtype=np.uint8)
-    return np.ascontiguousarray(pixels.reshape(rows, columns, -1).transpose(2, 0, 1))  # (H, W, C) -> (C, H, W)
 
 
 def _to_bytes(image: Any) -> Any:
@@ -72,9 +83,9 @@ def _to_bytes(image: Any) -> Any:
     if image.mode in ("RGBA", "RGBa", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    if image.mode in ("1", "L"):
+    if image.mode == "1":
         return image.convert("L")
-    return image.convert("RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def _resized(image: Any, columns: int, rows: int, resize: str) -> Any:

@@ -123,6 +123,19 @@ def test_extreme_ratios(size: tuple[int, int], resize: str) -> None:
     assert prepare_image(Image.new("RGB", size), settings(6, 9, resize=resize)).shape == (3, 6, 9)
 
 
+@pytest.mark.parametrize(("size", "resize"), [((900, 600), "crop"), ((600, 900), "pad"), ((2000, 40), "stretch")])
+def test_a_large_jpeg_is_the_same_from_disk_and_memory(tmp_path: Path, size: tuple[int, int], resize: str) -> None:
+    rows, columns = np.indices(size[::-1])
+    waves = np.stack([128 + 100 * np.sin(rows / 40), 128 + 100 * np.cos(columns / 50), (rows + columns) % 200], axis=2)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(waves.astype(np.uint8)).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.load()
+        whole = prepare_image(image, settings(24, 32, resize=resize))
+    assert abs(prepare_image(tmp_path / "a.jpg", settings(24, 32, resize=resize)).astype(int) - whole).max() <= 8
+
+
 def header_only_png(path: Path, width: int, height: int) -> Path:
     """Writes a PNG that claims a size and holds no pixels."""
     path.write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -414,6 +414,7 @@ class _Coordinator:
                 error=measurement.error,
                 evaluations=ledger.evaluations,
                 elapsed=self.record.elapsed,
+                objectives=tuple(objective.name for objective in ledger.objectives),
             )
         )
         if measurement.checkpoint:

@@ -116,6 +116,7 @@ class Evaluated:
         error: First line of what went wrong.
         evaluations: Distinct networks that ended so far, this one included.
         elapsed: Seconds spent so far, over all starts.
+        objectives: Names of the objectives, in order.
     """
 
     trial: int
@@ -128,11 +129,12 @@ class Evaluated:
     error: str
     evaluations: int
     elapsed: float
+    objectives: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name} {value:.6g}" for name, value in self.values.items())
+        values = ", ".join(f"{name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
         end = f": {self.error}" if self.error else ""
-        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s, {values}{end}"
+        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s{', ' if values else ''}{values}{end}"
 
 
 @dataclass(frozen=True)

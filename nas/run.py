@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -70,12 +70,12 @@ class Found:
     run: Run
     id: str
     fingerprint: str
-    genotype: Genotype
-    recipe: Mapping[str, Any]
+    genotype: Genotype = field(repr=False)
+    recipe: Mapping[str, Any] = field(repr=False)
     costs: Mapping[str, float]
     measurement: Measurement | None
-    graph_json: bytes
-    stored_source: str | None
+    graph_json: bytes = field(repr=False)
+    stored_source: str | None = field(repr=False)
 
     @cached_property
     def graph(self) -> Graph:

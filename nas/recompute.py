@@ -1,0 +1,93 @@
+"""Recomputes the proposals of a run from what each of them had seen (`nas verify RUN`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nas.coordinator import NothingFeasible, next_candidate
+from nas.domains import identity
+from nas.ledger import Ledger, replay_steps
+from nas.rows import Genotype, ProposalRow
+from nas.strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from nas.problem import Problem
+    from nas.run import Run
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A recorded proposal that comes out otherwise.
+
+    Attributes:
+        trial: Its number.
+        what: What differs: a decision's path, "parents", "operator", "fingerprint", "rejected" or "repeat_of".
+        recorded: What the record says.
+        computed: What came out now.
+    """
+
+    trial: int
+    what: str
+    recorded: Any
+    computed: Any
+
+    def __str__(self) -> str:
+        return f"trial {self.trial}: {self.what} is {self.recorded!r} in the record, computed now it is {self.computed!r}"
+
+
+def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
+    """Computes every recorded proposal again and compares.
+
+    Needs the space, and a strategy that draws all its randomness from the generator it is given; evaluates nothing.
+
+    Args:
+        run: The record.
+        problem: Made from the same space, objectives and constraints.
+        strategy: With the same settings.
+
+    Returns:
+        One entry for each proposal that differs, empty when the record can be trusted.
+    """
+    proposals, evaluations, costs = run.rows()
+    ledger = Ledger(run.objectives)
+    seed = int(run.settings["seed"])
+    found = []
+    for row in replay_steps(ledger, proposals, evaluations, costs):
+        mismatch = _compare(row, problem, strategy, seed, ledger)
+        if mismatch is not None:
+            found.append(mismatch)
+    return found
+
+
+def _compare(row: ProposalRow, problem: Problem, strategy: Strategy, seed: int, ledger: Ledger) -> Mismatch | None:
+    history = ledger.history()
+    if history.proposed != row.id or len(history.finished) != row.seen:
+        return Mismatch(row.id, "seen", row.seen, len(history.finished))
+    try:
+        accepted = next_candidate(problem, strategy, history, seed)
+    except NothingFeasible as problem_found:
+        return Mismatch(row.id, "genotype", dict(row.genotype), str(problem_found))
+    proposal = accepted.proposal
+    if path := _first_difference(row.genotype, proposal.genotype):
+        return Mismatch(row.id, path, row.genotype.get(path), proposal.genotype.get(path))
+    now = replace(
+        row,
+        fingerprint=accepted.candidate.fingerprint,
+        parents=tuple(proposal.parents),
+        operator=proposal.operator,
+        inherit_from=proposal.inherit_from,
+        rejected=dict(accepted.rejected),
+        repeat_of=ledger.first((accepted.candidate.fingerprint, row.recipe)),
+    )
+    for name in ("fingerprint", "parents", "operator", "inherit_from", "rejected", "repeat_of"):
+        if getattr(now, name) != getattr(row, name):
+            return Mismatch(row.id, name, getattr(row, name), getattr(now, name))
+    return None
+
+
+def _first_difference(recorded: Genotype, computed: Genotype) -> str:
+    for path in dict.fromkeys([*recorded, *computed]):
+        if path not in recorded or path not in computed or identity(recorded[path]) != identity(computed[path]):
+            return path
+    return ""

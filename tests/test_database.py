@@ -1,0 +1,209 @@
+"""The SQLite file: locked, journalled, migrated, readable where nothing can be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from nas import database
+from nas.database import DATABASE, Lock, close_writer, open_reader, open_writer
+from nas.errors import RunError
+
+
+def made(folder: Path) -> Path:
+    """A closed database with one row."""
+    folder.mkdir(exist_ok=True)
+    connection = open_writer(folder)
+    connection.execute("INSERT INTO meta VALUES ('key', '1')")
+    close_writer(connection)
+    return folder
+
+
+def read(folder: Path) -> list[tuple[str, str]]:
+    with open_reader(folder) as connection:
+        return connection.execute("SELECT key, value FROM meta").fetchall()
+
+
+def read_as_a_stranger(folder: Path) -> int:
+    """Reads in a child that may not write into the folder; returns its exit status."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            if os.geteuid() == 0:
+                os.setuid(65534)
+            status = 0 if not os.access(folder, os.W_OK) and read(folder) == [("key", "1")] else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@pytest.fixture
+def open_folder(tmp_path_factory: pytest.TempPathFactory):
+    """A folder that everybody may enter."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="nas-test-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+        for path in Path(name).rglob("*"):
+            if path.is_dir():
+                path.chmod(0o755)
+
+
+def test_a_clean_stop_leaves_one_file(tmp_path: Path) -> None:
+    made(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [DATABASE]
+    assert read(tmp_path) == [("key", "1")]
+
+
+def test_commits_are_flushed_through_a_log(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    close_writer(connection)
+
+
+def test_a_reader_sees_commits_while_the_writer_goes_on(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path)
+    connection.execute("INSERT INTO meta VALUES ('key', '1')")
+    assert read(tmp_path) == [("key", "1")]
+    close_writer(connection)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child with other rights")
+def test_a_read_only_folder_is_read(open_folder: Path) -> None:
+    folder = made(open_folder / "run")
+    folder.chmod(0o555)
+    assert read_as_a_stranger(folder) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child with other rights")
+def test_a_read_only_folder_with_an_unfinished_log_is_read(open_folder: Path) -> None:
+    live, copy = open_folder / "live", open_folder / "copy"
+    live.mkdir()
+    connection = open_writer(live)
+    connection.execute("INSERT INTO meta VALUES ('key', '1')")
+    copy.mkdir()
+    for name in (DATABASE, f"{DATABASE}-wal"):
+        shutil.copyfile(live / name, copy / name)
+    close_writer(connection)
+    copy.chmod(0o555)
+    assert read_as_a_stranger(copy) == 0
+
+
+def test_on_a_network_file_system_there_is_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "on_network", lambda folder: True)
+    connection = open_writer(tmp_path)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    close_writer(connection)
+
+
+def test_the_file_system_is_that_of_the_longest_mount_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = [("/", "ext4"), ("/home", "nfs4"), ("/home/me/local", "xfs"), ("/home2", "tmpfs")]
+    monkeypatch.setattr(database, "_mounts", lambda: iter(mounts))
+    found = [database._file_system(Path(p)) for p in ("/srv", "/home", "/home/me/run", "/home/me/local/run", "/home2/x")]
+    assert found == ["ext4", "nfs4", "nfs4", "xfs", "tmpfs"]
+
+
+def test_a_second_lock_is_refused_until_the_first_is_released(tmp_path: Path) -> None:
+    first = Lock(tmp_path)
+    with pytest.raises(RunError, match="is being written by another search"):
+        Lock(tmp_path)
+    first.release()
+    Lock(tmp_path).release()
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="holds no run"), open_reader(tmp_path):
+        pass
+
+
+def test_a_copy_without_its_log_says_so(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"")
+    with pytest.raises(RunError, match="has no tables"), open_reader(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("opener", [open_writer, lambda folder: open_reader(folder).__enter__()])
+def test_some_other_file_is_left_alone(tmp_path: Path, opener) -> None:
+    (tmp_path / DATABASE).write_bytes(b"not a database " * 100)
+    with pytest.raises(RunError, match="is not a run"):
+        opener(tmp_path)
+    assert (tmp_path / DATABASE).read_bytes() == b"not a database " * 100
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        connection.execute("CREATE TABLE birds (name)")
+    connection.close()
+    with pytest.raises(RunError, match="some other program"):
+        open_writer(tmp_path)
+
+
+@pytest.mark.parametrize("opener", [open_writer, lambda folder: open_reader(folder).__enter__()])
+def test_a_newer_format_is_refused_and_kept(tmp_path: Path, opener) -> None:
+    made(tmp_path)
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    before = (tmp_path / DATABASE).read_bytes()
+    with pytest.raises(RunError, match=r"has format 99, .* reads up to 1"):
+        opener(tmp_path)
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This package, one format later."""
+
+    def step(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE meta SET value = 'migrated'")
+
+    monkeypatch.setattr(database, "FORMAT", 2)
+    monkeypatch.setattr(database, "MIGRATIONS", {1: step})
+
+
+def test_a_reader_migrates_a_copy(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    made(tmp_path)
+    before = (tmp_path / DATABASE).read_bytes()
+    request.getfixturevalue("newer")
+    assert read(tmp_path) == [("key", "migrated")]
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_a_writer_migrates_the_file(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    made(tmp_path)
+    request.getfixturevalue("newer")
+    close_writer(open_writer(tmp_path))
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        assert connection.execute("SELECT value FROM meta").fetchone() == ("migrated",)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
+
+
+def test_a_format_without_a_way_is_refused(tmp_path: Path, newer: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "FORMAT", 1)
+    made(tmp_path)
+    monkeypatch.setattr(database, "FORMAT", 3)
+    with pytest.raises(RunError, match="can no longer read"):
+        open_writer(tmp_path)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, newer: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE meta SET value = 'half'")
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(database, "FORMAT", 1)
+    made(tmp_path)
+    monkeypatch.setattr(database, "FORMAT", 2)
+    monkeypatch.setattr(database, "MIGRATIONS", {1: broken})
+    with pytest.raises(RuntimeError):
+        open_writer(tmp_path)
+    monkeypatch.setattr(database, "FORMAT", 1)
+    assert read(tmp_path) == [("key", "1")]

@@ -97,7 +97,10 @@ def _small_step(precision: str) -> Callable[[], None]:
     layers: list[nn.Module] = []
     for channels in (16, 32):
         layers += [nn.Conv2d(16, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
-    module = nn.Sequential(*layers).to(memory_format=layout)
+    module = nn.Sequential(*layers)
+    for weight in module.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=layout)
     images = torch.randn(_TRIAL_IMAGES, 16, 28, 28).contiguous(memory_format=layout)
 
     def step() -> None:

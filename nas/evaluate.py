@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
+import numbers
 import os
 import shutil
 import subprocess
@@ -275,7 +276,7 @@ class CallableEvaluator(Evaluator):
 
 def _has_infinite(returned: object) -> bool:
     values = returned.values() if isinstance(returned, Mapping) else ()
-    return any(isinstance(value, float) and not math.isfinite(value) for value in values)
+    return any(isinstance(value, numbers.Real) and not math.isfinite(value) for value in values)
 
 
 def default_workers(device: str) -> int:

@@ -11,17 +11,18 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas.checkpoint import load_checkpoint, save_checkpoint
 from nas.errors import RecipeError
 from nas.measurement import Measurement, Outcome
-from nas.metrics import measure
+from nas.metrics import accuracy, measure
 from nas.recipe import Recipe, Task
 
 if TYPE_CHECKING:
@@ -70,101 +71,102 @@ def train(
         `val_loss`, one `val_NAME` for each metric of the task, `train_accuracy`, `gap` (training minus validation accuracy),
         `best_epoch` of this segment, `seconds`, and `images_per_second` while training.
     """
-    if recipe.open_fields():
-        raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
-    last_epoch = epochs if last_epoch is None else last_epoch
     begin = time.perf_counter()
-    place = torch.device(device)
-    layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
-    module.to(place, memory_format=layout)
-    images, labels = _resident(dataset, "train", place)
-    normalise = _normaliser(dataset, place, layout)
-    flip = dataset.flip if recipe.flip is None else recipe.flip
-    weight = _class_weights(labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
-    optimizer = _optimizer(module, recipe, place)
+    last_epoch = epochs if last_epoch is None else last_epoch
+    loop = _Loop(module, dataset, recipe, epochs, seed, device, precision)
     if resume_from is not None:
-        load_checkpoint(resume_from, module, optimizer)
-
-    batch = min(recipe.batch_size, len(images))
-    steps = len(images) // batch  # the ragged rest is left out: batch normalisation cannot learn from one image
+        load_checkpoint(resume_from, module, loop.optimizer)
+    val_labels = np.array(dataset.labels("val"))
     curve: list[dict[str, float]] = []
     metrics: dict[str, float] = {}
     training_seconds = 0.0
     for epoch in range(first_epoch, last_epoch):
         epoch_begin = time.perf_counter()
-        generator = _seeded(seed, epoch, place)
-        order = torch.randperm(len(images), generator=generator, device=place)
-        loss_sum, right = torch.zeros((), device=place), torch.zeros((), device=place)
-        module.train()
-        for step in range(steps):
-            lr = one_cycle(epoch * steps + step, epochs * steps, recipe.lr, recipe.warmup)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            chosen = order[step * batch : (step + 1) * batch]
-            x, y = normalise(augmented(images, chosen, recipe.shift, flip, generator)), labels[chosen]
-            with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
-                logits = module(x)
-            logits = logits.float()
-            loss = F.cross_entropy(logits, y, weight, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            if recipe.grad_clip:
-                nn.utils.clip_grad_norm_(module.parameters(), recipe.grad_clip)
-            optimizer.step()
-            loss_sum += loss.detach()  # read once an epoch: reading waits for the device
-            right += (logits.detach().argmax(1) == y).sum()
-            if place.type == "cpu" and not math.isfinite(loss.item()):
-                break
-        train_loss = loss_sum.item() / steps
+        train_loss, train_accuracy, lr = loop.train_epoch(epoch)
         training_seconds += time.perf_counter() - epoch_begin
         if not math.isfinite(train_loss):
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
-        val_logits = evaluate_split(module, dataset, "val", recipe, device=device, precision=precision)
-        val_labels = np.asarray(dataset.labels("val"))
-        val_loss = F.cross_entropy(torch.from_numpy(val_logits), torch.from_numpy(val_labels)).item()
+        logits = evaluate_split(module, dataset, "val", recipe, device=device, precision=precision)
+        val_loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
         if not math.isfinite(val_loss):
             return _diverged(f"the validation loss was {val_loss} after epoch {epoch + 1}", curve, epoch, begin)
-        entry = {
-            "epoch": epoch + 1,
-            "train_loss": train_loss,
-            "train_accuracy": right.item() / (steps * batch),
-            "val_loss": val_loss,
-            "val_accuracy": float(np.mean(val_logits.argmax(1) == val_labels)),
-            "lr": lr,
-            "seconds": time.perf_counter() - epoch_begin,
-        }
-        curve.append(entry)
+        measured = {"train_loss": train_loss, "train_accuracy": train_accuracy, "val_loss": val_loss}
+        measured["val_accuracy"] = accuracy(logits, val_labels)
+        curve.append({"epoch": epoch + 1, **measured, "lr": lr, "seconds": time.perf_counter() - epoch_begin})
         if on_epoch is not None:
-            on_epoch(entry)
+            on_epoch(curve[-1])
         if epoch == last_epoch - 1:
-            metrics = {name: entry[name] for name in ("val_accuracy", "val_loss", "train_accuracy")}
-            metrics |= measure((task or Task()).metrics, val_logits, val_labels)
-
+            metrics = measured | measure((task or Task()).metrics, logits, val_labels)
+            metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
+            metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
+            metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
     if checkpoint is not None:
-        save_checkpoint(checkpoint, module, optimizer, epochs=last_epoch)
-    if curve:
-        metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
-        metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
-        metrics["images_per_second"] = len(curve) * steps * batch / training_seconds
+        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch)
     metrics["seconds"] = time.perf_counter() - begin
     return Measurement(Outcome.COMPLETE, metrics, tuple(curve), last_epoch, metrics["seconds"])
+
+
+class _Loop:
+    """The network, the training images on the device, and the optimiser."""
+
+    def __init__(
+        self, module: nn.Module, dataset: Dataset, recipe: Recipe, epochs: int, seed: int, device: str, precision: str
+    ) -> None:
+        if recipe.open_fields():
+            raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
+        self.place = torch.device(device)
+        self.module = _moved(module, self.place, precision)
+        self.recipe, self.epochs, self.seed, self.bf16 = recipe, epochs, seed, precision == "bf16"
+        self.images, self.labels = _resident(dataset, "train", self.place)
+        self.normalise = _normaliser(dataset, self.place, _layout(precision))
+        self.flip = _flips(dataset, recipe)
+        self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
+        self.optimizer = _optimizer(module, recipe, self.place)
+        self.batch = min(recipe.batch_size, len(self.images))
+        self.steps = len(self.images) // self.batch  # the ragged rest is left out: it may be one image, too few to normalise
+
+    def train_epoch(self, epoch: int) -> tuple[float, float, float]:
+        """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
+        recipe, generator = self.recipe, _seeded(self.seed, epoch, self.place)
+        order = torch.randperm(len(self.images), generator=generator, device=self.place)
+        loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
+        self.module.train()
+        for step in range(self.steps):
+            lr = one_cycle(epoch * self.steps + step, self.epochs * self.steps, recipe.lr, recipe.warmup)
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            chosen = order[step * self.batch : (step + 1) * self.batch]
+            x, y = self.normalise(augmented(self.images, chosen, recipe.shift, self.flip, generator)), self.labels[chosen]
+            with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
+                logits = self.module(x)
+            logits = logits.float()
+            loss = F.cross_entropy(logits, y, self.weight, label_smoothing=recipe.label_smoothing)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.grad_clip:
+                nn.utils.clip_grad_norm_(self.module.parameters(), recipe.grad_clip)
+            self.optimizer.step()
+            loss_sum += loss.detach()  # read once an epoch: reading waits for the device
+            right += (logits.detach().argmax(1) == y).sum()
+            if self.place.type == "cpu" and not math.isfinite(loss.item()):
+                break
+        return loss_sum.item() / self.steps, right.item() / (self.steps * self.batch), lr
 
 
 @torch.inference_mode()
 def evaluate_split(
     module: nn.Module, dataset: Dataset, split: str, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Returns the logits `(N, classes)` of one split in its order, float32; averaged over the mirror image where the recipe says."""
+) -> NDArray[np.float32]:
+    """Returns the logits `(N, classes)` of one split in its order, averaged over the mirror images where the recipe says so."""
     place = torch.device(device)
-    layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
-    module.to(place, memory_format=layout).eval()
+    _moved(module, place, precision).eval()
     images, _ = _resident(dataset, split, place)
-    normalise = _normaliser(dataset, place, layout)
-    mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
+    normalise = _normaliser(dataset, place, _layout(precision))
+    mirror = recipe.flip_average and _flips(dataset, recipe)
     found = []
     with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
-        for part in images.split(recipe.batch_size):
-            x = normalise(part)
+        for start in range(0, len(images), recipe.batch_size):
+            x = normalise(images[start : start + recipe.batch_size])
             logits = module(x).float()
             found.append((logits + module(x.flip(3)).float()) / 2 if mirror else logits)
     return torch.cat(found).cpu().numpy()
@@ -213,6 +215,22 @@ def _reflected(places: Tensor, shift: int, generator: torch.Generator) -> Tensor
     return last - (last - moved.abs()).abs()
 
 
+def _moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
+    """Moves a module in place. `Module.to` takes a layout, which the type stubs of torch do not know."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=_layout(precision))
+    return module.to(place)
+
+
+def _layout(precision: str) -> torch.memory_format:
+    return torch.channels_last if precision == "bf16" else torch.contiguous_format
+
+
+def _flips(dataset: Dataset, recipe: Recipe) -> bool:
+    return dataset.flip if recipe.flip is None else recipe.flip
+
+
 def _resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
     """Images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
     with warnings.catch_warnings():
@@ -245,9 +263,12 @@ def _optimizer(module: nn.Module, recipe: Recipe, place: torch.device) -> torch.
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    fused = True if place.type in ("cpu", "cuda") else None
     return torch.optim.SGD(
-        [group for group in groups if group["params"]], lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused
+        [group for group in groups if group["params"]],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        fused=True if place.type in ("cpu", "cuda") else None,
     )
 
 

@@ -104,14 +104,14 @@ class _Slot(threading.Thread):
         super().__init__(name=f"worker-{number}", daemon=True)
         self.process: subprocess.Popen[bytes] | None = None
         self._jobs, self._ended, self._arguments = jobs, ended, arguments
-        self._stopping = False
+        self._stopping = threading.Event()
         self._last_words: collections.deque[str] = collections.deque(maxlen=20)
 
     def run(self) -> None:
         failed = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             hello = self._start()
-            if hello is None and not self._stopping:
+            if hello is None and not self._stopping.is_set():
                 failed += 1
                 if failed == STARTS:
                     log.warning("%s cannot be started, given up after %d times: %s", self.name, failed, self.last_words())
@@ -128,7 +128,7 @@ class _Slot(threading.Thread):
 
     def stop(self) -> None:
         """Asks the worker to kill its child and leave; the thread ends with it."""
-        self._stopping = True
+        self._stopping.set()
         self._jobs.put(None)
         if self.process is not None:
             self.process.terminate()
@@ -159,7 +159,7 @@ class _Slot(threading.Thread):
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         assert process.stdout is not None and process.stderr is not None
-        if self._stopping:
+        if self._stopping.is_set():
             process.terminate()
         threading.Thread(target=self._listen, args=(process.stderr,), daemon=True).start()
         hello = read_message(process.stdout)  # type: ignore[arg-type]
@@ -170,13 +170,16 @@ class _Slot(threading.Thread):
 
     def _serve(self, hello: Hello) -> None:
         """Runs jobs until the worker is gone or has to be replaced."""
-        while not self._stopping:
+        while not self._stopping.is_set():
             taken = self._jobs.get()
             if taken is None:
                 return
             ticket, job = taken
+            if self.process is not None and self.process.poll() is not None:
+                self._jobs.put(taken)  # it died while it was idle, which is no fault of this job
+                return
             result = self._run(ticket, job, hello)
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             done = result.done
             if done.error:
@@ -222,7 +225,8 @@ class _Slot(threading.Thread):
         _kill(process)
         code = process.wait()
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return Done(Outcome.CRASHED, seconds=seconds, error=f"the worker process died ({how})", traceback="\n".join(self._last_words))
+        words = "\n".join(self._last_words)
+        return Done(Outcome.CRASHED, seconds=seconds, error=f"the worker process died ({how})", traceback=words)
 
     def _listen(self, stream: BinaryIO) -> None:
         """Passes what a worker or a candidate prints on to the log."""

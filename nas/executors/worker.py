@@ -11,6 +11,7 @@ jobs itself, one after another, and its parent replaces it after one that failed
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import queue
 import select
@@ -59,6 +60,7 @@ def main(arguments: list[str]) -> None:
     if forks:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         processes.adopt_orphans()
+        gc.freeze()  # children's collections leave the imported objects, and so the shared pages, alone
         try:
             while isinstance(job := read_message(inbox), TrainJob | CheckJob):
                 supervise(job, inbox, outbox)
@@ -84,8 +86,8 @@ def supervise(job: Job, inbox: BinaryIO, outbox: BinaryIO) -> None:
             if left is not None and left <= 0:
                 timed_out = True
                 break
-            ready, _, _ = select.select([source, inbox], [], [], TICK if left is None else min(TICK, left))
-            if inbox in ready or os.getppid() != parent:  # nothing is sent while a job runs: this is the end
+            ready, _, _ = select.select([source, inbox.fileno()], [], [], TICK if left is None else min(TICK, left))
+            if inbox.fileno() in ready or os.getppid() != parent:  # nothing is sent while a job runs: this is the end
                 sys.exit(0)
             data = os.read(source, 1 << 20) if source in ready else None
             for message in unpacker.feed(data or b""):
@@ -170,27 +172,29 @@ def serve_alone(inbox: BinaryIO, outbox: BinaryIO) -> None:
 
     threading.Thread(target=listen, daemon=True).start()
     faulthandler.enable()
+
+    def send(message: EpochEnded | Done) -> None:
+        outbox.write(encode(message))
+
     while True:
-        outbox.write(encode(perform(jobs.get(), lambda message: outbox.write(encode(message)))))
+        send(perform(jobs.get(), send))
 
 
-def perform(job: Job, send: Callable[[EpochEnded], object]) -> Done:
+def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
     """Runs a job; whatever it raises becomes an outcome."""
     begin = time.monotonic()
     try:
         return check(job) if isinstance(job, CheckJob) else train_network(job, send)
     except BaseException as error:
-        return Done(
-            outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback="".join(traceback.format_exception(error))
-        )
+        trace = "".join(traceback.format_exception(error))
+        return Done(outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback=trace)
 
 
-def train_network(job: TrainJob, send: Callable[[EpochEnded], object]) -> Done:
-    """Compiles the source, seeds, builds the network and trains it."""
-    network = compile_source(job.source)
+def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
+    """Seeds, builds the network from its source and trains it."""
     torch.manual_seed(job.seed)
     measured = train(
-        network(),
+        compile_source(job.source),
         Dataset.open(job.data),
         Recipe(**job.recipe),
         epochs=job.epochs,
@@ -213,8 +217,8 @@ def check(job: CheckJob) -> Done:
         load_metric(metric)
     Dataset.open(job.data)
     found = settle(job.device, job.precision)
-    facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason, "torch": str(torch.__version__)}
-    return Done(Outcome.COMPLETE, facts=facts)
+    facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason}
+    return Done(Outcome.COMPLETE, facts={**facts, "torch": str(torch.__version__)})
 
 
 def outcome_of(error: BaseException) -> Outcome:
@@ -223,9 +227,13 @@ def outcome_of(error: BaseException) -> Outcome:
         return Outcome.INTERRUPTED
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return Outcome.OUT_OF_MEMORY
-    if isinstance(error, RuntimeError) and any(words in str(error) for words in ("can't allocate memory", "out of memory", "bad_alloc")):
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY):
         return Outcome.OUT_OF_MEMORY
     return Outcome.CRASHED
+
+
+_WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+"""How allocators outside Python put it."""
 
 
 def first_line(error: BaseException) -> str:

@@ -1,0 +1,203 @@
+"""Tests of nas/evaluate.py: requests become jobs, what comes back becomes measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.data import load_data
+from nas.domains import choice
+from nas.errors import EvaluationError, RecipeError, UnknownNameError
+from nas.evaluate import CallableEvaluator, Request, TrainingEvaluator, default_workers
+from nas.executors.base import CheckJob, Done, Executor, Job, Result, TrainJob
+from nas.measurement import Measurement, Outcome
+from nas.recipe import Recipe, Task
+
+FACTS = {"device": "cpu", "precision": "bf16", "precision_reason": "trial", "torch": "2.13.0"}
+
+
+def request(architecture: Any = "net", **fields: Any) -> Request:
+    return replace(Request("abc", architecture, lambda: "class Network: ...", Recipe(), seed=3, epochs=4), **fields)
+
+
+class Recording(Executor):
+    """Answers the check with `FACTS` and every other job with what `answer` makes of it."""
+
+    def __init__(self, answer: Callable[[TrainJob], Done], check: Done | None = None) -> None:
+        self.slots = 2
+        self.jobs: list[Job] = []
+        self.closed = 0
+        self._answer, self._check = answer, check or Done(Outcome.COMPLETE, facts=FACTS)
+        self._results: list[Result] = []
+
+    def submit(self, ticket: int, job: Job) -> None:
+        self.jobs.append(job)
+        done = self._check if isinstance(job, CheckJob) else self._answer(job)
+        self._results.append(Result(ticket, done, ({"epoch": 1},)))
+
+    def collect(self, timeout: float | None) -> list[Result]:
+        found, self._results = self._results, []
+        return found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Folder:
+    """As much of a data set as a coordinator needs."""
+
+    folder: Path
+
+
+def training(executor: Executor, **fields: Any) -> TrainingEvaluator:
+    return TrainingEvaluator(Folder(Path("/decoded")), executor=executor, **fields)  # type: ignore[arg-type]
+
+
+def test_a_request_becomes_a_job_of_plain_values() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE))
+    with training(executor, task=Task(metrics=("accuracy", "own.py:f")), deadline=9.0) as evaluator:
+        evaluator.submit(
+            5, request(first_epoch=1, last_epoch=3, resume_from=Path("a.safetensors"), checkpoint=Path("b.safetensors"))
+        )
+    check, job = executor.jobs
+    assert isinstance(check, CheckJob)
+    assert job == TrainJob(
+        source="class Network: ...",
+        recipe=asdict(Recipe()),
+        task={"name": "classification", "metrics": ["accuracy", f"{Path('own.py').absolute()}:f"]},
+        data=str(Path("/decoded")),
+        epochs=4,
+        first_epoch=1,
+        last_epoch=3,
+        seed=3,
+        device="cpu",
+        precision="bf16",
+        resume_from=str(Path("a.safetensors").absolute()),
+        checkpoint=str(Path("b.safetensors").absolute()),
+        deadline=9.0,
+    )
+    assert executor.closed == 1
+
+
+def test_what_comes_back_becomes_a_measurement() -> None:
+    answers = {
+        0: Done(Outcome.COMPLETE, {"val_accuracy": 0.5}, 4, 1.5),
+        1: Done(Outcome.CRASHED, seconds=0.5, error="ValueError: no"),
+    }
+    evaluator = training(Recording(lambda job: answers[job.seed]))
+    for seed in answers:
+        evaluator.submit(10 + seed, request(seed=seed, checkpoint=Path("w")))
+    curve = ({"epoch": 1},)
+    assert evaluator.collect(None) == [
+        (10, Measurement(Outcome.COMPLETE, {"val_accuracy": 0.5}, curve, 4, 1.5, checkpoint="w")),
+        (11, Measurement(Outcome.CRASHED, {}, curve, 0, 0.5, "ValueError: no")),
+    ]
+    assert evaluator.collect(0.0) == []
+
+
+def test_it_says_where_it_ran() -> None:
+    evaluator = training(Recording(lambda job: Done(Outcome.COMPLETE)))
+    assert evaluator.describe() == {"evaluator": "training", **FACTS, "workers": 2, "threads": 1}
+    assert evaluator.slots == 2
+
+
+def test_nothing_is_trained_when_the_check_fails() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE), check=Done(Outcome.CRASHED, error="device 'cuda' is not there"))
+    evaluator = training(executor, device="cuda")
+    with pytest.raises(EvaluationError, match=r"^device 'cuda' is not there$"):
+        evaluator.submit(0, request())
+    assert [type(job) for job in executor.jobs] == [CheckJob]
+    assert executor.closed == 1
+
+
+def test_bad_settings_start_no_process() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE))
+    for fields, error, words in (
+        ({"device": "gpu"}, UnknownNameError, "unknown device 'gpu'"),
+        ({"precision": "fp16"}, UnknownNameError, r"did you mean '(fp32|bf16)'"),
+        ({"workers": 0}, EvaluationError, "workers is 0, expected at least 1"),
+        ({"deadline": 0.0}, EvaluationError, "deadline is 0.0 s, expected a number above 0"),
+    ):
+        with pytest.raises(error, match=words):
+            training(executor, **fields)
+    assert executor.jobs == []
+    with pytest.raises(RecipeError, match="open in lr"):
+        training(executor).submit(0, request(recipe=Recipe(lr=choice(0.1, 0.2))))
+
+
+def test_one_worker_a_core_and_at_least_one() -> None:
+    assert default_workers("cpu") >= default_workers("cuda") >= 1
+
+
+def test_a_plain_function_is_an_evaluator() -> None:
+    with CallableEvaluator(lambda architecture: {"val_accuracy": len(architecture)}) as evaluator:
+        assert evaluator.slots == 1
+        assert evaluator.collect(None) == []
+        evaluator.submit(4, request("four"))
+        ((ticket, measured),) = evaluator.collect(None)
+    assert ticket == 4
+    assert (measured.outcome, measured.metrics, measured.epochs) == (Outcome.COMPLETE, {"val_accuracy": 4.0}, 4)
+    assert isinstance(measured.metrics["val_accuracy"], float)
+
+
+def raises(error: Exception) -> Callable[[Any], Mapping[str, float]]:
+    def function(architecture: Any) -> Mapping[str, float]:
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("function", "outcome", "words"),
+    [
+        (raises(ValueError("first\nsecond")), Outcome.CRASHED, "ValueError: first"),
+        (raises(KeyError()), Outcome.CRASHED, "KeyError"),
+        (raises(MemoryError()), Outcome.OUT_OF_MEMORY, "MemoryError"),
+        (lambda a: {"loss": float("nan")}, Outcome.DIVERGED, "metric 'loss' is nan, expected a finite number"),
+        (lambda a: {"loss": np.float32("inf")}, Outcome.DIVERGED, "metric 'loss' is np.float32(inf), expected a finite number"),
+        (lambda a: {"loss": "0.5"}, Outcome.CRASHED, "metric 'loss' is '0.5', expected a finite number"),
+        (lambda a: 0.5, Outcome.CRASHED, "an evaluator returns a dict of metrics, got float"),
+    ],
+)
+def test_no_fault_of_a_function_is_an_exception(function: Any, outcome: Outcome, words: str) -> None:
+    evaluator = CallableEvaluator(function)
+    evaluator.submit(0, request())
+    ((_, measured),) = evaluator.collect(None)
+    assert (measured.outcome, measured.error, measured.metrics, measured.epochs) == (outcome, words, {}, 0)
+
+
+def test_what_is_no_function_is_refused() -> None:
+    with pytest.raises(EvaluationError, match="got dict"):
+        CallableEvaluator({})  # type: ignore[arg-type]
+
+
+def test_real_workers_train_a_real_network(tmp_path: Path) -> None:
+    """Starts two worker processes: some seconds."""
+    rng = np.random.default_rng(0)
+    splits = {name: (rng.integers(0, 256, (12, 1, 4, 4), dtype=np.uint8), np.arange(12) % 2) for name in ("train", "val", "test")}
+    dataset = load_data(splits, cache_dir=tmp_path)
+    source = (
+        "from torch import nn\nclass Network(nn.Sequential):\n    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(16, 2))\n"
+    )
+    with TrainingEvaluator(dataset, workers=2, device="cpu") as evaluator:
+        for ticket in range(3):
+            evaluator.submit(ticket, request(source=lambda: source, checkpoint=tmp_path / f"{ticket}.safetensors"))
+        found: dict[int, Measurement] = {}
+        while len(found) < 3:
+            found.update(evaluator.collect(None))
+        facts = evaluator.describe()
+    assert facts["device"] == "cpu"
+    assert facts["precision"] in ("fp32", "bf16")
+    assert facts["workers"] == 2
+    for ticket, measured in found.items():
+        assert measured.outcome is Outcome.COMPLETE, measured.error
+        assert len(measured.curve) == measured.epochs == 4
+        assert (tmp_path / f"{ticket}.safetensors").is_file()
+    assert found[0].metrics["val_loss"] == found[1].metrics["val_loss"]

@@ -1,0 +1,262 @@
+"""Tests of nas/train.py and nas/checkpoint.py on a few random images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
+from nas.data import Dataset, load_data
+from nas.domains import real
+from nas.errors import EvaluationError, RecipeError
+from nas.measurement import Outcome
+from nas.recipe import Recipe, Task
+from nas.train import augmented, evaluate_split, one_cycle, train
+
+RECIPE = Recipe(batch_size=8, lr=0.05, label_smoothing=0.1, shift=1, flip=True)
+
+
+class Small(nn.Module):
+    def __init__(self, channels: int = 1, classes: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.drop = nn.Dropout(0.2)
+        self.head = nn.Linear(4, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.drop(self.norm(self.conv(x)).relu().mean((2, 3))))
+        return out
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return made(tmp_path)
+
+
+def made(folder: Path, train: int = 43, channels: int = 1) -> Dataset:
+    """Three classes of 6 x 6 images that differ in brightness."""
+    rng = np.random.default_rng(0)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(count) % 3
+        return (rng.integers(0, 60, (count, channels, 6, 6)) + 80 * labels[:, None, None, None]).astype(np.uint8), labels
+
+    return load_data({"train": part(train), "val": part(12), "test": part(6)}, cache_dir=folder)
+
+
+def network(seed: int = 0, channels: int = 1, classes: int = 3) -> Small:
+    torch.manual_seed(seed)
+    return Small(channels, classes)
+
+
+def test_it_learns_and_reports_what_it_saw(dataset: Dataset) -> None:
+    seen: list[Mapping[str, float]] = []
+    result = train(network(), dataset, replace(RECIPE, lr=0.3), epochs=12, on_epoch=seen.append)
+    assert result.outcome is Outcome.COMPLETE
+    assert result.epochs == 12
+    assert result.curve == tuple(seen)
+    assert [entry["epoch"] for entry in seen] == list(range(1, 13))
+    assert set(seen[0]) == {"epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds"}
+    assert result.metrics["val_accuracy"] > 0.6 > 1 / 3
+    assert seen[-1]["train_loss"] < seen[0]["train_loss"]
+    assert result.metrics["gap"] == result.metrics["train_accuracy"] - result.metrics["val_accuracy"]
+    assert {"val_loss", "val_balanced_accuracy", "val_macro_f1", "seconds", "images_per_second"} <= set(result.metrics)
+    best = int(result.metrics["best_epoch"]) - 1
+    assert seen[best]["val_accuracy"] == max(entry["val_accuracy"] for entry in seen)
+
+
+def test_the_metrics_belong_to_the_weights_left_in_the_module(dataset: Dataset) -> None:
+    module = network()
+    result = train(module, dataset, RECIPE, epochs=2)
+    logits = evaluate_split(module, dataset, "val", RECIPE)
+    assert logits.shape == (12, 3)
+    assert logits.dtype == np.float32
+    assert np.mean(logits.argmax(1) == dataset.labels("val")) == result.metrics["val_accuracy"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_segments_add_up_to_the_whole(dataset: Dataset, tmp_path: Path, precision: str) -> None:
+    whole = network()
+    unbroken = train(whole, dataset, RECIPE, epochs=3, seed=5, precision=precision)
+    saved = tmp_path / "deep" / "first.safetensors"
+    first = train(network(), dataset, RECIPE, epochs=3, last_epoch=1, seed=5, precision=precision, checkpoint=saved)
+    resumed = network(seed=99)
+    second = train(resumed, dataset, RECIPE, epochs=3, first_epoch=1, seed=5, precision=precision, resume_from=saved)
+    assert (first.epochs, second.epochs) == (1, 3)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    timeless = [{k: v for k, v in entry.items() if k != "seconds"} for entry in (*first.curve, *second.curve)]
+    assert timeless == [{k: v for k, v in entry.items() if k != "seconds"} for entry in unbroken.curve]
+
+
+def test_the_seed_decides(dataset: Dataset) -> None:
+    losses = [train(network(), dataset, RECIPE, epochs=1, seed=seed).curve[0]["train_loss"] for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+@pytest.mark.parametrize("train_images", [6, 8, 9])
+def test_few_images_work_and_no_batch_of_one_appears(tmp_path: Path, train_images: int) -> None:
+    sizes = []
+    module = network()
+    module.conv.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])) if module.training else None)
+    result = train(module, made(tmp_path, train_images), RECIPE, epochs=1)
+    assert result.outcome is Outcome.COMPLETE
+    assert sizes == [min(train_images, 8)]
+
+
+def test_an_infinite_loss_is_diverged_with_the_curve_before_it(dataset: Dataset) -> None:
+    result = train(network(), dataset, replace(RECIPE, lr=1e3, warmup=0.0, weight_decay=1.0), epochs=40)
+    assert result.outcome is Outcome.DIVERGED
+    assert result.error.startswith("the training loss was") or result.error.startswith("the validation loss was")
+    assert len(result.curve) == result.epochs < 40
+    assert all(np.isfinite(list(entry.values())).all() for entry in result.curve)
+    assert result.metrics == {}
+
+
+def test_the_test_images_are_left_alone(dataset: Dataset) -> None:
+    for what in ("images", "labels"):
+        (dataset.folder / f"test_{what}.npy").unlink()
+    assert train(network(), dataset, RECIPE, epochs=1).outcome is Outcome.COMPLETE
+
+
+def test_decay_spares_vectors(dataset: Dataset) -> None:
+    module = network()
+    before = module.norm.weight.detach().clone()
+    for parameter in module.parameters():
+        parameter.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]
+    kernel = module.conv.weight.detach().clone()
+    train(module, dataset, replace(RECIPE, weight_decay=0.5), epochs=1)
+    assert torch.equal(module.norm.weight, before)
+    assert module.conv.weight.norm() < kernel.norm()
+
+
+def test_balanced_weights_lift_the_rare_class(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+
+    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
+        labels = (np.arange(count) % 20 == 0).astype(np.int64)
+        return (rng.integers(0, 200, (count, 1, 6, 6)) + 25 * labels[:, None, None, None]).astype(np.uint8), labels
+
+    data = load_data({"train": part(80), "val": part(80), "test": part(20)}, cache_dir=tmp_path)
+    recipe = replace(RECIPE, shift=0, flip=False)
+    rare = [
+        np.mean(evaluate_split(trained(data, replace(recipe, class_weights=way)), data, "val", recipe).argmax(1) == 1)
+        for way in ("none", "balanced")
+    ]
+    assert rare[0] < rare[1]
+
+
+def trained(dataset: Dataset, recipe: Recipe) -> Small:
+    module = network(classes=len(dataset.class_names))
+    train(module, dataset, recipe, epochs=4)
+    return module
+
+
+def test_averaging_over_mirror_images_ignores_the_side(dataset: Dataset) -> None:
+    class Left(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, 0, 0, :3]
+
+    plain = evaluate_split(Left(), dataset, "val", RECIPE)
+    both = evaluate_split(Left(), dataset, "val", replace(RECIPE, flip_average=True))
+    row = (np.array(dataset.images("val"))[:, 0, 0, :] / 255 - dataset.mean[0]) / dataset.std[0]
+    assert plain == pytest.approx(row[:, :3], abs=1e-5)
+    assert both == pytest.approx((row[:, :3] + row[:, ::-1][:, :3]) / 2, abs=1e-5)
+    assert evaluate_split(Left(), dataset, "val", replace(RECIPE, flip_average=True, flip=False)) == pytest.approx(plain)
+
+
+def test_an_own_metric_is_a_column(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def wrong(logits, labels):\n    return float((logits.argmax(1) != labels).mean())\n")
+    result = train(network(), dataset, RECIPE, epochs=1, task=Task(metrics=(f"{tmp_path / 'own.py'}:wrong",)))
+    assert result.metrics["val_wrong"] == pytest.approx(1 - result.metrics["val_accuracy"])
+
+
+def test_an_open_recipe_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(RecipeError, match="recipe is open in lr; expected a closed one"):
+        train(network(), dataset, Recipe(lr=real(0.1, 0.2)), epochs=1)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
+    rates = [one_cycle(step, 100, 0.4, 0.25) for step in range(101)]
+    assert rates[0] == pytest.approx(0.04)
+    assert max(rates) == rates[25] == pytest.approx(0.4)
+    assert rates[100] == 0
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert one_cycle(0, 10, 0.4, 0.0) == 0.4
+    assert one_cycle(9, 10, 0.4, 1.0) < 0.4
+
+
+def test_augmentation_moves_whole_images() -> None:
+    images = torch.arange(2 * 2 * 5 * 4, dtype=torch.uint8).reshape(2, 2, 5, 4)
+    padded = nn.functional.pad(images.float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)
+    chosen = torch.tensor([1, 0, 1, 1, 0, 0, 1, 0])
+    batch = augmented(images, chosen, 2, True, torch.Generator().manual_seed(0))
+    assert (batch.shape, batch.dtype) == ((8, 2, 5, 4), torch.uint8)
+    found = set()
+    for image, index in zip(batch, chosen, strict=True):
+        matches = matches_of(image, padded[index])
+        assert matches
+        found |= matches
+    assert len(found) > 4
+
+
+def matches_of(image: Tensor, padded: Tensor) -> set[tuple[int, int, bool]]:
+    cuts = {(dy, dx): padded[:, dy : dy + 5, dx : dx + 4] for dy in range(5) for dx in range(5)}
+    return {
+        (*at, mirrored)
+        for at, cut in cuts.items()
+        for mirrored in (False, True)
+        if torch.equal(cut.flip(2) if mirrored else cut, image)
+    }
+
+
+def test_without_augmentation_the_images_are_gathered_as_they_are() -> None:
+    images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
+    assert torch.equal(augmented(images, torch.tensor([2, 0]), 0, False, torch.Generator()), images[[2, 0]])
+    one_pixel = augmented(images[:, :, :1, :1], torch.tensor([2, 0]), 3, True, torch.Generator())
+    assert torch.equal(one_pixel, images[[2, 0], :, :1, :1])
+
+
+def test_a_checkpoint_holds_plain_weights_and_momentum_apart(tmp_path: Path) -> None:
+    module = network()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    module(torch.randn(2, 1, 6, 6)).sum().backward()
+    optimizer.step()
+    file = tmp_path / "w.safetensors"
+    save_checkpoint(file, module, optimizer, epochs=4)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+    assert set(read_weights(file)) == set(module.state_dict())
+    other = network(seed=3)
+    fresh = torch.optim.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    assert load_checkpoint(file, other, fresh) == 4
+    for (name, parameter), old in zip(other.named_parameters(), module.parameters(), strict=True):
+        assert torch.equal(parameter, old), name
+        assert torch.equal(fresh.state[parameter]["momentum_buffer"], optimizer.state[old]["momentum_buffer"])
+
+
+def test_a_wrong_checkpoint_is_one_line(tmp_path: Path) -> None:
+    module = network()
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    with pytest.raises(EvaluationError, match="is not there"):
+        load_checkpoint(tmp_path / "none.safetensors", module, optimizer)
+    torn = tmp_path / "torn.safetensors"
+    save_checkpoint(torn, module, optimizer, epochs=1)
+    with pytest.raises(EvaluationError, match="holds another network's weights") as caught:
+        load_checkpoint(torn, network(channels=3), optimizer)
+    assert "\n" not in str(caught.value)
+    torn.write_bytes(torn.read_bytes()[:40])
+    with pytest.raises(EvaluationError, match="cannot be read"):
+        read_weights(torn)

@@ -111,9 +111,11 @@ def next_candidate(
     reason, count = refused.most_common(1)[0]
     others = f", {count} of them for this" if len(refused) > 1 else ""
     row = f"{MAX_REFUSED} candidates were refused in a row{others}"
-    if reason in nearest:
-        raise NothingFeasible(f"nothing keeps the constraint {reason}: {row}; the nearest value seen is {nearest[reason]:g}; loosen it")
-    raise NothingFeasible(f"nothing is {'feasible' if reason == 'infeasible' else f'allowed by {reason}'}: {row}; the last: {said[reason]}")
+    bound = next((constraint for constraint in problem.constraints if constraint.text == reason), None)
+    if bound is not None and reason in nearest:
+        end = "smallest" if bound.compare.startswith("<") else "largest"
+        raise NothingFeasible(f"nothing keeps the constraint {reason}: {row}; the {end} {bound.name} seen is {nearest[reason]:g}; loosen it")
+    raise NothingFeasible(f"nothing is {reason if bound else 'feasible'}: {row}; the last: {said[reason]}")
 
 
 def _remember_nearest(problem: Problem, refusal: Rejected, nearest: dict[str, float]) -> None:

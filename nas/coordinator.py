@@ -232,7 +232,7 @@ class _Coordinator:
         try:
             while not self.stopped():
                 self._fill()
-                if not self.in_flight:
+                if not self.in_flight or self.stopped():
                     break
                 self._collect()
         except BaseException:
@@ -353,6 +353,8 @@ class _Coordinator:
         if jobs or self.outbox:
             self._commit()
         for job in jobs:
+            if self.stopped():
+                return
             self.in_flight[job.row.id] = job
             self.evaluator.submit(job.row.id, self._request(job))
 

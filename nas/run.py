@@ -178,10 +178,9 @@ class Run:
         """
         table = self.trials()
         losses = _losses(self.objectives, table)
-        measured = table[[row is not None for row in losses]]
-        points = [row for row in losses if row is not None]
-        kept = [i for i, keep in enumerate(pareto.non_dominated(points)) if keep] if points else []
-        front = measured.iloc[sorted(kept, key=lambda i: points[i])].reset_index(drop=True)
+        ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
+        chosen = pareto.non_dominated([row for row, _ in ranked])
+        front = table.iloc[[i for (_, i), keep in sorted(zip(ranked, chosen, strict=True)) if keep]].reset_index(drop=True)
         return self._with_intervals(front)
 
     def _with_intervals(self, front: pandas.DataFrame) -> pandas.DataFrame:

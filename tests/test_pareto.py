@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nas.pareto import crowding, hypervolume, knee, non_dominated, ranks
+from nas.pareto import crowded_order, crowding, hypervolume, knee, non_dominated, ranks
 
 points_of_any_width = st.integers(1, 4).flatmap(
     lambda m: arrays(np.float64, st.tuples(st.integers(0, 20), st.just(m)), elements=st.integers(0, 5).map(float))
@@ -100,3 +100,10 @@ def test_knee_is_the_point_furthest_below_the_chord() -> None:
 def test_knee_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no point"):
         knee(np.zeros((0, 2)))
+
+
+def test_crowded_order_puts_rank_before_loneliness_and_keeps_ties_in_place() -> None:
+    points = [(3.0, 3.0), (0.0, 4.0), (1.9, 1.9), (2.0, 1.8), (4.0, 0.0), (3.0, 3.0)]
+    assert crowded_order(points).tolist() == [1, 4, 2, 3, 0, 5]
+    assert crowded_order([(2.0,), (1.0,), (3.0,), (1.0,)]).tolist() == [1, 3, 0, 2]
+    assert crowded_order(np.zeros((0, 2))).tolist() == []

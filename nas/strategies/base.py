@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nas.domains import Value
+from nas.domains import Value, identity
 from nas.measurement import Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 State = TypeVar("State")
 Genotype = Mapping[str, Value]
 """Decision path to value, active decisions only."""
+
+Key = tuple[object, ...]
+"""What makes a training new within a run; see `training_key`."""
+
+
+def training_key(fingerprint: str, genotype: Genotype) -> Key:
+    """Returns what makes a training new: the network, and the recipe's fields where the search closes those too."""
+    return fingerprint, *((path, identity(value)) for path, value in genotype.items() if path.startswith("recipe."))
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,11 @@ class Trial:
     parents: tuple[int, ...] = ()
     operator: str = "sample"
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """What makes its training new; see `training_key`."""
+        return training_key(self.fingerprint, self.genotype)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ import numpy as np
 from nas.errors import StrategyError
 from nas.pareto import crowded_order
 from nas.problem import Rejected
-from nas.strategies.base import Fold, Genotype, History, Proposal, Strategy, Trial
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, training_key
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -42,9 +42,6 @@ _PATIENCE = 4
 Costs = tuple[float, ...]
 """The exact objectives of a network on a logarithmic scale; empty where every objective is measured."""
 
-Key = tuple[object, ...]
-"""Fingerprint and the closed fields of the recipe."""
-
 
 @dataclass
 class Population:
@@ -53,13 +50,13 @@ class Population:
     Attributes:
         parents: The best P trials, best first by the crowded comparison; empty while the first trials run.
         children: Measured since `parents` was last selected.
-        networks: Keys of all finished trials, failed ones included.
+        known: Keys of all finished trials, failed ones included.
         costs: Log costs of the latest finished trials, failed ones included.
     """
 
     parents: list[Trial] = field(default_factory=list)
     children: list[Trial] = field(default_factory=list)
-    networks: set[Key] = field(default_factory=set)
+    known: set[Key] = field(default_factory=set)
     costs: deque[Costs] = field(default_factory=deque)
 
 
@@ -102,14 +99,14 @@ class NSGA2(Strategy):
 
     def _brood(self, problem: Problem, now: Population, pending: Iterable[Trial], rng: np.random.Generator) -> list[Proposal]:
         """Returns candidates to choose from: feasible new networks, or a single one that the loop is left to deal with."""
-        running = {_key(trial.fingerprint, trial.genotype) for trial in pending}
+        running = {trial.key for trial in pending}
         size = (self.brood if now.parents else self.pool) if any(o.exact for o in problem.objectives) else 1
         brood: list[Proposal] = []
         for drawn in range(1, size * _PATIENCE + 1):
             proposal = self._child(problem, now.parents, rng) if now.parents else Proposal(problem.space.sample(rng))
             try:
-                key = _key(problem.consider(proposal.genotype).fingerprint, proposal.genotype)
-                if key not in now.networks and key not in running:
+                key = training_key(problem.consider(proposal.genotype).fingerprint, proposal.genotype)
+                if key not in now.known and key not in running:
                     brood.append(proposal)
             except Rejected:
                 if not brood:
@@ -121,7 +118,8 @@ class NSGA2(Strategy):
     def _child(self, problem: Problem, parents: Sequence[Trial], rng: np.random.Generator) -> Proposal:
         """Makes a child (section III C: selection, recombination, mutation)."""
         mother = _tournament(parents, rng)
-        genotype, ancestors, operator = mother.genotype, (mother.id,), "mutate"
+        genotype, operator = mother.genotype, "mutate"
+        ancestors: tuple[int, ...] = (mother.id,)
         if rng.random() < self.crossover:
             father = _tournament(parents, rng)
             genotype = problem.space.crossover(genotype, father.genotype, rng)
@@ -131,24 +129,18 @@ class NSGA2(Strategy):
     def _take_in(self, now: Population, problem: Problem, trial: Trial) -> None:
         """Folds one more finished trial in, and selects when there are children enough."""
         now.costs.append(_log_costs(problem, trial))
-        key = _key(trial.fingerprint, trial.genotype)
-        if trial.losses is not None and key not in now.networks:
+        if trial.losses is not None and trial.key not in now.known:
             now.children.append(trial)
-        now.networks.add(key)
+        now.known.add(trial.key)
         if len(now.children) >= (self.offspring if now.parents else self.initial):
             both = now.parents + now.children  # R_t = P_t + Q_t
-            now.parents = [both[i] for i in crowded_order([t.losses for t in both])[: self.population]]  # P_(t+1)
+            now.parents = [both[i] for i in crowded_order(np.array([t.losses for t in both]))[: self.population]]  # P_(t+1)
             now.children = []
 
 
 def _tournament(parents: Sequence[Trial], rng: np.random.Generator) -> Trial:
-    """Returns the better of two drawn parents; they stand in the order of the crowded comparison, so the smaller index is better."""
+    """Returns the better of two drawn parents; they stand best first by the crowded comparison."""
     return parents[int(rng.integers(len(parents), size=2).min())]
-
-
-def _key(fingerprint: str, genotype: Genotype) -> Key:
-    """Returns what makes a training new: the network, and the recipe where the search closes that too."""
-    return fingerprint, *((path, value) for path, value in genotype.items() if path.startswith("recipe."))
 
 
 def _loneliest(problem: Problem, proposals: Sequence[Proposal], taken: Iterable[Costs]) -> Proposal:

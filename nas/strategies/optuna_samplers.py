@@ -19,7 +19,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -31,7 +31,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.domains import Domain, Integer, Value
 from nas.errors import StrategyError
 from nas.problem import Rejected
-from nas.strategies.base import Genotype, History, Proposal, Strategy, Trial
+from nas.strategies.base import Genotype, History, Proposal, Strategy, Trial, training_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from nas.problem import Problem
 
 _STEPS = 16
-"""Mutations tried to leave a network that is known or refused, where asking again would give the same one."""
+"""Mutations tried on a suggestion that is refused or known."""
 
 
 class Encoding:
@@ -55,8 +55,8 @@ class Encoding:
 
     def positions(self, trial: Trial) -> dict[str, float]:
         """Returns the position of every decision with a choice: the trial's own, the noted one where inactive, else the first."""
-        noted: Sequence[float] = trial.notes.get("positions", ())
-        found: dict[str, float] = dict(zip(self.distributions, noted, strict=True)) if noted else dict.fromkeys(self.distributions, 0)
+        noted: Sequence[float] = trial.notes.get("positions", [0] * len(self.distributions))
+        found = dict(zip(self.distributions, noted, strict=True))
         for path, value in trial.genotype.items():
             if path in found:
                 found[path] = self.decisions[path].where(value)
@@ -160,8 +160,6 @@ class OptunaStrategy(Strategy):
     """What the three have in common: mirror the record, ask a new sampler, read the answer."""
 
     name: ClassVar[str]
-    walks: ClassVar[bool] = False
-    """Whether a suggestion that is known or refused is mutated (the sampler is slow, or would suggest the same again)."""
 
     _mirror: Mirror | None = None
 
@@ -175,39 +173,47 @@ class OptunaStrategy(Strategy):
         """
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
-        """Returns the sampler's suggestion with its inactive decisions left out."""
-        with _quiet():
-            if self._mirror is None or not self._mirror.leads_to(problem, history):
+        """Returns the sampler's suggestion without its inactive decisions, mutated where it is refused or nothing new."""
+        if self._mirror is None or not self._mirror.leads_to(problem, history):
+            with _quiet():
                 self._mirror = Mirror(problem)
-            mirror = self._mirror
+        mirror = self._mirror
+        with _quiet():
             mirror.catch_up(history)
             sampler = self.sampler(int(rng.integers(2**32)), mirror)
             positions, attributes = mirror.ask(sampler)
-        genotype: Genotype = problem.space.project(mirror.encoding.assignment(positions))
-        operator = self.name
-        if self.walks:
-            known = {trial.fingerprint for trial in (*history.finished, *history.pending)}
-            start = genotype
-            for _ in range(_STEPS):
-                if _is_new(problem, genotype, known):
-                    break
-                genotype, operator = problem.space.mutate(genotype, rng), f"{self.name}+mutate"
-            else:
-                genotype, operator = start, self.name
-            positions = mirror.encoding.moved(positions, genotype)
+        suggested = problem.space.project(mirror.encoding.assignment(positions))
+        genotype, steps = _walked(problem, suggested, history, rng)
+        positions = mirror.encoding.moved(positions, genotype)
         notes: dict[str, Any] = {"positions": [positions[path] for path in mirror.encoding.distributions]}
         if attributes:
             notes["system_attrs"] = attributes
         if isinstance(sampler, ReplayedNSGAII) and sampler.descent:
             notes["descent"] = list(sampler.descent)
-        return Proposal(genotype, operator=operator, notes=notes)
+        return Proposal(genotype, operator=f"{self.name}+mutate" if steps else self.name, notes=notes)
 
 
-def _is_new(problem: Problem, genotype: Genotype, known: set[str]) -> bool:
-    try:
-        return problem.consider(genotype).fingerprint not in known
-    except Rejected:
-        return False
+def _walked(problem: Problem, suggested: Genotype, history: History, rng: np.random.Generator) -> tuple[Genotype, int]:
+    """Returns the first feasible new network on a walk of mutations from a suggestion, and the number of steps to it.
+
+    Samplers are told of no refused candidate, since none becomes a trial; asked again, they would go on suggesting the like.
+    Where the walk finds none, the suggestion itself is returned, for the loop to refuse or to serve from the record.
+    """
+    known = {trial.key for trial in (*history.finished, *history.pending)}
+    genotype = suggested
+    for step in range(_STEPS + 1):
+        try:
+            if training_key(problem.consider(genotype).fingerprint, genotype) not in known:
+                return genotype, step
+        except Rejected:
+            pass
+        genotype = problem.space.mutate(genotype, rng)
+    return suggested, 0
+
+
+def _check_whole(name: str, setting: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise StrategyError(f"{name}: {setting} is {value!r}, expected a whole number of at least {least}")
 
 
 @contextmanager
@@ -236,6 +242,11 @@ class OptunaTPE(OptunaStrategy):
     multivariate: bool | None = None
     name: ClassVar[str] = "optuna:tpe"
 
+    def __post_init__(self) -> None:
+        _check_whole(self.name, "startup", self.startup, 1)
+        if self.multivariate not in (None, True, False):
+            raise StrategyError(f"optuna:tpe: multivariate is {self.multivariate!r}, expected True, False or None")
+
     def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
         """Returns a TPE sampler; what is pending counts as bad (constant liar), so that workers do not crowd."""
         return TPESampler(seed=seed, n_startup_trials=self.startup, multivariate=self.multivariate, constant_liar=True)
@@ -253,15 +264,14 @@ class OptunaNSGA2(OptunaStrategy):
     name: ClassVar[str] = "optuna:nsga2"
 
     def __post_init__(self) -> None:
-        if type(self.population) is not int or self.population < 2:
-            raise StrategyError(f"optuna:nsga2: population is {self.population!r}, expected a whole number of at least 2")
+        _check_whole(self.name, "population", self.population, 2)
 
     def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
         """Returns an NSGA-II sampler that finds its generations in the record."""
         return ReplayedNSGAII(mirror, population_size=self.population, seed=seed)
 
 
-class ReplayedNSGAII(NSGAIISampler):  # type: ignore[misc]
+class ReplayedNSGAII(NSGAIISampler):
     """NSGA-II whose parent populations come from the record.
 
     Optuna selects the parents of a generation when its first trial is asked for and keeps them in the study. Here that trial
@@ -284,15 +294,14 @@ class ReplayedNSGAII(NSGAIISampler):  # type: ignore[misc]
         """Returns the trials that a generation descends from."""
         if generation == 0:
             return []
+        number = self._mirror.number
+        noted = self._mirror.descent.get(generation, ())
+        if not noted or any(i not in number for i in noted):
+            ids = {at: i for i, at in number.items()}
+            noted = tuple(sorted(ids[parent.number] for parent in self.select_parent(study, generation)))
+        self.descent = noted
         trials = study.get_trials(deepcopy=False)
-        noted = self._mirror.descent.get(generation)
-        if noted:
-            parents = [trials[self._mirror.number[i]] for i in sorted(noted)]
-        else:
-            parents = self.select_parent(study, generation)
-        ids = {number: i for i, number in self._mirror.number.items()}
-        self.descent = tuple(ids[parent.number] for parent in parents)
-        return parents
+        return [trials[number[i]] for i in noted]
 
 
 @dataclass
@@ -305,12 +314,24 @@ class OptunaGP(OptunaStrategy):
 
     startup: int = 10
     name: ClassVar[str] = "optuna:gp"
-    walks: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        _check_whole(self.name, "startup", self.startup, 1)
         if find_spec("scipy") is None:
             raise StrategyError("optuna:gp needs scipy, which is not installed; install it with: pip install scipy")
 
     def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
         """Returns a GP sampler."""
-        return GPSampler(seed=seed, n_startup_trials=self.startup, deterministic_objective=False)
+        return GPSampler(seed=seed, n_startup_trials=self.startup)
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns the sampler's suggestion, computed by one thread: workers keep the other cores busy, and threads that wait
+        for each other on a busy machine take ten times as long."""
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return super().propose(problem, history, rng)
+        finally:
+            torch.set_num_threads(before)

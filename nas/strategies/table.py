@@ -1,4 +1,4 @@
-"""The strategies by name, and how one is made from a name, a user's own file or an object. Loads a strategy when it is asked for."""
+"""The strategies by name, and how one is made from a name, a user's file or an object. Loads what is asked for."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ STRATEGIES: Mapping[str, Entry] = {
     "random": Entry("nas.strategies.random_search", "RandomSearch", "every decision drawn evenly; the line to beat"),
     "evolution": Entry("nas.strategies.evolution", "RegularizedEvolution", "aging evolution by mutation alone (Real et al. 2019)"),
     "nsga2": Entry("nas.strategies.nsga2", "NSGA2", "the default: NSGA-II on genotypes, spread over exact costs (Deb et al. 2002)"),
-    "optuna:tpe": Entry("nas.strategies.optuna_samplers", "OptunaTPE", "Optuna's tree-structured Parzen estimator, fixed-length encoding"),
-    "optuna:nsga2": Entry("nas.strategies.optuna_samplers", "OptunaNSGA2", "Optuna's NSGA-II, fixed-length encoding"),
+    "optuna:tpe": Entry("nas.strategies.optuna_samplers", "OptunaTPE", "Optuna's tree-structured Parzen estimator, flat encoding"),
+    "optuna:nsga2": Entry("nas.strategies.optuna_samplers", "OptunaNSGA2", "Optuna's NSGA-II, flat encoding"),
     "optuna:gp": Entry("nas.strategies.optuna_samplers", "OptunaGP", "Optuna's Gaussian process; seconds a proposal, needs scipy"),
 }
 """Every strategy known by name."""
@@ -53,7 +53,7 @@ def make_strategy(strategy: str | Strategy = DEFAULT, **options: Any) -> Strateg
     """
     if isinstance(strategy, Strategy):
         if options:
-            raise StrategyError(f"a strategy object keeps its own settings, but got {', '.join(options)}; set them where it is made")
+            raise StrategyError(f"a strategy object has its settings, but got {', '.join(options)}; set them where it is made")
         return strategy
     made = _class(strategy)
     known = inspect.signature(made).parameters

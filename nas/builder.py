@@ -17,6 +17,8 @@ from nas.ops import (
     LocalResponseNorm, Multiply, Op, Pad, Pair, Pool2d, Shape, Subsample, Zero,
 )  # fmt: skip
 from nas.ops.base import out_size, span
+from nas.ops.layers import PADDING_MODES
+from nas.ops.pooling import POOLS
 
 Border = Literal["error", "warn", "floor", "pad"]
 Join = Literal["refuse", "project", "pad", "crop"]
@@ -24,8 +26,6 @@ Size = int | tuple[int, int]
 Padding = int | tuple[int, int] | Literal["same", "valid"]
 
 NORMS = ("none", "batch", "local_response")
-POOLS = ("max", "avg", "l2")
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class Node:

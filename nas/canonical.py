@@ -5,7 +5,7 @@ that have no weights and draw no random numbers, and flattens nested sums and co
 
 The canonical order is found piece by piece: the graph is cut at the nodes that every path crosses, and within each piece
 colours are refined downwards and upwards (Weisfeiler and Leman 1968); while ties remain, one member of the smallest class is
-singled out and colours are refined again. All members are tried but those that an automorphism maps to one already tried
+singled out and colours are refined again. All members are tried but those to which automorphisms map one already tried
 (McKay and Piperno 2014, "Practical graph isomorphism, II"), and the smallest relabelled piece is taken. What is hashed is
 the relabelled piece itself, so two networks share a fingerprint only if they are the same.
 """
@@ -99,7 +99,7 @@ class _Nodes:
     def put(self, op: Op, inputs: Inputs, facts: Facts, label: str) -> int:
         index = len(self.ops)
         if not facts.params and not op.random:
-            known = self._same.setdefault((op.token, _unordered(op, inputs)), index)
+            known = self._same.setdefault((facts.token, _unordered(op, inputs)), index)
             if known != index:
                 return known
         self.ops.append(op)
@@ -193,8 +193,10 @@ def _flattened(graph: Graph) -> Graph | None:
     terms: dict[int, Inputs] = {}
     for i, op in enumerate(graph.ops):
         inputs: list[int] = []
+        # all terms or none, so that their order does not matter
+        short = kinds[i] is not None and sum([len(terms.get(s, (s,))) for s in graph.inputs[i]]) <= _LONGEST_SUM
         for s in graph.inputs[i]:
-            if kinds[i] is not None and s in terms and len(inputs) + len(terms[s]) <= _LONGEST_SUM:
+            if short and s in terms:
                 inputs += terms[s]
                 changed = True
             else:
@@ -211,21 +213,21 @@ def _flattened(graph: Graph) -> Graph | None:
 
 def _ordered(graph: Graph) -> tuple[list[int], str]:
     """Returns the nodes in canonical order and the digest of the whole."""
-    ops, inputs, last = graph.ops, graph.inputs, graph.output
+    ops, inputs, facts, last = graph.ops, graph.inputs, graph.facts, graph.output
     reach = [0] * len(ops)
     for i, sources in enumerate(inputs):
         for s in sources:
             reach[s] = i  # consumers come in ascending order
-    order, digest = [0], hashlib.sha256(ops[0].token.encode())
+    order, digest = [0], hashlib.sha256(facts[0].token.encode())
     start, far = 0, reach[0]
     for i in range(1, last + 1):
         if far <= i:  # every path crosses node i
             if i == start + 1:
                 order.append(i)
-                digest.update(f"\n{ops[i].token}*{len(inputs[i])}".encode())
+                digest.update(f"\n{facts[i].token}*{len(inputs[i])}".encode())
             else:
                 local, text = _piece(
-                    tuple([op.token for op in ops[start + 1 : i + 1]]),
+                    tuple([f.token for f in facts[start + 1 : i + 1]]),
                     tuple([op.commutative for op in ops[start + 1 : i + 1]]),
                     tuple([tuple([s - start for s in sources]) for sources in inputs[start + 1 : i + 1]]),
                 )
@@ -295,31 +297,39 @@ class _Search:
 
     def best(self, colours: list[int]) -> tuple[Certificate, list[int]]:
         """Returns the smallest relabelling reachable from these colours, and its order."""
-        seen: set[Certificate] = set()
-        return self._best(colours, seen)
+        return self._best(colours, {}, [])
 
-    def _best(self, colours: list[int], seen: set[Certificate]) -> tuple[Certificate, list[int]]:
+    def _best(self, colours: list[int], seen: dict[Certificate, list[int]], maps: list[dict[int, int]]) -> tuple[Certificate, list[int]]:
+        """Searches below `colours`; adds the leaves to `seen`, and to `maps` the automorphisms that keep what is singled out."""
         colours = self.refined(colours)
         tied = _smallest_class(colours)
         if not tied:
             leaf = self._leaf(colours)
-            seen.add(leaf[0])
+            seen[leaf[0]] = leaf[1]
             return leaf
-        below: set[Certificate] = set()
-        best = self._best(_singled(colours, tied[0]), below)
+        below: dict[Certificate, list[int]] = {}
+        found: list[dict[int, int]] = []
+        best = self._best(_singled(colours, tied[0]), below, found)
+        tried = {tied[0]}
+        covered = _orbit(tried, found)
         for member in tied[1:]:
-            if self.leaves > _MOST_LEAVES:
-                break
-            first = self._first_leaf(_singled(colours, member))
-            if first not in below:  # else an automorphism maps this member to one already tried
-                best = min(best, self._best(_singled(colours, member), below))
+            if member in covered or self.leaves > _MOST_LEAVES:
+                continue
+            certificate, order = self._first_leaf(_singled(colours, member))
+            if certificate in below:
+                found.append(dict(zip(below[certificate], order, strict=True)))
+            else:
+                tried.add(member)
+                best = min(best, self._best(_singled(colours, member), below, found))
+            covered = _orbit(tried, found)
         seen |= below
+        maps += found
         return best
 
-    def _first_leaf(self, colours: list[int]) -> Certificate:
+    def _first_leaf(self, colours: list[int]) -> tuple[Certificate, list[int]]:
         while tied := _smallest_class(colours := self.refined(colours)):
             colours = _singled(colours, tied[0])
-        return self._leaf(colours)[0]
+        return self._leaf(colours)
 
     def _leaf(self, colours: list[int]) -> tuple[Certificate, list[int]]:
         self.leaves += 1
@@ -331,6 +341,17 @@ class _Search:
                 sources.sort()
             lines.append((self.tokens[i], tuple(sources)))
         return tuple(lines), order
+
+
+def _orbit(members: set[int], maps: list[dict[int, int]]) -> set[int]:
+    """Returns the nodes that members are mapped to, again and again."""
+    reached, ahead = set(members), list(members)
+    while ahead:
+        node = ahead.pop()
+        new = {image for mapping in maps if (image := mapping[node]) not in reached}
+        reached |= new
+        ahead += new
+    return reached
 
 
 def _ranked(signatures: Sequence[Any]) -> list[int]:

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from math import prod
 from typing import ClassVar, NamedTuple
 
-from nas.errors import BlockError
+from nas.errors import BlockError, did_you_mean
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -52,6 +52,7 @@ class Facts(NamedTuple):
         other_flops: Everything else (normalisation, activation, pooling, addition), for one image.
         identity: Whether it gives back its only input unchanged.
         volume: Values in the output.
+        token: Text that is equal for operations that do the same only.
     """
 
     shape: Shape
@@ -61,6 +62,7 @@ class Facts(NamedTuple):
     other_flops: int
     identity: bool
     volume: int
+    token: str
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ class Op(ABC):
     """A primitive operation.
 
     Class attributes:
-        noun: Start of its variable names in generated source.
+        noun: Start of the names of its modules in generated source.
+        arity: How many inputs it takes; None: any number from 1 on.
         random: Two copies of it on the same input differ while training (dropout), so they are never merged.
         commutative: The order of its inputs does not matter.
         helper: Source text that a generated file needs before its network (a class or a function), if any.
     """
 
     noun: ClassVar[str] = "node"
+    arity: ClassVar[int | None] = None
     random: ClassVar[bool] = False
     commutative: ClassVar[bool] = False
     helper: ClassVar[str] = ""
@@ -124,15 +128,13 @@ class Op(ABC):
         """Returns whether it gives back its only input unchanged."""
         return False
 
-    @cached_property
-    def token(self) -> str:
-        """Class and fields as text; for operations defined outside this package also a digest of what they compute."""
+    def token(self, *inputs: Shape) -> str:
+        """Returns class and fields as text; for operations defined outside this package also a digest of their source text."""
         text = f"{type(self).__name__}({', '.join(repr(getattr(self, f.name)) for f in fields(self))})"
         if type(self).__module__.startswith("nas.ops."):
             return text
-        names = [f"x{i}" for i in range(8)]
-        arity = next((n for n in range(1, 9) if _calls(self, names[:n])), 1)
-        computed = self.helper + (self.call("self.op", *names[:arity]) if _calls(self, names[:arity]) else "")
+        called = self.call("self.op", *(f"x{i}" for i in range(len(inputs))))
+        computed = "\0".join((self.helper, self.declare(*inputs), called))
         return f"{text}#{hashlib.sha256(computed.encode()).hexdigest()[:16]}"
 
     def facts(self, *inputs: Shape) -> Facts:
@@ -140,6 +142,8 @@ class Op(ABC):
         known: dict[tuple[Shape, ...], Facts] = self.__dict__.setdefault("_facts", {})
         found = known.get(inputs)
         if found is None:
+            if self.arity is not None and len(inputs) != self.arity:
+                raise BlockError(f"{type(self).__name__} takes {self.arity} input(s), got {len(inputs)}")
             shape = self.shape(*inputs)
             found = Facts(
                 shape,
@@ -149,17 +153,10 @@ class Op(ABC):
                 self.other_flops(*inputs),
                 self.is_identity(*inputs),
                 prod(shape),
+                self.token(*inputs),
             )
             known[inputs] = found
         return found
-
-
-def _calls(op: Op, names: list[str]) -> bool:
-    try:
-        op.call("self.op", *names)
-    except TypeError:
-        return False
-    return True
 
 
 def span(kernel: int, dilation: int) -> int:
@@ -193,3 +190,26 @@ def image(shape: Shape, op: str) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise BlockError(f"{op} needs an input (channels, height, width), got {shape}; put it before the classifier")
     return shape[0], shape[1], shape[2]
+
+
+def at_least(least: int, op: str, **sizes: int | tuple[int, ...]) -> None:
+    """Checks the sizes of an operation, which a file may have got wrong.
+
+    Raises:
+        BlockError: Naming the first that is below `least`.
+    """
+    for name, size in sizes.items():
+        if (min(size) if isinstance(size, tuple) else size) < least:
+            raise BlockError(f"{op}: {name} is {size}, expected at least {least}")
+
+
+def one_of(known: Iterable[str], op: str, **names: str) -> None:
+    """Checks the names in an operation's fields.
+
+    Raises:
+        BlockError: Naming the first that is not known, and the nearest that is.
+    """
+    known = tuple(known)
+    for name, value in names.items():
+        if value not in known:
+            raise BlockError(f"{op}: unknown {name} {value!r}{did_you_mean(value, known)}")

@@ -7,7 +7,11 @@ from math import prod
 from typing import ClassVar
 
 from nas.errors import BlockError
-from nas.ops.base import Op, Pair, Shape, Window, image, out_size, square
+from nas.ops.base import Op, Pair, Shape, Window, at_least, image, one_of, out_size, square
+
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+"""What may stand beyond the border of an image."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,11 @@ class Conv2d(Op):
     bias: bool = True
     padding_mode: str = "zeros"
     noun: ClassVar[str] = "conv"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         c, h, w = image(inputs[0], "convolution")
+        self._check()
         if c % self.groups or self.channels % self.groups:
             raise BlockError(
                 f"convolution with groups={self.groups} needs channels that it divides, got {c} in and {self.channels} out"
@@ -44,13 +50,19 @@ class Conv2d(Op):
         ]
         if min(sides) < 1:
             raise BlockError(
-                f"convolution with kernel {square(self.kernel)}, padding {square(self.padding)} does not fit into {h} x {w} pixels"
+                f"convolution with kernel {square(self.kernel)}, padding {square(self.padding)} does not fit into {h} x {w} pixels; "
+                "use a smaller kernel, more padding, or fewer strides and poolings before it"
             )
         if self.padding_mode in ("reflect", "circular") and any(
             p > n - (self.padding_mode == "reflect") for p, n in zip(self.padding, (h, w), strict=True)
         ):
             raise BlockError(f"{self.padding_mode} padding of {square(self.padding)} needs a larger input, got {h} x {w} pixels")
         return (self.channels, *sides)
+
+    def _check(self) -> None:
+        at_least(1, "convolution", channels=self.channels, kernel=self.kernel, stride=self.stride, dilation=self.dilation, groups=self.groups)
+        at_least(0, "convolution", padding=self.padding)
+        one_of(PADDING_MODES, "convolution", padding_mode=self.padding_mode)
 
     def params(self, *inputs: Shape) -> int:
         return self.channels * (inputs[0][0] // self.groups) * prod(self.kernel) + self.channels * self.bias
@@ -88,10 +100,12 @@ class Linear(Op):
     features: int
     bias: bool = True
     noun: ClassVar[str] = "linear"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         if len(inputs[0]) != 1:
             raise BlockError(f"a linear layer needs a flat input (features,), got {inputs[0]}; flatten it first")
+        at_least(1, "linear layer", features=self.features)
         return (self.features,)
 
     def params(self, *inputs: Shape) -> int:
@@ -115,6 +129,7 @@ class BatchNorm(Op):
     """Batch normalisation with learned scale and offset (Ioffe and Szegedy 2015); two operations a value at inference."""
 
     noun: ClassVar[str] = "bn"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
@@ -147,9 +162,11 @@ class LocalResponseNorm(Op):
     beta: float = 0.75
     k: float = 2.0
     noun: ClassVar[str] = "lrn"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         image(inputs[0], "local response normalisation")
+        at_least(1, "local response normalisation", size=self.size)
         return inputs[0]
 
     def other_flops(self, *inputs: Shape) -> int:
@@ -177,12 +194,14 @@ class Activation(Op):
     """A function applied to each value by itself; one operation a value is counted."""
 
     kind: str
+    arity: ClassVar[int] = 1
 
     @property
     def noun(self) -> str:  # type: ignore[override]  # an activation is called by its kind
         return self.kind
 
     def shape(self, *inputs: Shape) -> Shape:
+        one_of(ACTIVATIONS, "activation", kind=self.kind)
         return inputs[0]
 
     def other_flops(self, *inputs: Shape) -> int:
@@ -198,9 +217,12 @@ class Dropout(Op):
 
     share: float
     noun: ClassVar[str] = "drop"
+    arity: ClassVar[int] = 1
     random: ClassVar[bool] = True
 
     def shape(self, *inputs: Shape) -> Shape:
+        if not 0 <= self.share < 1:
+            raise BlockError(f"dropout: share is {self.share}, expected from 0 to below 1")
         return inputs[0]
 
     def call(self, module: str, *inputs: str) -> str:

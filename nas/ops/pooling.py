@@ -7,7 +7,11 @@ from math import prod
 from typing import ClassVar
 
 from nas.errors import BlockError
-from nas.ops.base import Op, Pair, Shape, Window, image, out_size, square
+from nas.ops.base import Op, Pair, Shape, Window, at_least, image, one_of, out_size, square
+
+
+POOLS = ("max", "avg", "l2")
+"""Kinds of pooling over windows."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,13 @@ class Pool2d(Op):
     padding: Pair = (0, 0)
     ceil: bool = False
     noun: ClassVar[str] = "pool"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         c, h, w = image(inputs[0], "pooling")
+        one_of(POOLS, "pooling", kind=self.kind)
+        at_least(1, "pooling", kernel=self.kernel, stride=self.stride)
+        at_least(0, "pooling", padding=self.padding)
         for k, p in zip(self.kernel, self.padding, strict=True):
             if 2 * p > k:
                 raise BlockError(f"pooling with kernel {square(self.kernel)} allows padding up to half of it, got {square(self.padding)}")
@@ -36,7 +44,10 @@ class Pool2d(Op):
             for n, k, s, p in zip((h, w), self.kernel, self.stride, self.padding, strict=True)
         ]
         if min(sides) < 1 or h + 2 * self.padding[0] < self.kernel[0] or w + 2 * self.padding[1] < self.kernel[1]:
-            raise BlockError(f"pooling with kernel {square(self.kernel)} does not fit into {h} x {w} pixels")
+            raise BlockError(
+                f"pooling with kernel {square(self.kernel)} does not fit into {h} x {w} pixels; "
+                "use a smaller kernel, or fewer strides and poolings before it"
+            )
         return (c, *sides)
 
     def other_flops(self, *inputs: Shape) -> int:
@@ -67,8 +78,11 @@ class AdaptivePool2d(Op):
     kind: str
     size: Pair = (1, 1)
     noun: ClassVar[str] = "pool"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
+        one_of(("max", "avg"), "global pooling", kind=self.kind)
+        at_least(1, "global pooling", size=self.size)
         return (image(inputs[0], "global pooling")[0], *self.size)
 
     def other_flops(self, *inputs: Shape) -> int:

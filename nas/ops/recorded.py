@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from nas.errors import BlockError
 from nas.ops.base import Op, Shape, Window
 
 
@@ -41,18 +43,22 @@ class RecordedOp(Op):
         counts = (facts.params, facts.buffers, facts.macs, facts.other_flops)
         declared = op.declare(*inputs)
         return cls(
-            op.token, facts.shape, counts, declared, called, op.helper, op.noun, op.random, op.commutative, op.window()
+            facts.token, facts.shape, counts, declared, called, op.helper, op.noun, op.random, op.commutative, op.window()
         )
 
     def __post_init__(self) -> None:
-        # class attributes of an ordinary operation, given back per instance; `token` is a cached property
+        # class attributes of an ordinary operation, given back per instance
         object.__setattr__(self, "helper", self.helper_text)
         object.__setattr__(self, "noun", self.noun_text)
         object.__setattr__(self, "random", self.is_random)
         object.__setattr__(self, "commutative", self.is_commutative)
-        object.__setattr__(self, "token", self.name)
+
+    def token(self, *inputs: Shape) -> str:
+        return self.name
 
     def shape(self, *inputs: Shape) -> Shape:
+        if not self.output or min(self.output) < 1 or min(self.counts) < 0:
+            raise BlockError(f"recorded operation {self.name[:40]!r}: output is {self.output}, counts are {self.counts}; expected positive ones")
         return self.output
 
     def params(self, *inputs: Shape) -> int:
@@ -74,7 +80,5 @@ class RecordedOp(Op):
         return self.declared
 
     def call(self, module: str, *inputs: str) -> str:
-        text = self.called.replace("{module}", module)
-        for i, x in enumerate(inputs):
-            text = text.replace(f"{{{i}}}", x)
-        return text
+        places = {"module": module, **{str(i): x for i, x in enumerate(inputs)}}
+        return re.sub(r"\{(module|\d+)\}", lambda match: places.get(match[1], match[0]), self.called)

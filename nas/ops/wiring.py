@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from nas.errors import BlockError
-from nas.ops.base import Op, Pair, Shape, Window, image
+from nas.ops.base import Op, Pair, Shape, Window, at_least, image
 
 
 def _same_shapes(op: str, inputs: tuple[Shape, ...]) -> None:
@@ -18,15 +18,22 @@ def _same_shapes(op: str, inputs: tuple[Shape, ...]) -> None:
             raise BlockError(f"{op} needs inputs of one shape, got {inputs[0]} and {other}")
 
 
+def _checked(op: str, size: Shape) -> Shape:
+    if not size or min(size) < 1:
+        raise BlockError(f"{op}: size is {size}, expected (channels, height, width) or (features,), each at least 1")
+    return size
+
+
 @dataclass(frozen=True)
 class Input(Op):
     """The image that enters the network."""
 
     size: Shape
     noun: ClassVar[str] = "x"
+    arity: ClassVar[int] = 0
 
     def shape(self, *inputs: Shape) -> Shape:
-        return self.size
+        return _checked("input", self.size)
 
     def call(self, module: str, *inputs: str) -> str:
         return "x"
@@ -35,6 +42,8 @@ class Input(Op):
 @dataclass(frozen=True)
 class Identity(Op):
     """Passes its input on."""
+
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
@@ -55,9 +64,10 @@ class Zero(Op):
 
     size: Shape
     noun: ClassVar[str] = "zeros"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
-        return self.size
+        return _checked("zeros", self.size)
 
     def call(self, module: str, *inputs: str) -> str:
         return f"{inputs[0]}.new_zeros(({inputs[0]}.shape[0], {', '.join(map(str, self.size))}))"
@@ -68,6 +78,7 @@ class Flatten(Op):
     """Lays all values of an image in one row."""
 
     noun: ClassVar[str] = "flat"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         return (prod(inputs[0]),)
@@ -108,6 +119,8 @@ class Multiply(Op):
     commutative: ClassVar[bool] = True
 
     def shape(self, *inputs: Shape) -> Shape:
+        if not inputs:
+            raise BlockError("multiplication needs at least one input, got none")
         largest = max(inputs, key=prod)
         for other in inputs:
             if other != largest and not (len(largest) == 3 and other == (largest[0], 1, 1)):
@@ -147,9 +160,11 @@ class Subsample(Op):
 
     stride: Pair
     noun: ClassVar[str] = "sub"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         c, h, w = image(inputs[0], "subsampling")
+        at_least(1, "subsampling", stride=self.stride)
         return (c, -(-h // self.stride[0]), -(-w // self.stride[1]))
 
     def window(self) -> Window:
@@ -169,10 +184,12 @@ class Pad(Op):
     pixels: tuple[int, int, int, int] = (0, 0, 0, 0)
     channels: int = 0
     noun: ClassVar[str] = "pad"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         c, h, w = image(inputs[0], "padding")
         left, right, top, bottom = self.pixels
+        at_least(0, "padding", pixels=self.pixels, channels=self.channels)
         return (c + self.channels, h + top + bottom, w + left + right)
 
     def call(self, module: str, *inputs: str) -> str:
@@ -192,9 +209,11 @@ class Crop(Op):
 
     size: Pair
     noun: ClassVar[str] = "crop"
+    arity: ClassVar[int] = 1
 
     def shape(self, *inputs: Shape) -> Shape:
         c, h, w = image(inputs[0], "cropping")
+        at_least(1, "cropping", size=self.size)
         if self.size[0] > h or self.size[1] > w:
             raise BlockError(f"cropping to {self.size[0]} x {self.size[1]} needs a larger input, got {h} x {w} pixels")
         return (c, *self.size)

@@ -74,4 +74,3 @@ def duration(text: str) -> float:
     if not _DURATION.fullmatch(compact):
         raise RunError(f"budget {text!r} cannot be read; expected a time such as 90s, 30min, 4h or +4h")
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in _PART.findall(compact))
-

@@ -8,40 +8,33 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from nas.attempts import Halted, NothingFeasible, next_candidate
 from nas.budget import Budget
-from nas.errors import EvaluationError, NasError, RunError
-from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Refused, Repeated, Started
+from nas.errors import EvaluationError, RunError
+from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Repeated, Started
 from nas.ledger import Ledger, losses_of, replay
 from nas.measurement import Measurement, Outcome
 from nas.problem import Rejected
 from nas.recipe import Recipe
 from nas.record import Record
 from nas.rows import EvaluationRow, NetworkRow, ProposalRow, plain_json, recipe_digest
-from nas.strategies.base import History, Proposal, Strategy
+from nas.strategies.base import Strategy
+from nas.weights import FrontWeights
 
 if TYPE_CHECKING:
     from nas.evaluate import Evaluator, Request
     from nas.problem import Candidate, Problem
-
-MAX_REFUSED = 2_000
-"""Candidates refused in a row after which the constraints count as impossible to keep."""
 
 MAX_REPEATS = 1_000
 """Proposals in a row that repeat an earlier network after which the space counts as exhausted."""
 
 MAX_FAULTS = 2
 """Breakdowns of this process itself while a proposal was in flight, after which that proposal counts as crashed."""
-
-WEIGHTS = "weights"
-"""Folder in the run folder that holds the weights of the front's networks."""
 
 POLL_SECONDS = 0.25
 """How long a signal may wait while evaluations run."""
@@ -51,79 +44,6 @@ GROUP_SECONDS = 0.05
 
 TOUCH_SECONDS = 10.0
 """How often the time spent is written down while nothing ends."""
-
-
-class NothingFeasible(NasError):
-    """The constraints refused every candidate of a long row; the message says the nearest value seen."""
-
-
-class Halted(Exception):
-    """Proposing was given up, because the search is to stop."""
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A proposal that keeps the constraints, and what was refused on the way to it."""
-
-    proposal: Proposal
-    candidate: Candidate
-    rejected: Mapping[str, int]
-
-
-def next_candidate(
-    problem: Problem,
-    strategy: Strategy,
-    history: History,
-    seed: int,
-    *,
-    on_refused: Callable[[Refused], None] = lambda event: None,
-    halted: Callable[[], bool] = lambda: False,
-) -> Accepted:
-    """Asks the strategy until a candidate keeps the constraints. Depends on nothing but its arguments.
-
-    Args:
-        problem: Space, objectives, constraints.
-        strategy: Who proposes.
-        history: What it may see; the number of the proposal is `history.proposed`.
-        seed: Seed of the search. All attempts at proposal k draw from one generator, `default_rng([seed, k])`.
-        on_refused: Told of each refused candidate.
-        halted: Asked before each attempt whether to give up.
-
-    Raises:
-        NothingFeasible: After `MAX_REFUSED` refused candidates.
-        Halted: When `halted` says so.
-    """
-    rng = np.random.default_rng([seed, history.proposed])
-    refused: Counter[str] = Counter()
-    nearest: dict[str, float] = {}
-    said: dict[str, str] = {}
-    while refused.total() < MAX_REFUSED:
-        if halted():
-            raise Halted
-        proposal = strategy.propose(problem, history, rng)
-        try:
-            return Accepted(proposal, problem.consider(proposal.genotype), dict(refused))
-        except Rejected as refusal:
-            refused[refusal.reason] += 1
-            said[refusal.reason] = str(refusal)
-            _remember_nearest(problem, refusal, nearest)
-            on_refused(Refused(refusal.reason, refusal.costs))
-    reason, count = refused.most_common(1)[0]
-    others = f", {count} of them for this" if len(refused) > 1 else ""
-    row = f"{MAX_REFUSED} candidates were refused in a row{others}"
-    bound = next((constraint for constraint in problem.constraints if constraint.text == reason), None)
-    if bound is not None and reason in nearest:
-        end = "smallest" if bound.compare.startswith("<") else "largest"
-        raise NothingFeasible(f"nothing keeps the constraint {reason}: {row}; the {end} {bound.name} seen is {nearest[reason]:g}; loosen it")
-    raise NothingFeasible(f"nothing is {reason if bound else 'feasible'}: {row}; the last: {said[reason]}")
-
-
-def _remember_nearest(problem: Problem, refusal: Rejected, nearest: dict[str, float]) -> None:
-    for constraint in problem.constraints:
-        if constraint.text == refusal.reason and constraint.name in refusal.costs:
-            closer = min if constraint.compare.startswith("<") else max
-            value = refusal.costs[constraint.name]
-            nearest[refusal.reason] = closer(nearest.get(refusal.reason, value), value)
 
 
 @dataclass(frozen=True)
@@ -210,7 +130,7 @@ class _Coordinator:
         self.queue = deque(row for row in proposals if row.finished is None and row.repeat_of is None)
         self.in_flight: dict[int, Job] = {}
         self.sources: dict[str, str] = {}
-        self.weights = {row.proposal: row.measurement.checkpoint for row in evaluations if row.measurement.checkpoint}
+        self.weights = FrontWeights(record.folder, evaluations)
         self.outbox: list[Event] = []
         self.reason = ""
         self.seconds_limit = budget.seconds_limit(record.seconds_before)
@@ -227,8 +147,8 @@ class _Coordinator:
             self._tell(FrontMoved(tuple(ledger.front.points), self.record.elapsed))
         if faulted:
             self._suspect()
-        self._drop_weights()
-        self._sweep_weights()
+        self.weights.keep(ledger.front.points)
+        self.weights.sweep()
         try:
             while not self.stopped():
                 self._fill()
@@ -266,7 +186,9 @@ class _Coordinator:
             if self.queue:
                 return self._again(self.queue.popleft())
             if self.ledger.tail >= MAX_REPEATS and not (self.in_flight or ready):
-                self.reason = f"the last {self.ledger.tail} proposals repeat networks that were evaluated: the space seems exhausted"
+                self.reason = (
+                    f"the last {self.ledger.tail} proposals repeat networks that were evaluated: the space seems exhausted"
+                )
                 return None
             try:
                 job = self._propose()
@@ -299,7 +221,12 @@ class _Coordinator:
         """Makes the next proposal and writes it down; returns None when it repeats an earlier one."""
         ledger = self.ledger
         accepted = next_candidate(
-            self.problem, self.strategy, ledger.history(), self.training.seed, on_refused=self.on_event, halted=lambda: bool(self._limit(0))
+            self.problem,
+            self.strategy,
+            ledger.history(),
+            self.training.seed,
+            on_refused=self.on_event,
+            halted=lambda: bool(self._limit(0)),
         )
         proposal, candidate = accepted.proposal, accepted.candidate
         recipe = self._recipe(candidate)
@@ -335,10 +262,13 @@ class _Coordinator:
         try:
             candidate = self.problem.consider(row.genotype)
         except Rejected as refusal:
-            raise RunError(f"trial {row.id} of {self.record.folder} is refused now ({refusal}); its costs or its space changed") from None
-        if candidate.fingerprint != row.fingerprint:
             raise RunError(
-                f"trial {row.id} of {self.record.folder} is another network now ({candidate.fingerprint[:7]}, was {row.fingerprint[:7]}); "
+                f"trial {row.id} of {self.record.folder} is refused now ({refusal}); its costs or its space changed"
+            ) from None
+        if candidate.fingerprint != row.fingerprint:
+            ids = f"{candidate.fingerprint[:7]}, was {row.fingerprint[:7]}"
+            raise RunError(
+                f"trial {row.id} of {self.record.folder} is another network now ({ids}); "
                 "its blocks or operations changed: choose another folder"
             )
         return Job(row, candidate, again=True)
@@ -376,7 +306,7 @@ class _Coordinator:
             epochs=self.training.epochs,
             first_epoch=0,
             last_epoch=self.training.epochs,
-            checkpoint=self.record.folder / WEIGHTS / f"{candidate.fingerprint[:16]}-{job.row.recipe[:8]}.safetensors",
+            checkpoint=self.weights.file(candidate.fingerprint, job.row.recipe),
         )
 
     def _recipe(self, candidate: Candidate) -> Recipe:
@@ -395,14 +325,17 @@ class _Coordinator:
         """Writes down one result."""
         ledger = self.ledger
         costs = self.costs[row.fingerprint]
-        measurement = self._relative(self._with_objectives(measurement, costs))
+        measurement = self._with_objectives(measurement, costs)
+        measurement = replace(measurement, checkpoint=self.weights.relative(measurement.checkpoint))
         values = {**costs, **measurement.metrics}
         before = ledger.front.points
         epochs = max(measurement.epochs, 0)
         source = self.sources.pop(row.fingerprint, None)
         self.record.add_network(NetworkRow(row.fingerprint, costs, b"", source))
         self.record.add_evaluation(
-            EvaluationRow(row.id, row.fingerprint, row.recipe, self.training.data, self.training.seed, 0, epochs, measurement, time.time())
+            EvaluationRow(
+                row.id, row.fingerprint, row.recipe, self.training.data, self.training.seed, 0, epochs, measurement, time.time()
+            )
         )
         for number, place in ledger.end(row.id, measurement.outcome, values, epochs):
             self.record.finish(number, place)
@@ -421,8 +354,7 @@ class _Coordinator:
                 objectives=tuple(objective.name for objective in ledger.objectives),
             )
         )
-        if measurement.checkpoint:
-            self.weights[row.id] = measurement.checkpoint
+        self.weights.add(row.id, measurement.checkpoint)
         if ledger.front.points is not before:
             self.outbox.append(FrontMoved(tuple(ledger.front.points), self.record.elapsed))
 
@@ -440,15 +372,6 @@ class _Coordinator:
         if not self.ledger.front.points:
             raise EvaluationError(f"{error}: name one of these, or measure it")
         return replace(measurement, outcome=Outcome.CRASHED, error=error)
-
-    def _relative(self, measurement: Measurement) -> Measurement:
-        """Returns the measurement with its checkpoint relative to the run folder, so that the folder may be moved."""
-        if not measurement.checkpoint:
-            return measurement
-        path = Path(measurement.checkpoint)
-        if not path.is_relative_to(self.record.folder):
-            return measurement
-        return replace(measurement, checkpoint=path.relative_to(self.record.folder).as_posix())
 
     def _suspect(self) -> None:
         """Ends what brought this process down too often, so that the search can go on without it."""
@@ -473,21 +396,8 @@ class _Coordinator:
     def _commit(self) -> None:
         self.record.commit()
         self.committed = time.monotonic()
-        self._drop_weights()
+        self.weights.keep(self.ledger.front.points)
         self._flush()
-
-    def _drop_weights(self) -> None:
-        """Deletes the weights of networks that are not on the front: they would outgrow everything else."""
-        front = {point.trial for point in self.ledger.front.points}
-        for trial in self.weights.keys() - front:
-            (self.record.folder / self.weights.pop(trial)).unlink(missing_ok=True)
-
-    def _sweep_weights(self) -> None:
-        """Deletes what a killed start left among the weights."""
-        folder, known = self.record.folder / WEIGHTS, {Path(name).name for name in self.weights.values()}
-        for file in folder.iterdir() if folder.is_dir() else ():
-            if file.name not in known:
-                file.unlink(missing_ok=True)
 
     def _commit_if_due(self, seconds: float = GROUP_SECONDS) -> None:
         if time.monotonic() - self.committed > seconds:

@@ -49,7 +49,23 @@ MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
 """Format n to the function that turns its tables into those of n + 1, inside a transaction."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(
-    ("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "webdav", "9p", "fuse.sshfs", "ceph", "lustre", "gpfs", "beegfs", "afs")
+    (
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afpfs",
+        "webdav",
+        "9p",
+        "fuse.sshfs",
+        "ceph",
+        "lustre",
+        "gpfs",
+        "beegfs",
+        "afs",
+    )
 )
 
 

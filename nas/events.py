@@ -132,9 +132,9 @@ class Evaluated:
     objectives: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
+        values = "".join(f", {name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
         end = f": {self.error}" if self.error else ""
-        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s{', ' if values else ''}{values}{end}"
+        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s{values}{end}"
 
 
 @dataclass(frozen=True)

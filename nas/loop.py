@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.attempts import NothingFeasible
 from nas.budget import Budget, parse_budget
-from nas.coordinator import NothingFeasible, search_loop
-from nas.errors import EvaluationError, NasError, RunError
+from nas.coordinator import search_loop
+from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
 from nas.events import Event, Refused
 from nas.interrupts import Interrupts, fault_trace
-from nas.recipe import Recipe, Task
+from nas.metrics import metric_name
+from nas.objectives import Objective
+from nas.recipe import TASK_METRICS, Recipe, Task
 from nas.record import Record
 from nas.run import Run, open_run
 from nas.settings import run_settings, start_options
@@ -22,7 +25,6 @@ from nas.settings import run_settings, start_options
 if TYPE_CHECKING:
     from nas.data import Dataset
     from nas.evaluate import Evaluator
-    from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space
     from nas.strategies.base import Strategy
@@ -65,6 +67,7 @@ def search(
     epochs_total: int | None = None,
     epochs: int = 3,
     recipe: Recipe | str | None = None,
+    recipe_options: Mapping[str, Any] | None = None,
     task: Task | None = None,
     workers: int | None = None,
     device: str = "auto",
@@ -89,8 +92,9 @@ def search(
         evaluations: Distinct networks to evaluate.
         epochs_total: Epochs to train, over all networks.
         epochs: Epochs of each brief training.
-        recipe: How networks are trained, fields open or closed; `FILE.py` or `FILE.py:NAME`; None: the space's own, else `Recipe()`.
-        task: What is predicted and measured.
+        recipe: How networks are trained, fields open or closed; `FILE.py[:NAME]`; None: the space's own, else `Recipe()`.
+        recipe_options: Fields of the recipe to change, such as `{"class_weights": "balanced"}`.
+        task: What is predicted and measured; a metric of your own `FILE.py:f` is an objective by the name `val_f`.
         workers: Evaluations at a time; None: one a core.
         device: `auto`, `cpu`, `cuda` or `mps`.
         deadline: Seconds after which one evaluation is ended as timed out; None: never.
@@ -122,8 +126,10 @@ def search(
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = _bound(load_space(space), data, data_options or {}, needed=function is None)
-    bound = replace(bound, recipe=_recipe(recipe) or bound.recipe or Recipe())
-    problem = Problem(bound, objectives, constraints, own_costs)
+    bound = replace(bound, recipe=_changed(_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
+    measures = {metric_name(metric): metric for metric in (task or Task()).metrics if metric not in TASK_METRICS}
+    ranked = [Objective(o, "maximize", about=measures[o]) if isinstance(o, str) and o in measures else o for o in objectives]
+    problem = Problem(bound, ranked, constraints, own_costs)
     settings = run_settings(
         problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=_evaluator_name(function)
     )
@@ -138,6 +144,7 @@ def search(
 
         with fault_trace(folder) as faulted, _evaluating(function, dataset, task, workers, device, deadline, record) as judge:
             record.note({**options, "evaluator": judge.describe()})
+            record.commit()
             reason = search_loop(
                 problem,
                 chosen,
@@ -158,8 +165,8 @@ def search(
 
 
 _REPEATED = (
-    "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "workers", "device", "deadline", "seed",
-    "evaluator", "costs", "data_options", "strategy_options",
+    "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers", "device",
+    "deadline", "seed", "evaluator", "costs", "data_options", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 
@@ -193,8 +200,8 @@ def resume(
     last = run.starts()[-1]["options"]
     if last["objects"]:
         raise RunError(
-            f"{run.folder} was started from Python with objects as {', '.join(last['objects'])}; call nas.search again with the same "
-            f"arguments and out={str(run.folder)!r}"
+            f"{run.folder} was started from Python with objects as {', '.join(last['objects'])}; "
+            f"call nas.search again with the same arguments and out={str(run.folder)!r}"
         )
     limits = None
     if budget is None and evaluations is None and epochs_total is None:
@@ -217,7 +224,9 @@ def _bound(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool)
     """Returns the space with its input shape and classes known, and the data set if there is one."""
     if data is None:
         if needed:
-            raise RunError("no data given; expected the name of a data set, a folder of images, arrays, or an evaluator of your own")
+            raise RunError(
+                "no data given; expected the name of a data set, a folder of images, arrays, or an evaluator of your own"
+            )
         return space, None
     from nas.data import load_data
 
@@ -235,6 +244,14 @@ def _recipe(recipe: Recipe | str | None) -> Recipe | None:
     if not isinstance(found, Recipe):
         raise RunError(f"recipe {address!r} is {type(found).__name__}, expected a nas.Recipe(...)")
     return found
+
+
+def _changed(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    known = [field.name for field in fields(Recipe)]
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("field of the recipe", name, known)
+    return replace(recipe, **options)
 
 
 def _evaluator_name(function: Any) -> str:
@@ -305,7 +322,7 @@ def _logged(folder: Path) -> Iterator[Callable[[Event], None]]:
 class _QuietHandler(logging.FileHandler):
     """A full disk must not be told a thousand times: the record tells it once, in words."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging calls
+    def handleError(self, record: logging.LogRecord) -> None:
         """Drops the line."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nas.coordinator import NothingFeasible, next_candidate
+from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import identity
 from nas.ledger import Ledger, replay_steps
 from nas.rows import Genotype, ProposalRow

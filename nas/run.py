@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nas import pareto
 from nas.database import open_reader
 from nas.errors import RunError
+from nas.intervals import indistinguishable, wilson
 from nas.ledger import losses_of
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from nas.graph import Graph
 
 SHORTEST_ID = 7
-Z95 = 1.959963984540054
-"""Half-width of a 95 % interval in standard deviations of a normal distribution."""
-
 INTERVAL_METRICS = ("val_accuracy",)
 """Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
@@ -135,7 +132,7 @@ class Run:
         return tuple(Objective(**entry) for entry in self.settings["objectives"])
 
     def starts(self) -> list[dict[str, Any]]:
-        """Returns one entry a start: when it began, its seconds, process, host, options, and why it ended (None: killed or running)."""
+        """Returns one entry a start: `began`, `seconds`, `pid`, `host`, `options`, `ended` (why; None: killed or running)."""
         with open_reader(self.folder) as connection:
             rows = connection.execute("SELECT began, seconds, pid, host, options, ended FROM starts ORDER BY id").fetchall()
         names = ("began", "seconds", "pid", "host", "options", "ended")
@@ -209,7 +206,9 @@ class Run:
         table = self.trials()
         for bound in bounds:
             if bound.name not in table.columns:
-                raise RunError(f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its columns: {', '.join(table.columns)}")
+                raise RunError(
+                    f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its columns: {', '.join(table.columns)}"
+                )
         ranked = [(row, i) for i, row in enumerate(_losses(self.objectives, table)) if row is not None]
         kept = [(row, i) for row, i in ranked if all(bound.holds(table[bound.name].iloc[i]) for bound in bounds)]
         if not kept:
@@ -250,8 +249,12 @@ class Run:
             return self._found(fits[0])
         if fits:
             ids = short_ids(known)
-            raise RunError(f"{address!r} fits {len(fits)} networks of {self.folder}: {', '.join(ids[f] for f in fits[:5])}; write more of it")
-        raise RunError(f"{address!r} fits no network of {self.folder}; expected best, knee, best:params<=50k or the id of one of {len(known)}")
+            raise RunError(
+                f"{address!r} fits {len(fits)} networks of {self.folder}: {', '.join(ids[f] for f in fits[:5])}; write more of it"
+            )
+        raise RunError(
+            f"{address!r} fits no network of {self.folder}; expected best, knee, best:params<=50k or the id of one of {len(known)}"
+        )
 
     def report(self, path: str | Path | None = None) -> Any:
         """Writes the report of this run; see `nas.report`.
@@ -290,23 +293,6 @@ def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
     ordered = sorted(set(fingerprints))
     shared = [0, *(_shared(a, b) for a, b in pairwise(ordered)), 0]
     return {key: key[: max(SHORTEST_ID, shared[i] + 1, shared[i + 1] + 1)] for i, key in enumerate(ordered)}
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Returns the 95 % interval of a proportion measured on `n` images (Wilson 1927, "Probable inference")."""
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def indistinguishable(a: float, b: float, n: int) -> bool:
-    """Returns whether two proportions of `n` images each are no further apart than 95 % of equals would be.
-
-    The test of two proportions with a pooled variance. It takes the two draws as independent; on the same images the true limit
-    is mostly narrower, so the mark is given rather too often than too seldom.
-    """
-    pooled = (a + b) / 2
-    return abs(a - b) <= Z95 * math.sqrt(2 * pooled * (1 - pooled) / n)
 
 
 def _shared(a: str, b: str) -> int:

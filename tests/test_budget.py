@@ -27,7 +27,9 @@ def test_what_cannot_be_read_is_named(text: str) -> None:
         parse_budget(text)
 
 
-@pytest.mark.parametrize("wrong", [{"evaluations": 0}, {"evaluations": -1}, {"epochs_total": 0}, {"evaluations": True}, {"evaluations": 1.5}])
+@pytest.mark.parametrize(
+    "wrong", [{"evaluations": 0}, {"evaluations": -1}, {"epochs_total": 0}, {"evaluations": True}, {"evaluations": 1.5}]
+)
 def test_a_budget_of_nothing_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(RunError, match="expected a whole number of at least 1"):
         Budget(**wrong)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.attempts import MAX_REFUSED, NothingFeasible
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.budget import Budget
-from nas.coordinator import MAX_REFUSED, MAX_REPEATS, NothingFeasible, search_loop
+from nas.coordinator import MAX_REPEATS, search_loop
 from nas.domains import choice, integer
 from nas.errors import EvaluationError, RunError
 from nas.evaluate import CallableEvaluator, Evaluator, Request
@@ -70,9 +71,7 @@ def run(
     problem = Problem(space, ["val_accuracy", "params"], options.pop("constraints", ()))
     options = {"budget": Budget(evaluations=20), "on_event": events.append, **options}
     with Record(folder, {}) as record:
-        reason = search_loop(
-            problem, strategy or RandomSearch(), evaluator or CallableEvaluator(accuracy), record, **options
-        )
+        reason = search_loop(problem, strategy or RandomSearch(), evaluator or CallableEvaluator(accuracy), record, **options)
     return reason, events
 
 
@@ -154,7 +153,9 @@ def test_refused_candidates_are_counted_by_reason(tmp_path: Path) -> None:
 
 
 def test_a_constraint_that_nothing_keeps_says_the_smallest_value(tmp_path: Path) -> None:
-    with pytest.raises(NothingFeasible, match=rf"keeps the constraint params<=3: {MAX_REFUSED} .* the smallest params seen is 7; loosen"):
+    with pytest.raises(
+        NothingFeasible, match=rf"keeps the constraint params<=3: {MAX_REFUSED} .* the smallest params seen is 7; loosen"
+    ):
         run(tmp_path, constraints=["params<=3"])
     with pytest.raises(NothingFeasible, match="the largest params seen is"):
         run(tmp_path, constraints=["params>=1M"])
@@ -234,7 +235,10 @@ def test_a_stop_leaves_what_is_in_flight_for_the_next_start(tmp_path: Path) -> N
             return [] if len(calls) == 5 else super().collect(timeout)
 
     reason, events = run(
-        tmp_path / "run", evaluator=Reluctant(judged), budget=Budget(12), stopped=lambda: "stopped by hand" if len(calls) == 5 else ""
+        tmp_path / "run",
+        evaluator=Reluctant(judged),
+        budget=Budget(12),
+        stopped=lambda: "stopped by hand" if len(calls) == 5 else "",
     )
     assert reason == "stopped by hand" and of(events, Ended)[0].reason == "stopped by hand"
     _, events = run(tmp_path / "run", evaluator=CallableEvaluator(judged), budget=Budget(12))
@@ -314,7 +318,9 @@ def test_a_failure_is_a_row_and_not_the_end(tmp_path: Path) -> None:
 
 
 def test_an_objective_that_nobody_measures_ends_the_search_with_its_name(tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match="objective 'val_accuracy' was not measured; the evaluator and the costs give score, params"):
+    with pytest.raises(
+        EvaluationError, match="objective 'val_accuracy' was not measured; the evaluator and the costs give score, params"
+    ):
         run(tmp_path, evaluator=CallableEvaluator(lambda architecture: {"score": 1.0}))
     assert rows(tmp_path)[1] == []
 
@@ -333,7 +339,7 @@ def test_a_space_that_changed_under_a_pending_trial_is_refused(tmp_path: Path) -
 
     with pytest.raises(Died):
         run(tmp_path, evaluator=Dies(accuracy))
-    with pytest.raises(RunError, match="trial 0 of .* is another network now"):
+    with pytest.raises(RunError, match=r"trial 0 of .* is another network now"):
         run(tmp_path, space=replace(SPACE, classes=3))
 
 

@@ -270,7 +270,7 @@ def test_a_search_of_files_alone_is_resumed_from_its_folder(tmp_path: Path) -> N
 
 
 def test_a_search_with_objects_is_not_resumed_from_its_folder(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="started from Python with objects as evaluator, space; call nas.search again"):
+    with pytest.raises(RunError, match=r"started from Python with objects as evaluator, space; call nas\.search again"):
         resume(quick(tmp_path))
 
 

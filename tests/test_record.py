@@ -142,9 +142,9 @@ def test_differences(old, new, expected) -> None:
 def test_a_second_coordinator_is_refused_and_told_who(tmp_path: Path) -> None:
     import os
 
-    with Record(tmp_path, {}):
-        with pytest.raises(RunError, match=rf"is being written by another search \(process {os.getpid()} on "):
-            Record(tmp_path, {})
+    refused = pytest.raises(RunError, match=rf"is being written by another search \(process {os.getpid()} on ")
+    with Record(tmp_path, {}), refused:
+        Record(tmp_path, {})
     Record(tmp_path, {}).close()
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(tmp_path: Path) -> No
     record.commit()
     pages = record._connection.execute("PRAGMA page_count").fetchone()[0]
     record._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
-    with pytest.raises(RunError, match="the disk is full: .* keeps what was recorded so far"):
+    with pytest.raises(RunError, match=r"the disk is full: .* keeps what was recorded so far"):
         for number in range(1, 10_000):
             record.add_proposal(replace(PROPOSAL, id=number))
             record.commit()

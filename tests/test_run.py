@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.errors import ObjectiveError, RunError
+from nas.intervals import wilson
 from nas.measurement import Measurement, Outcome
 from nas.record import Record
 from nas.rows import EvaluationRow, NetworkRow, ProposalRow
-from nas.run import Run, indistinguishable, open_run, short_ids, wilson
+from nas.run import Run, open_run, short_ids
 
 OBJECTIVES = [
     {"name": "val_accuracy", "direction": "maximize", "unit": "share", "exact": False, "about": ""},
@@ -176,15 +177,3 @@ def test_short_ids_are_the_shortest_that_tell_apart(fingerprints: set[str]) -> N
         assert key.startswith(short) and len(short) >= 7
         assert sum(other.startswith(short) for other in fingerprints) == 1
         assert len(short) == 7 or sum(other.startswith(short[:-1]) for other in fingerprints) > 1
-
-
-def test_wilson_against_published_figures() -> None:
-    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3
-    for hits, n, low, high in [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]:
-        assert wilson(hits / n, n) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_networks_are_told_apart_by_the_number_of_images() -> None:
-    assert indistinguishable(0.90, 0.89, 1000)
-    assert not indistinguishable(0.90, 0.89, 10_000)
-    assert indistinguishable(1.0, 1.0, 10)

@@ -1,8 +1,9 @@
-"""Evaluates graphs with PyTorch, node by node, from each operation's own text: what generated source is compared with."""
+"""Evaluates graphs with PyTorch as at inference, node by node, from each operation's own text: what generated source is compared with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,7 @@ from torch import nn
 
 def namespace(graph: Graph) -> dict[str, object]:
     """Returns what the text of the graph's operations may refer to."""
-    names: dict[str, object] = {"torch": torch, "nn": nn, "F": F}
+    names: dict[str, object] = {"torch": torch, "nn": nn, "F": F, "self": SimpleNamespace(training=False)}
     for helper in dict.fromkeys(op.helper for op in graph.ops if op.helper):
         exec(helper, names)
     return names

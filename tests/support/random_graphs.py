@@ -27,20 +27,22 @@ def random_graph(rng: np.random.Generator, size: int) -> Graph:
     """Returns a graph of `size` nodes behind the input, all of one shape; some nodes may be dead, some values zero."""
     ops: list[Op] = [Input(IMAGE)]
     inputs: list[tuple[int, ...]] = [()]
+    usable = [0]  # all but concatenations, which have more channels
     while len(ops) <= size:
         n = len(ops)
-        if rng.random() < 0.4 and n > 1:
-            sources = tuple(int(rng.integers(n)) for _ in range(int(rng.integers(2, 4))))
-            kind = int(rng.integers(4))
-            if kind == 3:
-                ops += [Concat(), POINTWISE]
-                inputs += [sources, (n,)]
-                continue
-            op: Op = Multiply() if kind == 2 else Add()
+        sources = tuple(usable[int(i)] for i in rng.integers(len(usable), size=int(rng.integers(2, 4))))
+        kind = int(rng.integers(10)) if n > 1 else 9
+        if kind == 0:  # concatenations may hold concatenations
+            sources = tuple(int(i) for i in rng.integers(n, size=len(sources)))
+            ops += [Concat(), POINTWISE]
+            inputs += [sources, (n,)]
+        elif kind <= 3:
+            ops.append(Multiply() if kind == 1 else Add())
+            inputs.append(sources)
         else:
-            op, sources = _UNARY[int(rng.integers(len(_UNARY)))], (int(rng.integers(max(0, n - 4), n)),)
-        ops.append(op)
-        inputs.append(sources)
+            ops.append(_UNARY[int(rng.integers(len(_UNARY)))])
+            inputs.append((usable[int(rng.integers(max(0, len(usable) - 4), len(usable)))],))
+        usable.append(len(ops) - 1)
     return labelled(ops, inputs)
 
 

@@ -245,7 +245,8 @@ def _normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_form
 
     def normalise(batch: Tensor) -> Tensor:
         scale = 255.0 if batch.dtype == torch.uint8 else 1.0
-        return batch.float().sub_(mean * scale).div_(std * scale).contiguous(memory_format=layout)
+        copy = batch.to(torch.float32, copy=True)  # floats may be pages of a read-only file
+        return copy.sub_(mean * scale).div_(std * scale).contiguous(memory_format=layout)
 
     return normalise
 

@@ -260,3 +260,14 @@ def test_a_wrong_checkpoint_is_one_line(tmp_path: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:40])
     with pytest.raises(EvaluationError, match="cannot be read"):
         read_weights(torn)
+
+
+def test_float_images_are_not_touched(tmp_path: Path) -> None:
+    """Their pages are mapped from a file read-only: normalising in place would end the process."""
+    rng = np.random.default_rng(0)
+    dataset = load_data((rng.normal(size=(60, 2, 6, 6)).astype(np.float32), np.arange(60) % 3), cache_dir=tmp_path)
+    before = np.array(dataset.images("val"))
+    recipe = Recipe(batch_size=8, shift=0, flip=False)
+    measured = train(network(channels=2), dataset, recipe, epochs=1)
+    assert measured.outcome is Outcome.COMPLETE
+    assert np.array_equal(before, dataset.images("val"))

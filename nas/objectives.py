@@ -60,11 +60,20 @@ _SHORT = {"accuracy": "val_accuracy", "balanced_accuracy": "val_balanced_accurac
 def objective(name: str | Objective) -> Objective:
     """Returns the objective of that name (an `Objective` is returned as it is).
 
+    `NAME:max` and `NAME:min` name what an evaluator or a metric of the user's own measures.
+
     Raises:
         UnknownNameError: When no objective has that name.
     """
     if isinstance(name, Objective):
         return name
+    own, colon, way = name.partition(":")
+    if colon and own.isidentifier():
+        if way not in ("max", "min"):
+            raise UnknownNameError(f"direction of objective {own!r}:", way, ("max", "min"))
+        if own in OBJECTIVES and OBJECTIVES[own].direction[:3] != way:
+            raise ObjectiveError(f"objective {own!r} is one to {OBJECTIVES[own].direction}; leave ':{way}' out")
+        return OBJECTIVES.get(own) or Objective(own, "maximize" if way == "max" else "minimize")
     if name in OBJECTIVES:
         return OBJECTIVES[name]
     if name in _SHORT:

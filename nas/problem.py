@@ -81,7 +81,7 @@ class Problem:
         self.space = space
         self.own_costs = dict(own_costs or {})
         own = {name: Objective(name, "minimize", exact=True) for name in self.own_costs}
-        self.objectives = objectives([own.get(o, o) if isinstance(o, str) else o for o in objective_names])
+        self.objectives = objectives([own.get(o.removesuffix(":min"), o) if isinstance(o, str) else o for o in objective_names])
         self.constraints = tuple(constraint(c) if isinstance(c, str) else c for c in constraints)
         known = {*own, *_COSTS}
         for c in self.constraints:

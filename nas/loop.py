@@ -165,8 +165,8 @@ def search(
 
 
 _REPEATED = (
-    "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers", "device",
-    "deadline", "seed", "evaluator", "costs", "data_options", "strategy_options",
+    "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
+    "device", "deadline", "seed", "evaluator", "costs", "data_options", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 

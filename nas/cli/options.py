@@ -1,0 +1,121 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from nas.errors import NasError, SpaceError
+
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON alone on standard output.")]
+Constraints = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--constraint", help="Bound on an exact cost, such as params<=100k; may stand several times.", consume_multiple=False
+    ),
+]
+Device = Annotated[str, Parameter(help="auto (CUDA where it is, else CPU), cpu, cuda or mps.")]
+Workers = Annotated[int | None, Parameter(help="Trainings at a time; one a core when left out.", show_default=False)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DataOptions:
+    """How images are read; the same names as in `nas.data.load_data`.
+
+    Attributes:
+        data_dir: Folder in which the files of fashion-mnist lie.
+        image_size: Pixels, 64 or 48x64 (height x width); as they are when left out.
+        color: rgb or grey; as the images are when left out.
+        resize: How photos of another shape are fitted: crop, pad or stretch.
+        val_share: Share of the training images to validate on, where the data bring none; 0.2 when left out.
+        test_share: Share of all images to set aside for the final test, where the data bring none; 0.2 when left out.
+        split_seed: Of these cuts.
+        skip_unreadable: Leave out image files that cannot be read instead of refusing them.
+    """
+
+    data_dir: Path | None = None
+    image_size: str | None = None
+    color: Literal["rgb", "grey"] | None = None
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    val_share: float | None = None
+    test_share: float | None = None
+    split_seed: int = 0
+    skip_unreadable: bool = False
+
+    def given(self) -> dict[str, Any]:
+        """Returns the arguments of `load_data` that differ from its defaults."""
+        options: dict[str, Any] = {
+            "data_dir": str(self.data_dir) if self.data_dir else None,
+            "image_size": image_size(self.image_size) if self.image_size else None,
+            "color": self.color,
+            "resize": None if self.resize == "crop" else self.resize,
+            "val_share": self.val_share,
+            "test_share": self.test_share,
+            "seed": self.split_seed or None,
+            "skip_unreadable": self.skip_unreadable or None,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+
+def image_size(text: str) -> int | tuple[int, int]:
+    """Reads "64" or "48x64" (height x width)."""
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
+    if match is None:
+        raise SpaceError(f"image size {text!r} cannot be read; expected pixels such as 64, or height x width such as 48x64")
+    return (int(match[1]), int(match[2])) if match[2] else int(match[1])
+
+
+def input_shape(text: str | None) -> tuple[int, int, int] | None:
+    """Reads "3x32x32" (channels x height x width)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
+    if match is None:
+        raise SpaceError(f"input {text!r} cannot be read; expected channels x height x width such as 3x32x32")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def names(text: str) -> list[str]:
+    """Reads "val_accuracy,params"."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def settings(pairs: Sequence[str] | None, what: str) -> dict[str, Any]:
+    """Reads NAME=VALUE pairs; a value that is JSON (20, 0.5, true) is taken as that, anything else as text."""
+    found: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise NasError(f"{what} {pair!r} cannot be read; expected NAME=VALUE")
+        try:
+            found[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name.strip()] = value
+    return found
+
+
+def print_json(value: Any) -> None:
+    """Prints plain values as JSON; numbers JSON has no word for (NaN, infinity) become null."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def table_rows(frame: Any) -> list[dict[str, Any]]:
+    """Returns a DataFrame as plain rows."""
+    return [{name: (v.item() if hasattr(v, "item") else v) for name, v in row.items()} for row in frame.to_dict("records")]

@@ -1,0 +1,182 @@
+"""`nas search` and `nas resume`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from nas.cli.options import Constraints, DataOptions, Device, Json, Workers, names, print_json, settings, table_rows
+
+if TYPE_CHECKING:
+    from nas.progress import Progress
+    from nas.run import Run
+
+_DATA = DataOptions()
+
+
+def search(
+    space: str,
+    /,
+    *,
+    data: str | None = None,
+    strategy: str = "nsga2",
+    objectives: str = "val_accuracy,params",
+    constraint: Constraints = None,
+    budget: str | None = None,
+    evaluations: int | None = None,
+    epochs_total: int | None = None,
+    epochs: int = 3,
+    recipe: str | None = None,
+    class_weights: Literal["none", "balanced"] | None = None,
+    metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None,
+    workers: Workers = None,
+    device: Device = "auto",
+    deadline: str = "1h",
+    seed: int = 0,
+    out: Path | None = None,
+    evaluator: str | None = None,
+    cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None,
+    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    data_options: DataOptions = _DATA,
+    json: Json = False,
+) -> int:
+    """Search a space for the networks that nothing beats in all objectives at once.
+
+    The same command again goes on with the run in --out; so does `nas resume`. Ctrl-C stops cleanly and loses nothing.
+
+    Args:
+        space: Name of a shipped space (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
+        data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
+        strategy: Who proposes candidates (nas list strategies), or FILE.py:Class.
+        objectives: What is ranked, separated by commas, the first one first (nas list objectives).
+        budget: Time over all starts, such as 90s, 30min, 4h; +4h is on top of what was spent.
+        evaluations: Distinct networks to evaluate, over all starts.
+        epochs_total: Epochs to train, over all networks and starts.
+        epochs: Epochs of each brief training.
+        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
+        class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
+        metric: A measure of your own, FILE.py:f of (logits, labels), larger is better; recorded as val_f. May stand several times.
+        deadline: Time after which one training is ended as timed out; none: never.
+        seed: Of the search and of every training.
+        out: The run folder; runs/SPACE-STRATEGY-N when left out.
+        evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
+        cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
+        set_: A setting of the strategy, NAME=VALUE, such as population=20. May stand several times.
+    """
+    from nas.budget import duration
+    from nas.loop import search as run_search
+    from nas.recipe import TASK_METRICS, Task
+
+    return _watched(
+        lambda progress: run_search(
+            space,
+            data,
+            strategy=strategy,
+            objectives=names(objectives),
+            constraints=constraint or (),
+            budget=budget,
+            evaluations=evaluations,
+            epochs_total=epochs_total,
+            epochs=epochs,
+            recipe=recipe,
+            recipe_options={"class_weights": class_weights} if class_weights else None,
+            task=Task(metrics=(*TASK_METRICS, *metric)) if metric else None,
+            workers=workers,
+            device=device,
+            deadline=None if deadline == "none" else duration(deadline),
+            seed=seed,
+            out=out,
+            evaluator=evaluator,
+            costs=settings(cost, "--cost") or None,
+            data_options=data_options.given() or None,
+            strategy_options=settings(set_, "--set") or None,
+            progress=progress,
+        ),
+        json,
+    )
+
+
+def resume(
+    run: Path,
+    /,
+    *,
+    budget: str | None = None,
+    evaluations: int | None = None,
+    epochs_total: int | None = None,
+    workers: Annotated[int | None, Parameter(help="Trainings at a time; as before when left out.", show_default=False)] = None,
+    device: Annotated[str | None, Parameter(help="auto, cpu, cuda or mps; as before when left out.", show_default=False)] = None,
+    json: Json = False,
+) -> int:
+    """Go on with a search as it was started, from the folder in which it was started.
+
+    Args:
+        run: The run folder.
+        budget: Time over all starts; +4h is on top of what was spent. Without any limit the last start's limits hold.
+        evaluations: Distinct networks to evaluate, over all starts.
+        epochs_total: Epochs to train, over all networks and starts.
+    """
+    from nas.loop import resume as run_resume
+
+    return _watched(
+        lambda progress: run_resume(
+            run,
+            budget=budget,
+            evaluations=evaluations,
+            epochs_total=epochs_total,
+            workers=workers,
+            device=device,
+            progress=progress,
+        ),
+        json,
+    )
+
+
+def _watched(go: Callable[[Progress], Run], json: bool) -> int:
+    """Runs a search with the live display, then says what came out of it."""
+    from rich.console import Console
+
+    from nas.loop import SearchStopped
+    from nas.progress import Progress, closing_words
+
+    progress = Progress(Console(stderr=json))
+    code = 0
+    try:
+        with progress.shown():
+            run = go(progress)
+    except SearchStopped as stop:
+        run, code = stop.run, stop.exit_code
+    say = sys.stderr if json else sys.stdout
+    print(_ending(run, progress), closing_words(run, progress.tally, stopped=bool(code)), sep="\n", file=say, flush=True)
+    if json:
+        print_json(_result(run))
+    return code
+
+
+def _ending(run: Run, progress: Progress) -> str:
+    """Returns the front as the record has it."""
+    from nas.lines import aligned
+
+    front = run.front()
+    if front.empty:
+        return "the front is empty: no network was measured"
+    columns = ["id", *(name for objective in run.objectives for name in _columns(objective.name, list(front.columns)))]
+    rows: list[list[Any]] = [columns, *([row[name] for name in columns] for row in table_rows(front))]
+    marks = [False, *(bool(row.get("same_as_previous")) for row in table_rows(front))]
+    lines = [
+        line + ("  (not told apart from the one above)" if mark else "")
+        for line, mark in zip(aligned(rows).splitlines(), marks, strict=True)
+    ]
+    return "\n".join(["", *lines, ""])
+
+
+def _columns(objective: str, known: list[str]) -> list[str]:
+    return [name for name in (objective, f"{objective}_low", f"{objective}_high") if name in known]
+
+
+def _result(run: Run) -> dict[str, Any]:
+    trials = run.trials()
+    return {"run": run.folder, "evaluations": len(trials), "ended": run.starts()[-1]["ended"], "front": table_rows(run.front())}

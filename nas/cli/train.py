@@ -1,0 +1,6 @@
+"""`nas train`."""
+
+from __future__ import annotations
+
+
+def train(): ...

@@ -1,0 +1,193 @@
+"""The live display of a search: a redrawn panel on a terminal, plain lines anywhere else. Reads events, changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nas.events import Evaluated, Event, FrontMoved, FrontPoint, Started
+from nas.intervals import wilson
+from nas.lines import number, spell_seconds
+from nas.run import Run, open_run
+from nas.tally import Tally
+from nas.wording import settings_words
+
+FRONT_ROWS = 15
+"""Networks of the front that the live panel shows; a larger front is thinned evenly."""
+
+QUIET_SECONDS = 0.5
+"""Plain lines come no closer than this: quick evaluations are counted in the next line. The log file has them all."""
+
+
+class Progress:
+    """Shows a search while it runs; hand it to `nas.search(progress=...)` inside `with progress.shown():`.
+
+    Args:
+        console: Where to; None: standard output.
+        clock: Seconds, for tests.
+    """
+
+    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console = console or Console()
+        self.tally = Tally()
+        self._clock = clock
+        self._offset = clock()
+        self._live: Live | None = None
+        self._objectives: tuple[str, ...] = ()
+        self._images = 0
+        self._line_at = -QUIET_SECONDS
+        self._skipped = 0
+
+    @contextmanager
+    def shown(self) -> Iterator[Progress]:
+        """Shows the panel on a terminal as long as the context is open."""
+        try:
+            yield self
+        finally:
+            self._stop()
+
+    def __call__(self, event: Event) -> None:
+        self.tally.take(event)
+        if isinstance(event, Started):
+            self._begin(event)
+        elif self._live is None:
+            self._plain(event)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds spent now, over all starts."""
+        return self._clock() - self._offset
+
+    def _begin(self, event: Started) -> None:
+        self._offset = self._clock() - event.seconds
+        run = open_run(event.folder)
+        self._objectives = tuple(objective.name for objective in run.objectives)
+        self._images = (run.settings.get("data") or {}).get("validation_images", 0)
+        self._print(f"{event}\n{settings_words(run.settings, run.starts()[-1]['options'])}\n")
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, get_renderable=self._panel, refresh_per_second=2, transient=True)
+            self._live.start()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    # ---- no terminal
+
+    def _plain(self, event: Event) -> None:
+        if isinstance(event, FrontMoved):
+            if not self._skipped:
+                self._print(f"         front of {len(event.front)}: {', '.join(map(self._range, self._objectives))}")
+        elif isinstance(event, Evaluated):
+            now = self._clock()
+            if now - self._line_at < QUIET_SECONDS:
+                self._skipped += 1
+                return
+            self._line_at = now
+            also = f" (and {self._skipped} before)" if self._skipped else ""
+            self._skipped = 0
+            self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {self._said(event)}; {', '.join(self._times())}")
+
+    def _range(self, name: str) -> str:
+        """Returns what the front spans in one objective."""
+        values = [point.values[name] for point in self.tally.front]
+        low, high = number(min(values)), number(max(values))
+        return f"{name} {low}" if low == high else f"{name} {low} to {high}"
+
+    def _counted(self) -> str:
+        limit = self.tally.budget.evaluations if self.tally.budget else None
+        return f"{self.tally.evaluations}{f' of {limit}' if limit else ''}"
+
+    def _said(self, event: Evaluated) -> str:
+        if not event.outcome.measured:
+            return f"{event.fingerprint[:7]} {event.outcome}: {event.error}".rstrip(": ")
+        values = ", ".join(f"{name} {self._value(name, event.values)}" for name in self._objectives)
+        return f"{event.fingerprint[:7]} {values}, {spell_seconds(event.seconds)}"
+
+    def _times(self) -> list[str]:
+        elapsed = self.elapsed
+        left = self.tally.remaining(elapsed)
+        ends = [] if left is None else [f"ends about {datetime.now() + timedelta(seconds=left):%H:%M}"]
+        return [f"{self.tally.per_minute(elapsed):.1f} a minute", *ends]
+
+    # ---- a terminal
+
+    def _panel(self) -> RenderableType:
+        tally, elapsed = self.tally, self.elapsed
+        lines = [f"{self._counted()} evaluated in {spell_seconds(elapsed)}, {', '.join(self._times())}", tally.counts()]
+        if tally.first_error:
+            lines.append(f"first failure: {tally.first_error}")
+        since = f"front of {len(tally.front)}, last moved {(elapsed - tally.moved) / 60:.0f} min ago"
+        lines.append(since if tally.front else "no network measured so far")
+        return Group(Text("\n".join(lines), overflow="ellipsis", no_wrap=True), self._front())
+
+    def _front(self) -> Table:
+        room = max(3, min(FRONT_ROWS, self.console.height - 10))
+        return front_table(self._objectives, self._rows(_thinned(self.tally.front, room)))
+
+    def _rows(self, points: Sequence[FrontPoint]) -> list[list[str]]:
+        return [[p.fingerprint[:7], *(self._value(name, p.values) for name in self._objectives)] for p in points]
+
+    def _value(self, name: str, values: Any) -> str:
+        value = float(values[name])
+        if name != "val_accuracy" or not self._images:
+            return number(value)
+        low, high = wilson(value, self._images)
+        return f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def front_table(objectives: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Returns the front as a table for a terminal."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("id")
+    for name in objectives:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
+    """Returns what is said at the end: what came out, and the commands a user wants next.
+
+    Args:
+        run: The run.
+        tally: What its last start told.
+        stopped: Whether a signal ended it, so that there is more to do.
+    """
+    counts = f"{tally.evaluations} networks evaluated in {spell_seconds(tally.elapsed)}; in this start {tally.counts()}"
+    failure = f"\nfirst failure: {tally.first_error}" if tally.first_error else ""
+    folder = _quoted(str(run.folder))
+    commands = [(f"nas resume {folder}", "goes on; nothing is lost")] if stopped else []
+    commands.append((f"nas report {folder}", "everything in one HTML file"))
+    if tally.front:
+        commands.append((f"nas show {folder}@knee", "layers, shapes and costs of the knee of the front"))
+        commands.append(
+            (f"nas export {folder}@best net.py", f"{tally.front[0].fingerprint[:7]} as plain PyTorch, weights beside it")
+        )
+    width = max(len(command) for command, _ in commands)
+    return "\n".join(
+        [f"ended: {tally.reason}", counts + failure, "", "next:", *(f"  {c:<{width}}  # {about}" for c, about in commands)]
+    )
+
+
+def _thinned(front: Sequence[FrontPoint], most: int) -> list[FrontPoint]:
+    if len(front) <= most:
+        return list(front)
+    return [front[round(i * (len(front) - 1) / (most - 1))] for i in range(most)]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if any(c.isspace() for c in text) else text

@@ -1,0 +1,107 @@
+"""What a search tells, counted: what the live display and the closing words show. Draws nothing, reads no clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from nas.budget import Budget
+from nas.events import Ended, Evaluated, Event, FrontMoved, FrontPoint, Proposed, Refused, Repeated, Started
+
+
+@dataclass
+class Tally:
+    """The state of a search, folded from its events.
+
+    Attributes:
+        folder: The run folder.
+        budget: What may be spent.
+        proposed: Candidates that became proposals in this start, repeats included.
+        repeated: Those of them that were evaluated before.
+        refused: Candidates refused before they became a proposal, by constraint.
+        failed: Evaluations that ended without a result, by outcome.
+        first_error: What the first of them said.
+        evaluations: Distinct networks that ended, over all starts.
+        before: Those of earlier starts.
+        epochs: Epochs trained, over all starts.
+        elapsed: Seconds spent when the last event came, over all starts.
+        seconds_before: Seconds earlier starts took.
+        front: The Pareto front, best in the first objective first.
+        moved: Seconds spent when the front last moved.
+        reason: Why the search ended; empty while it runs.
+    """
+
+    folder: str = ""
+    budget: Budget | None = None
+    proposed: int = 0
+    repeated: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    first_error: str = ""
+    evaluations: int = 0
+    before: int = 0
+    epochs: int = 0
+    elapsed: float = 0.0
+    seconds_before: float = 0.0
+    front: tuple[FrontPoint, ...] = ()
+    moved: float = 0.0
+    reason: str = ""
+
+    def take(self, event: Event) -> None:
+        """Takes one event in."""
+        match event:
+            case Started():
+                self.folder, self.budget, self.epochs = event.folder, event.budget, event.epochs
+                self.evaluations = self.before = event.evaluations
+                self.elapsed = self.seconds_before = self.moved = event.seconds
+            case Refused():
+                self.refused[event.reason] += 1
+            case Proposed():
+                self.proposed += 1
+            case Repeated():
+                self.proposed += 1
+                self.repeated += 1
+            case Evaluated():
+                self._end(event)
+            case FrontMoved():
+                self.front, self.moved = event.front, event.elapsed
+                self.elapsed = max(self.elapsed, event.elapsed)
+            case Ended():
+                self.reason, self.evaluations, self.elapsed = event.reason, event.evaluations, event.elapsed
+
+    def _end(self, event: Evaluated) -> None:
+        self.evaluations, self.elapsed = event.evaluations, event.elapsed
+        self.epochs += event.epochs
+        if not event.outcome.measured:
+            self.failed[str(event.outcome)] += 1
+            self.first_error = self.first_error or f"{event.fingerprint[:7]}: {event.error or event.outcome}"
+
+    def per_minute(self, elapsed: float) -> float:
+        """Returns evaluations a minute in this start, when `elapsed` seconds were spent over all starts."""
+        spent = elapsed - self.seconds_before
+        return 60 * (self.evaluations - self.before) / spent if spent > 0 else 0.0
+
+    def remaining(self, elapsed: float) -> float | None:
+        """Returns the seconds until the first limit of the budget is reached at this pace; None while that cannot be said."""
+        if self.budget is None:
+            return None
+        spent, done = elapsed - self.seconds_before, self.evaluations - self.before
+        left = []
+        if self.budget.seconds is not None:
+            left.append(self.budget.seconds_limit(self.seconds_before) - elapsed)
+        if self.budget.evaluations is not None and done:
+            left.append((self.budget.evaluations - self.evaluations) * spent / done)
+        if self.budget.epochs_total is not None and done and self.epochs:
+            left.append((self.budget.epochs_total - self.epochs) * spent / (done * self.epochs / self.evaluations))
+        return max(0.0, min(left)) if left else None
+
+    def counts(self) -> str:
+        """Returns in words what became of the candidates of this start."""
+        return (
+            f"{self.proposed} proposed, {self.repeated} repeated, {self.refused.total()} rejected{_by(self.refused)}, "
+            f"{self.failed.total()} failed{_by(self.failed)}"
+        )
+
+
+def _by(counts: Counter[str]) -> str:
+    return f" ({', '.join(f'{n} {name}' for name, n in counts.most_common(3))})" if counts else ""

@@ -15,9 +15,7 @@ from nas.coordinator import search_loop
 from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
 from nas.events import Event, Refused
 from nas.interrupts import Interrupts, fault_trace
-from nas.metrics import metric_name
-from nas.objectives import Objective
-from nas.recipe import TASK_METRICS, Recipe, Task
+from nas.recipe import Recipe, Task
 from nas.record import Record
 from nas.run import Run, open_run
 from nas.settings import run_settings, start_options
@@ -25,6 +23,7 @@ from nas.settings import run_settings, start_options
 if TYPE_CHECKING:
     from nas.data import Dataset
     from nas.evaluate import Evaluator
+    from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space
     from nas.strategies.base import Strategy
@@ -94,7 +93,7 @@ def search(
         epochs: Epochs of each brief training.
         recipe: How networks are trained, fields open or closed; `FILE.py[:NAME]`; None: the space's own, else `Recipe()`.
         recipe_options: Fields of the recipe to change, such as `{"class_weights": "balanced"}`.
-        task: What is predicted and measured; a metric of your own `FILE.py:f` is an objective by the name `val_f`.
+        task: What is predicted and measured; a metric of your own `FILE.py:f` is recorded as `val_f` (objective "val_f:max").
         workers: Evaluations at a time; None: one a core.
         device: `auto`, `cpu`, `cuda` or `mps`.
         deadline: Seconds after which one evaluation is ended as timed out; None: never.
@@ -127,9 +126,7 @@ def search(
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = _bound(load_space(space), data, data_options or {}, needed=function is None)
     bound = replace(bound, recipe=_changed(_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
-    measures = {metric_name(metric): metric for metric in (task or Task()).metrics if metric not in TASK_METRICS}
-    ranked = [Objective(o, "maximize", about=measures[o]) if isinstance(o, str) and o in measures else o for o in objectives]
-    problem = Problem(bound, ranked, constraints, own_costs)
+    problem = Problem(bound, objectives, constraints, own_costs)
     settings = run_settings(
         problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=_evaluator_name(function)
     )

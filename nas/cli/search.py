@@ -59,7 +59,7 @@ def search(
         epochs: Epochs of each brief training.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
-        metric: A measure of your own, FILE.py:f of (logits, labels), larger is better; recorded as val_f. May stand several times.
+        metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
         deadline: Time after which one training is ended as timed out; none: never.
         seed: Of the search and of every training.
         out: The run folder; runs/SPACE-STRATEGY-N when left out.

@@ -71,7 +71,10 @@ def crowding(points: ArrayLike) -> Floats:
     Raises:
         ValueError: When `points` is no matrix or holds a NaN.
     """
-    losses = _finite(checked(points))
+    return _crowding(_finite(checked(points)))
+
+
+def _crowding(losses: Floats) -> Floats:
     distance = np.zeros(len(losses))
     for column in losses.T:
         order = np.argsort(column, kind="stable")
@@ -99,10 +102,11 @@ def crowded_order(points: ArrayLike) -> NDArray[np.int64]:
     """
     losses = checked(points)
     rank = ranks(losses)
-    distance = np.zeros(len(losses))
+    finite, distance = _finite(losses), np.zeros(len(losses))
     for front in range(int(rank.max(initial=-1)) + 1):
         members = np.flatnonzero(rank == front)
-        distance[members] = crowding(losses[members])
+        if len(members) > 1:
+            distance[members] = _crowding(finite[members])
     return np.lexsort((-distance, rank)).astype(np.int64)
 
 

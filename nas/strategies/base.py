@@ -144,7 +144,8 @@ class Fold(Generic[State]):
 
     def over(self, problem: Problem, finished: Sequence[Trial]) -> State:
         """Returns the state after these trials; it is only to be read."""
-        if problem is not self._problem or list(finished[: len(self._folded)]) != self._folded:
+        begun = finished[: len(self._folded)]
+        if problem is not self._problem or (begun if isinstance(begun, list) else list(begun)) != self._folded:
             self._problem, self._folded, self._state = problem, [], self._start()
         for trial in finished[len(self._folded) :]:
             self._step(self._state, problem, trial)

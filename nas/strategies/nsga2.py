@@ -11,7 +11,8 @@ loop, section III C). What a genotype is made of differs, and four things are se
   one is taken that is farthest, in the logarithm of its exact costs, from all taken before: the first front reaches from
   the smallest to the largest networks at once, where even drawing would give twenty of the same middle size.
 * **Of a brood of children the one that fills the widest gap is trained**: again the farthest in log cost, here from the latest
-  `memory` trials. Accuracy stays what selection decides by; cost need not be learnt.
+  `memory` trials. Accuracy stays what selection decides by; cost need not be learnt. After `broods` trials the axis is filled
+  and children are taken as they come, which then does as well and costs a quarter.
 * **A child that is no new network is passed over**, since its training is known.
 
 On the two benchmark tables the project is measured with (NAS-Bench-Macro and NAS-Bench-201, accuracy against parameters) the
@@ -70,7 +71,8 @@ class NSGA2(Strategy):
         offspring: Measured children between two selections: 1 is steady-state, `population` the paper's.
         crossover: Share of children with two parents; every child is mutated once (a value, an operation, or a repetition).
         pool: Random candidates looked at for each of the first trials.
-        brood: Children looked at for each later one.
+        brood: Children looked at for each later one,
+        broods: as long as fewer trials than this have ended; then one.
         memory: Latest trials whose costs a candidate keeps its distance from.
     """
 
@@ -80,10 +82,11 @@ class NSGA2(Strategy):
     crossover: float = 0.5
     pool: int = 16
     brood: int = 4
+    broods: int = 300
     memory: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("population", "initial", "offspring", "pool", "brood", "memory"):
+        for name in ("population", "initial", "offspring", "pool", "brood", "broods", "memory"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise StrategyError(f"nsga2: {name} is {value!r}, expected a whole number of at least 1")
@@ -100,7 +103,7 @@ class NSGA2(Strategy):
     def _brood(self, problem: Problem, now: Population, pending: Iterable[Trial], rng: np.random.Generator) -> list[Proposal]:
         """Returns candidates to choose from: feasible new networks, or a single one that the loop is left to deal with."""
         running = {trial.key for trial in pending}
-        size = (self.brood if now.parents else self.pool) if any(o.exact for o in problem.objectives) else 1
+        size = self._size(problem, now)
         brood: list[Proposal] = []
         for drawn in range(1, size * _PATIENCE + 1):
             proposal = self._child(problem, now.parents, rng) if now.parents else Proposal(problem.space.sample(rng))
@@ -114,6 +117,14 @@ class NSGA2(Strategy):
             if brood and drawn >= size:
                 break
         return brood or [proposal]
+
+    def _size(self, problem: Problem, now: Population) -> int:
+        """Returns how many candidates to choose from; without an exact cost there is nothing to choose by."""
+        if not any(objective.exact for objective in problem.objectives):
+            return 1
+        if not now.parents:
+            return self.pool
+        return self.brood if len(now.known) < self.broods else 1
 
     def _child(self, problem: Problem, parents: Sequence[Trial], rng: np.random.Generator) -> Proposal:
         """Makes a child (section III C: selection, recombination, mutation)."""

@@ -13,6 +13,9 @@ from nas.errors import RecipeError
 class Recipe:
     """How a network is trained. Any field may be left open (`lr=real(0.01, 0.5, log=True)`): then the search closes it.
 
+    The defaults are made for brief training. Augmentation slows learning at first, so shifts and flips that are not asked for
+    begin with trainings of `LONG` epochs.
+
     Attributes:
         batch_size: Images a step.
         lr: Peak learning rate of the one-cycle schedule (Smith and Topin 2018, "Super-Convergence").
@@ -20,20 +23,21 @@ class Recipe:
         momentum: Nesterov momentum of SGD.
         weight_decay: L2 penalty on weights of two or more dimensions (biases and normalisation are left out).
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016, section 7).
-        shift: Largest shift in pixels, both directions, reflected at the edges; 0 switches it off.
-        flip: Mirror half of the images left to right; None: yes for the built-in data sets, no for anything else.
+        shift: Largest shift in pixels, both directions, reflected at the edges; 0 switches it off; None: 2 in long trainings.
+        flip: Mirror half of the images left to right; None: in long trainings on data that allow it (the built-in sets).
         class_weights: Weigh the loss of each image by the inverse frequency of its class ("balanced") or not ("none").
         grad_clip: Largest norm of the gradient; 0 switches clipping off.
-        flip_average: At evaluation, average the logits of each image and its mirror image (only where `flip` holds).
+        flip_average: At evaluation, average the logits of each image and its mirror image (not where `flip` is False or the
+            data do not allow it).
     """
 
-    batch_size: int = 128
+    batch_size: int = 64
     lr: float = 0.1
     warmup: float = 0.25
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    shift: int = 2
+    shift: int | None = None
     flip: bool | None = None
     class_weights: Literal["none", "balanced"] = "none"
     grad_clip: float = 0.0
@@ -54,7 +58,11 @@ class Recipe:
         need("momentum", number("momentum", 0, 0.9999), "a number from 0 to below 1")
         need("weight_decay", number("weight_decay", 0, 1), "a number from 0 to 1")
         need("label_smoothing", number("label_smoothing", 0, 0.99), "a share from 0 to below 1")
-        need("shift", number("shift", 0, 2**10) and isinstance(self.shift, int), "a whole number of pixels")
+        need(
+            "shift",
+            self.shift is None or (number("shift", 0, 2**10) and isinstance(self.shift, int)),
+            "a whole number of pixels or None",
+        )
         need("flip", self.flip in (None, True, False), "True, False or None")
         need("class_weights", self.class_weights in ("none", "balanced"), "'none' or 'balanced'")
         need("grad_clip", number("grad_clip", 0, 1e9), "a number of at least 0")
@@ -63,6 +71,16 @@ class Recipe:
     def open_fields(self) -> tuple[str, ...]:
         """Returns the names of the fields that are still open, in the order of declaration."""
         return tuple(f.name for f in fields(self) if isinstance(getattr(self, f.name), Domain))
+
+    def augmentation(self, epochs: int, flip_allowed: bool) -> tuple[int, bool]:
+        """Returns the largest shift in pixels and whether to flip, in a training of so many epochs on such data."""
+        long = epochs >= LONG
+        shift = (2 if long else 0) if self.shift is None else self.shift
+        return shift, (long and flip_allowed) if self.flip is None else self.flip
+
+
+LONG = 10
+"""Epochs from which augmentation is on by default."""
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class _Loop:
         self.recipe, self.epochs, self.seed, self.bf16 = recipe, epochs, seed, precision == "bf16"
         self.images, self.labels = _resident(dataset, "train", self.place)
         self.normalise = _normaliser(dataset, self.place, _layout(precision))
-        self.flip = _flips(dataset, recipe)
+        self.shift, self.flip = recipe.augmentation(epochs, dataset.flip)
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
         self.batch = min(recipe.batch_size, len(self.images))
@@ -136,7 +136,7 @@ class _Loop:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             chosen = order[step * self.batch : (step + 1) * self.batch]
-            x, y = self.normalise(augmented(self.images, chosen, recipe.shift, self.flip, generator)), self.labels[chosen]
+            x, y = self.normalise(augmented(self.images, chosen, self.shift, self.flip, generator)), self.labels[chosen]
             with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
                 logits = self.module(x)
             logits = logits.float()
@@ -162,7 +162,7 @@ def evaluate_split(
     _moved(module, place, precision).eval()
     images, _ = _resident(dataset, split, place)
     normalise = _normaliser(dataset, place, _layout(precision))
-    mirror = recipe.flip_average and _flips(dataset, recipe)
+    mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
     found = []
     with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
         for start in range(0, len(images), recipe.batch_size):
@@ -225,10 +225,6 @@ def _moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
 
 def _layout(precision: str) -> torch.memory_format:
     return torch.channels_last if precision == "bf16" else torch.contiguous_format
-
-
-def _flips(dataset: Dataset, recipe: Recipe) -> bool:
-    return dataset.flip if recipe.flip is None else recipe.flip
 
 
 def _resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:

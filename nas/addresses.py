@@ -69,11 +69,11 @@ def find_network(
         stored = _graph_file(Path(text))
         if stored is not None:
             return _of_graph(Path(text).stem, stored)
+    if Path(text).is_dir():
+        raise SpaceError(f"{text!r} is a folder; name one network of a run as {text}@best, {text}@knee or {text}@ID")
     try:
         space = load_space(text)
     except UnknownNameError as error:
-        if Path(text).is_dir():
-            raise SpaceError(f"{text!r} is a folder; name one network of a run as {text}@best, {text}@knee or {text}@ID") from None
         raise UnknownNameError("network or space", text, error.known) from None
     return _of_space(text, space, sample, input_shape, classes)
 

@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
     """Returns whole numbers with thousands separated, others with four digits that count; None is blank."""
     if value is None or value != value:
         return ""
-    if float(value).is_integer() and abs(value) < 1e15:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
         return f"{int(value):,}"
     return f"{value:.4g}"
 

@@ -21,6 +21,7 @@ from nas.objectives import Constraint, Objective, constraint
 from nas.rows import (
     EvaluationRow,
     Genotype,
+    NetworkRow,
     ProposalRow,
     read_costs,
     read_evaluations,
@@ -266,19 +267,43 @@ class Run:
 
         return write_report(self, Path(path) if path is not None else self.folder / "report.html")
 
-    def _found(self, fingerprint: str) -> Found:
+    def networks(self, fingerprints: Iterable[str]) -> list[Found]:
+        """Returns the networks of these fingerprints in their order, reading the record once.
+
+        Raises:
+            RunError: When it holds no such network.
+        """
+        wanted = list(fingerprints)
+        proposals: dict[str, list[ProposalRow]] = {key: [] for key in wanted}
+        evaluations: dict[str, list[EvaluationRow]] = {key: [] for key in wanted}
         with open_reader(self.folder) as connection:
-            network = next(read_networks(connection, fingerprint))
-            known = [key for (key,) in connection.execute("SELECT fingerprint FROM networks")]
-            proposals = [row for row in read_proposals(connection) if row.fingerprint == fingerprint]
-            evaluations = [row for row in read_evaluations(connection) if row.fingerprint == fingerprint]
+            ids = short_ids(key for (key,) in connection.execute("SELECT fingerprint FROM networks"))
+            if unknown := [key for key in wanted if key not in ids]:
+                raise RunError(f"{self.folder} holds no network with fingerprint {unknown[0]}")
+            rows = {key: next(read_networks(connection, key)) for key in wanted}
+            for proposal in read_proposals(connection):
+                if proposal.fingerprint in proposals:
+                    proposals[proposal.fingerprint].append(proposal)
+            for evaluation in read_evaluations(connection):
+                if evaluation.fingerprint in evaluations:
+                    evaluations[evaluation.fingerprint].append(evaluation)
             recipes = read_recipes(connection)
+        return [self._assembled(rows[key], ids[key], proposals[key], evaluations[key], recipes) for key in wanted]
+
+    def _assembled(
+        self,
+        network: NetworkRow,
+        id: str,
+        proposals: Sequence[ProposalRow],
+        evaluations: Sequence[EvaluationRow],
+        recipes: Mapping[str, Any],
+    ) -> Found:
         deepest = _deepest(self.objectives, evaluations, network.costs)
         proposal = next((row for row in proposals if deepest and row.id == deepest.proposal), proposals[0])
         return Found(
             run=self,
-            id=short_ids(known)[fingerprint],
-            fingerprint=fingerprint,
+            id=id,
+            fingerprint=network.fingerprint,
             genotype=proposal.genotype,
             recipe=recipes[proposal.recipe] or {},
             costs=network.costs,
@@ -286,6 +311,9 @@ class Run:
             graph_json=network.graph,
             stored_source=network.source,
         )
+
+    def _found(self, fingerprint: str) -> Found:
+        return self.networks([fingerprint])[0]
 
 
 def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:

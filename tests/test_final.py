@@ -117,6 +117,6 @@ def test_a_training_that_diverges_says_so(tmp_path: Path, data: Dataset) -> None
     wild = Recipe(batch_size=16, lr=1e3, shift=0, flip=False, warmup=0.0, momentum=0.9999, label_smoothing=0.0)
     b = GraphBuilder((1, 8, 8), classes=3)
     graph = b.finish(b.linear(b.flatten(b.conv(b.conv(b.input, 16, 3), 16, 3)), 3))
-    with pytest.raises(NasError, match="diverged: the .* loss was"):
+    with pytest.raises(NasError, match=r"diverged: the .* loss was"):
         train_network(graph, data, epochs=3, recipe=wild, device="cpu", precision="fp32", out=tmp_path / "out")
     assert not (tmp_path / "out" / "metrics.json").exists()

@@ -177,3 +177,14 @@ def test_short_ids_are_the_shortest_that_tell_apart(fingerprints: set[str]) -> N
         assert key.startswith(short) and len(short) >= 7
         assert sum(other.startswith(short) for other in fingerprints) == 1
         assert len(short) == 7 or sum(other.startswith(short[:-1]) for other in fingerprints) > 1
+
+
+def test_several_networks_are_read_at_once(tmp_path: Path) -> None:
+    run = write(tmp_path)
+    found = run.networks([B, A1, "e" * 32])
+    assert [network.id for network in found] == ["bbbbbbb", "aaaaaaa1", "eeeeeee"]
+    assert found[1].genotype == {"x": 0} and found[1].stored_source == "source" and found[1].measurement is not None
+    assert found[0].measurement == run.network("bbbbbbb").measurement
+    assert run.networks([]) == []
+    with pytest.raises(RunError, match="holds no network with fingerprint nothing"):
+        run.networks(["nothing"])

@@ -85,7 +85,7 @@ def train_network(
         raise EvaluationError(f"epochs is {epochs!r}, expected a whole number of at least 1")
     dataset = load_data(data, **(data_options or {}))
     name, graph, found = _network(network, dataset)
-    recipe, task = recipe or _recipe_of(found), task or Task()
+    recipe, task = recipe or recipe_of(found), task or Task()
     source = _executable(name, graph, trust_code)
     folder = _folder(Path(out))
     settings = settle(device, precision)
@@ -135,7 +135,12 @@ def _network(network: AnyNetwork | Found, dataset: Dataset) -> tuple[str, Graph,
     return name, graph, found
 
 
-def _recipe_of(found: Found | None) -> Recipe:
+def recipe_of(found: Found | None) -> Recipe:
+    """Returns the recipe a network of a run was found with; the default for any other network.
+
+    Raises:
+        RecipeError: When the run was written by another version, whose recipe had other fields.
+    """
     try:
         return Recipe(**found.recipe) if found else Recipe()
     except TypeError as error:

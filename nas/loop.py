@@ -125,7 +125,7 @@ def search(
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = _bound(load_space(space), data, data_options or {}, needed=function is None)
-    bound = replace(bound, recipe=_changed(_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
+    bound = replace(bound, recipe=_changed(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
     problem = Problem(bound, objectives, constraints, own_costs)
     settings = run_settings(
         problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=_evaluator_name(function)
@@ -231,7 +231,12 @@ def _bound(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool)
     return space.bind(dataset.input_shape, len(dataset.class_names)), dataset
 
 
-def _recipe(recipe: Recipe | str | None) -> Recipe | None:
+def load_recipe(recipe: Recipe | str | None) -> Recipe | None:
+    """Returns the recipe at `FILE.py` (its `recipe`), `FILE.py:NAME` or `module:NAME`; a `Recipe` or None as it is.
+
+    Raises:
+        NasError: When there is none.
+    """
     if not isinstance(recipe, str | Path):
         return recipe
     from nas.library import load_object

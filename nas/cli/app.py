@@ -21,6 +21,7 @@ from nas.cli.profile import profile
 from nas.cli.report import report
 from nas.cli.search import resume, search
 from nas.cli.show import show
+from nas.cli.train import train
 from nas.cli.verify import verify
 from nas.errors import NasError, did_you_mean
 
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, Callable[..., object]] = {
     "show": show,
     "profile": profile,
     "export": export,
+    "train": train,
     "list": list_,
     "new": new,
     "verify": verify,

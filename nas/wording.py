@@ -18,10 +18,11 @@ def settings_words(settings: Mapping[str, Any], options: Mapping[str, Any]) -> s
         settings: `Run.settings`.
         options: Those of one start, `Run.starts()[-1]["options"]`.
     """
-    return aligned(list(_rows(settings, options)))
+    return aligned(list(settings_rows(settings, options)))
 
 
-def _rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields name and value of every setting; see `settings_words`."""
     space, data, strategy = settings["space"], settings["data"], settings["strategy"]
     training = settings["evaluator"] == "training"
     judge = options.get("evaluator", {})

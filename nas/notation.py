@@ -58,11 +58,19 @@ def _fields(value: Block | Recipe) -> dict[str, Any]:
     shown = {}
     for f in fields(value):
         held = getattr(value, f.name)
-        if f.name == "labels" and isinstance(value, Several) and held == type(value)(*value.blocks).labels:
+        if f.name == "labels" and isinstance(value, Several) and held == _labels(value):
             continue
         if f.default is MISSING or type(held) is not type(f.default) or held != f.default:
             shown[f.name] = _written(held)
     return shown
+
+
+def _labels(several: Several) -> tuple[str, ...]:
+    """Returns the labels that reading would give its blocks; a closed repetition has siblings of one name, and gives none."""
+    try:
+        return type(several)(*several.blocks).labels
+    except SpaceError:
+        return ()
 
 
 def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = ()) -> Space:

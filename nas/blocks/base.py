@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from nas.builder import GraphBuilder, Node
-from nas.domains import Choice, Domain, Integer, Value
+from nas.domains import Choice, Domain, Integer, Value, identity
 from nas.errors import BlockError, SpaceError
 
 B = typing.TypeVar("B", bound="Block")
@@ -24,6 +24,7 @@ B = typing.TypeVar("B", bound="Block")
 Decide = Callable[[str, Domain], Value]
 """Answers with the value of the decision at a path."""
 
+_MOST_REMEMBERED = 4096  # closed copies of one block
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -46,15 +47,14 @@ class Block(ABC):
         """
 
     def __post_init__(self) -> None:
-        if self.name and not _NAME.fullmatch(self.name):
+        if not isinstance(self.name, str) or (self.name and not _NAME.fullmatch(self.name)):
             raise SpaceError(f"{type(self).__name__}: name={self.name!r}, expected letters, digits, '_' and '-', beginning with a letter")
         for key, hint in _hints(type(self)).items():
             value = getattr(self, key)
             for one in _samples(value):
                 if not _matches(one, hint):
-                    raise SpaceError(
-                        f"{type(self).__name__}: field {key!r} is {one!r} of type {type(one).__name__}, expected {_spelled(hint)}"
-                    )
+                    got = f"{one!r} of type {type(one).__name__}" if one is value or isinstance(value, Choice) else repr(value)
+                    raise SpaceError(f"{type(self).__name__}: field {key!r} is {got}, expected {_spelled(hint)}")
 
     @property
     def segment(self) -> str:
@@ -95,21 +95,26 @@ class Block(ABC):
         for name, value in self._open_fields:
             if isinstance(value, Domain):
                 closed: Any = decide(f"{path}.{name}", value)
-                key += (type(closed), closed)
+                key.append(identity(closed))
             else:
                 closed = _closed_field(value, f"{path}.{name}", decide)
-                key += [id(part) for part in closed] if isinstance(closed, tuple) else (id(closed),)
+                key.append(tuple([id(part) for part in closed]) if isinstance(closed, tuple) else id(closed))
             values[name] = closed
         known: dict[tuple[object, ...], Block] = self.__dict__.setdefault("_closed", {})
         found = known.get(tuple(key))
-        if found is None or len(known) > 4096:
+        if found is None:
             found = self.with_fields(**values)
-            known[tuple(key)] = found
+            if len(known) >= _MOST_REMEMBERED:
+                known.clear()
+            known[tuple(key)] = found  # holds its parts, so that no other object comes to have their ids
         return found
 
     def with_fields(self, **values: object) -> typing.Self:
         """Returns a copy with other values in these fields, without checking them again."""
-        return made(type(self), {**{key: self.__dict__[key] for key in _names(type(self))}, **values})
+        copy = object.__new__(type(self))
+        for name in _names(type(self)):
+            object.__setattr__(copy, name, values[name] if name in values else getattr(self, name))
+        return copy
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         """Yields every decision that can ever be active below it, with its path."""
@@ -186,9 +191,16 @@ def _parts(value: Block | tuple[Block, ...], path: str) -> Iterator[tuple[Block,
 def _closed_field(value: Block | tuple[Block, ...], path: str, decide: Decide) -> Any:
     if isinstance(value, Block):
         closed, _ = settle(value, path, decide)
-        return closed
+        return _nothing() if closed is None else closed
     parts = [settle(part, f"{path}[{i}]", decide)[0] if isinstance(part, Block) else part for i, part in enumerate(value)]
     return tuple(part for part in parts if part is not None)
+
+
+def _nothing() -> Block:
+    """Returns the block that passes its input on: what stands in a field whose `Maybe` was left out."""
+    from nas.blocks.structure import Sequential  # which derives from this module's Block
+
+    return Sequential()
 
 
 def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
@@ -215,7 +227,7 @@ def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
 
 
 def _located(message: str) -> BlockError:
-    error = BlockError(message)
+    error = BlockError(" ".join(message.split()))  # what a user's code raises may have several lines
     error.located = True  # type: ignore[attr-defined]  # said once, by the innermost block
     return error
 

@@ -13,6 +13,9 @@ from nas.domains import Choice, Domain, Integer
 from nas.errors import SpaceError
 
 
+_MOST_TIMES = 1_000  # repetitions; far more are a slip of the pen, and every one has decisions of its own
+
+
 def _segments(owner: str, blocks: tuple[Block, ...]) -> tuple[str, ...]:
     """Returns distinct steps for siblings: a name, else the class; the second of a class is called `conv2`.
 
@@ -55,9 +58,9 @@ class Several(Block):
         object.__setattr__(self, "blocks", _blocks(owner, blocks, 0))
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "labels", labels or _segments(owner, self.blocks))
-        if len(self.labels) != len(self.blocks):
-            raise SpaceError(f"{owner}: got {len(self.labels)} labels for {len(self.blocks)} blocks")
         self.__post_init__()
+        if len(set(self.labels)) != len(self.blocks):
+            raise SpaceError(f"{owner}: got labels {self.labels!r} for {len(self.blocks)} blocks, expected a different one for each")
 
     @cached_property
     def is_open(self) -> bool:
@@ -123,9 +126,13 @@ class Parallel(Several):
         if any(isinstance(getattr(self, f), Domain) for f in ("merge", "fix")):
             raise SpaceError("Parallel: how branches are joined cannot be left open; use OneOf(Parallel(..., merge='add'), Parallel(...))")
 
+    def close(self, path: str, decide: Decide) -> Block:
+        closed = super().close(path, decide)
+        return closed if not isinstance(closed, Parallel) or closed.blocks else made(Sequential, {"name": self.name, "blocks": (), "labels": ()})
+
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         branches = [expand_at(block, graph, x, label) for block, label in zip(self.blocks, self.labels, strict=True)]
-        return graph.join(branches, self.merge, self.fix) if branches else x
+        return graph.join(branches, self.merge, self.fix)
 
 
 @dataclass(frozen=True, init=False)
@@ -186,8 +193,10 @@ class Repeat(Block):
         tied: object = self.tied
         if isinstance(tied, Domain):
             raise SpaceError("Repeat: tied cannot be left open; use OneOf(Repeat(..., tied=True), Repeat(...))")
-        if min(self.counts) < 0:
-            raise SpaceError(f"Repeat: times is {self.times!r}, expected at least 0")
+        times: object = self.times
+        ends = (times.low, times.high) if isinstance(times, Integer) else self.counts
+        if min(ends) < 0 or max(ends) > _MOST_TIMES:
+            raise SpaceError(f"Repeat: times is {self.times!r}, expected from 0 to {_MOST_TIMES:,}")
 
     @cached_property
     def counts(self) -> tuple[int, ...]:
@@ -228,11 +237,11 @@ class Repeat(Block):
 
     def count(self) -> Counted:
         body, total = self.body.count(), Counted({})
+        powers = [Counted({frozenset(): 1})]
+        for _ in range(min(max(self.counts), 1) if self.tied else max(self.counts)):
+            powers.append(powers[-1].times(body))
         for n in self.counts:
-            here = Counted({frozenset(): 1})
-            for _ in range(min(n, 1) if self.tied else n):
-                here = here.times(body)
-            total = total.plus(here)
+            total = total.plus(powers[min(n, 1) if self.tied else n])
         return total
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:

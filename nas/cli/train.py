@@ -25,6 +25,7 @@ def train(
     class_weights: Literal["none", "balanced"] | None = None,
     sample: int | None = None,
     device: Device = "auto",
+    threads: int = 1,
     seed: int = 0,
     out: Path | None = None,
     test: Annotated[bool, Parameter(name="--test", negative="--no-test")] = True,
@@ -41,6 +42,7 @@ def train(
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; that of the run, or the default, when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         sample: Draw the network from the space with this seed.
+        threads: Of the processor; more are quicker on idle cores and far slower beside other work, and change the figures.
         seed: Of weights, order, augmentation and dropout.
         out: Folder to write into; runs/trained-N when left out.
         test: Measure the test images.
@@ -72,6 +74,7 @@ def train(
         recipe=chosen,
         seed=seed,
         device=device,
+        threads=threads,
         out=out or _free_folder(),
         test=test,
         on_epoch=tell,

@@ -365,12 +365,13 @@ def _padding(shape: Shape, kernel: Pair, stride: Pair, dilation: Pair, padding: 
     return ((reach[0] - 1) // 2, (reach[1] - 1) // 2), ((reach[0] - 1) % 2, (reach[1] - 1) % 2)
 
 
-def _left_over(sides: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    """Returns how many real pixels lie beyond the last window, along both axes."""
+def _left_over(sides: Pair, more: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """Returns how many real pixels lie beyond the last window, along both axes; `more` are zeros below and on the right."""
     left = []
-    for n, k, s, p, d in zip(sides, kernel, stride, padding, dilation, strict=True):
-        last = (out_size(n, k, s, p, d) - 1) * s - p + span(k, d) - 1
-        left.append(max(0, n - 1 - last) if k >= s else 0)
+    for n, extra, k, s, p, d in zip(sides, more, kernel, stride, padding, dilation, strict=True):
+        out = out_size(n + extra, k, s, p, d)
+        last = (out - 1) * s - p + span(k, d) - 1
+        left.append(max(0, n - 1 - last) if k >= s and out > 0 else 0)  # no window at all is another error
     return (left[0], left[1])
 
 
@@ -397,22 +398,19 @@ def _conv_plan(
         raise BlockError(f"groups is {groups!r}, expected a whole number of at least 1 or 'depthwise'")
     p, more = _padding(shape, k, s, d, padding)
     ops: list[Op] = []
-    sides, note = (shape[1] + more[0], shape[2] + more[1]), ""
-    left = _left_over(sides, k, s, p, d) if s != (1, 1) else (0, 0)
+    sides, note = (shape[1], shape[2]), ""
+    left = _left_over(sides, more, k, s, p, d) if s != (1, 1) else (0, 0)
     if any(left):
         note = _misfit(f"convolution with kernel {kernel}, stride {stride}, padding {padding}", sides, left, border)
         if border == "pad":
-            more = (more[0] + (left[0] and s[0] - _slack(sides[0], k[0], s[0], p[0], d[0])), more[1] + (left[1] and s[1] - _slack(sides[1], k[1], s[1], p[1], d[1])))
+            missing = [s[i] - (sides[i] + more[i] + 2 * p[i] - span(k[i], d[i])) % s[i] if left[i] else 0 for i in (0, 1)]
+            more = (more[0] + missing[0], more[1] + missing[1])
     if any(more):
         ops.append(_interned(Pad((0, more[1], 0, more[0]))))
     with_bias = norm != "batch" if bias is None else bool(bias)
     ops.append(_interned(Conv2d(channels, k, s, p, d, number, with_bias, padding_mode)))
     ops += [*_norm_ops(norm), *_activation_ops(activation), *_dropout_ops(dropout)]
     return tuple(ops), note
-
-
-def _slack(n: int, k: int, s: int, p: int, d: int) -> int:
-    return (n + 2 * p - span(k, d)) % s
 
 
 @lru_cache(100_000, typed=True)
@@ -427,9 +425,9 @@ def _pool_plan(
     ops: list[Op] = []
     if any(more):
         ops.append(_interned(Pad((0, more[1], 0, more[0]))))
-    sides, note = (shape[1] + more[0], shape[2] + more[1]), ""
+    sides, note = (shape[1], shape[2]), ""
     if s != (1, 1) and not ceil:
-        left = _left_over(sides, k, s, p, (1, 1))
+        left = _left_over(sides, more, k, s, p, (1, 1))
         if any(left):
             note = _misfit(f"{kind} pooling with kernel {kernel}, stride {stride}, padding {padding}", sides, left, border)
             ceil = border == "pad"

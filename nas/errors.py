@@ -81,10 +81,10 @@ class UnknownNameError(NasError):
         super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, self.known)}")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Returns the end of an error message: the nearest known name, or all of them where none is near."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    near = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known: {', '.join(known)}" if known else ""

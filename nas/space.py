@@ -222,9 +222,10 @@ class Space:
         if (shape, classes) != (net.input_shape, net.classes):
             return None, f"the space is for {shape} and {classes} classes, the network for {net.input_shape} and {net.classes}"
         bound = self.bind(shape, classes)
+        training = {f"recipe.{name}": getattr(net.recipe, name) for name in self.recipe.open_fields()} if self.recipe and net.recipe else {}
         matcher = Matcher(flat(net.body, shape, net.border, classes), self.border, classes)
         for decided in matcher.matches(self.body, _root(self.body)):
-            genotype = variation.complete(bound, decided, None)
+            genotype = variation.complete(bound, {**decided, **training}, None)
             try:
                 if bound.decode(genotype).fingerprint == net.fingerprint:
                     return genotype, ""

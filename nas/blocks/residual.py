@@ -49,7 +49,7 @@ class Residual(Block):
         if self.body is not None:
             y = expand_at(self.body, graph, pre, "body")
         else:
-            y = self._convolutions(graph, pre, self.channels or x.channels)
+            y = self._convolutions(graph, pre, x.channels if self.channels is None else self.channels)
         if self.squeeze:
             y = SqueezeExcite(self.squeeze).expand(graph, y)
         y = graph.add(self._shortcut(graph, x, y), y)

@@ -9,14 +9,16 @@ loop, section III C). What a genotype is made of differs, and four things are se
   once and no worker waits for a generation; `offspring=population` is the paper's own scheme.
 * **The first trials are spread over what a network costs.** Costs are exact before training, so of `pool` random candidates the
   one is taken that is farthest, in the logarithm of its exact costs, from all taken before: the first front reaches from
-  the smallest to the largest networks at once, where even drawing would give twenty of the same middle size.
+  the smallest to the largest networks at once, where plain drawing would give ten of much the same size.
 * **Of a brood of children the one that fills the widest gap is trained**: again the farthest in log cost, here from the latest
   `memory` trials. Accuracy stays what selection decides by; cost need not be learnt. After `broods` trials the axis is filled
   and children are taken as they come, which then does as well and costs a quarter.
 * **A child that is no new network is passed over**, since its training is known.
 
-On the two benchmark tables the project is measured with (NAS-Bench-Macro and NAS-Bench-201, accuracy against parameters) the
-spread start is worth most of the gain at 25 to 50 evaluations, the steady state at 50 to 100, the brood at 50 to 200.
+What each is worth, measured on NAS-Bench-Macro / NAS-Bench-201 (accuracy and parameters, mean share of the exact front's
+hypervolume after 50 evaluations, 40 seeds, standard error about .002): random search .911 / .969; the paper's scheme
+(`pool=1, brood=1, offspring=10`) .932 / .974; children one at a time .936 / .978; with the spread start .968 / .975; with broods
+as well .983 / .978. The defaults were chosen on the same two tables, with other seeds.
 """
 
 from __future__ import annotations
@@ -76,8 +78,8 @@ class NSGA2(Strategy):
         memory: Latest trials whose costs a candidate keeps its distance from.
     """
 
-    population: int = 12
-    initial: int = 15
+    population: int = 10
+    initial: int = 10
     offspring: int = 1
     crossover: float = 0.5
     pool: int = 16

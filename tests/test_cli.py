@@ -256,7 +256,9 @@ def test_a_search_that_makes_no_sense(more: list[str], said: str, capsys: pytest
 def test_a_search_without_a_budget_or_without_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no budget" in refused(["search", "fashion_small", "--evaluator", "toy.py:f"], capsys)
     assert "no data" in refused(["search", "fashion_small", "--evaluations", "5"], capsys)
-    assert "did you mean 'fashion-mnist'" in refused(["search", "fashion_small", "--data", "fashion-mnis", "--evaluations", "1"], capsys)
+    assert "did you mean 'fashion-mnist'" in refused(
+        ["search", "fashion_small", "--data", "fashion-mnis", "--evaluations", "1"], capsys
+    )
     assert not Path("runs").exists()
 
 
@@ -267,7 +269,9 @@ def test_a_folder_that_holds_another_run(capsys: pytest.CaptureFixture[str]) -> 
     assert len(json.loads(answer([*TOY_SEARCH, "--json"], capsys))["front"]) > 0
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="the superuser writes everywhere; Windows has other rights")
+@pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() == 0, reason="the superuser writes everywhere; Windows has other rights"
+)
 def test_a_folder_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> None:
     Path("locked").mkdir(mode=0o555)
     assert "locked" in refused([*TOY_SEARCH[:-1], "locked/run"], capsys)
@@ -312,7 +316,13 @@ def test_an_image_that_cannot_be_read(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_run_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     Path("empty").mkdir()
-    for command in (["report", "empty"], ["resume", "empty"], ["verify", "empty"], ["show", "empty@best"], ["export", "empty@best", "n.py"]):
+    for command in (
+        ["report", "empty"],
+        ["resume", "empty"],
+        ["verify", "empty"],
+        ["show", "empty@best"],
+        ["export", "empty@best", "n.py"],
+    ):
         assert "empty holds no run" in refused(command, capsys)
     assert "empty" in refused(["show", "empty"], capsys)
 

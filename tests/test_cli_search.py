@@ -52,7 +52,14 @@ def said(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int = 0
 def test_every_default_is_said_before_the_first_candidate(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(TOY_SEARCH, capsys)
     head = text[: text.index(" of 6: ")]
-    for word in ("runs/fashion_small-nsga2-1", "population", "val_accuracy (maximize)", "constraints  none", "6 evaluations", "seed"):
+    for word in (
+        "runs/fashion_small-nsga2-1",
+        "population",
+        "val_accuracy (maximize)",
+        "constraints  none",
+        "6 evaluations",
+        "seed",
+    ):
         assert word in head, word
 
 
@@ -109,7 +116,9 @@ def test_code_of_somebody_elses_is_not_run_unless_trusted(capsys: pytest.Capture
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_stops_cleanly_and_the_search_goes_on(number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_signal_stops_cleanly_and_the_search_goes_on(
+    number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["search", "fashion_small", "--evaluator", "toy.py:slow", "--evaluations", "500", "--out", "r"]
     process = subprocess.Popen(
         [sys.executable, "-m", "nas", *command],
@@ -164,9 +173,20 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
         "from nas import Space, choice\nfrom nas.blocks import Classifier, Conv, Pool, Sequential\n"
         "space = Space(Sequential(Conv(channels=choice(4, 6, 8), name='stem'), Pool('max', 2), Classifier()))\n"
     )
-    Path("mine.py").write_text("from nas import Recipe\nrecipe = Recipe(batch_size=16, shift=0)\ndef right(logits, labels):\n    return float((logits.argmax(1) == labels).mean())\n")
+    Path("mine.py").write_text(
+        "from nas import Recipe\nrecipe = Recipe(batch_size=16, shift=0)\ndef right(logits, labels):\n    return float((logits.argmax(1) == labels).mean())\n"
+    )
     command = ["search", "tiny.py", "--data", "bars.npz", "--evaluations", "2", "--epochs", "2", "--workers", "1", "--out", "r"]
-    command += ["--metric", "mine.py:right", "--objectives", "val_right:max,params", "--recipe", "mine.py", "--class-weights", "balanced"]
+    command += [
+        "--metric",
+        "mine.py:right",
+        "--objectives",
+        "val_right:max,params",
+        "--recipe",
+        "mine.py",
+        "--class-weights",
+        "balanced",
+    ]
     text = said(command, capsys)
     assert "class_weights balanced" in text and "batch_size 16" in text
     shown = json.loads(said(["show", "r@best", "--json"], capsys))

@@ -48,7 +48,9 @@ def test_the_front_and_when_it_moved() -> None:
 
 
 def test_pace_and_end_count_this_start_alone() -> None:
-    tally = tally_of(Started("r", Budget(evaluations=110), 100, 0, 200, 1000.0), *(evaluated(100 + i, 1006.0 + 6 * i) for i in range(5)))
+    tally = tally_of(
+        Started("r", Budget(evaluations=110), 100, 0, 200, 1000.0), *(evaluated(100 + i, 1006.0 + 6 * i) for i in range(5))
+    )
     assert tally.per_minute(1030.0) == pytest.approx(10.0)
     assert tally.remaining(1030.0) == pytest.approx(30.0)
 

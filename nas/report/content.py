@@ -53,7 +53,7 @@ class FrontNetwork:
         id: See `nas.run.Found`.
         values: Text of each column of the front table, by name.
         numbers: What that text stands for, to sort by.
-        marks: What is special about it, in words.
+        marks: What is special about it, in a word or two and in a sentence.
         genotype: Path and value as text.
         recipe: Field and value as text.
         layers: See `nas.table.layer_table`; empty where the graph cannot be read.
@@ -67,7 +67,7 @@ class FrontNetwork:
     id: str
     values: Mapping[str, str]
     numbers: Mapping[str, float]
-    marks: Sequence[str]
+    marks: Sequence[tuple[str, str]]
     genotype: Sequence[tuple[str, str]]
     recipe: Sequence[tuple[str, str]]
     layers: Sequence[Mapping[str, Any]]
@@ -125,10 +125,10 @@ def gather(run: Run) -> Content:
     ids = [str(value) for value in front["id"]]
     columns = _columns(objectives, trials)
     shown = _shown(objectives, columns)
-    losses = [[o.loss(float(row)) for o, row in zip(objectives, rows, strict=True)] for rows in front[[o.name for o in objectives]].values]
+    rows: list[Mapping[str, Any]] = [{str(name): value for name, value in row.items()} for row in front.to_dict("records")]
+    losses = [[o.loss(float(row[o.name])) for o in objectives] for row in rows]
     knee = ids[pareto.knee(losses)] if ids else ""
     networks = run.networks(str(key) for key in front["fingerprint"])
-    rows = front.to_dict("records")
     return Content(
         title=run.folder.resolve().name,
         summary=_summary(run, trials, len(ids)),
@@ -139,7 +139,10 @@ def gather(run: Run) -> Content:
         points=_points(columns, trials, set(ids)),
         intervals=_intervals(columns, rows),
         shown=shown,
-        front=[_network(found, row, shown, knee) for found, row in zip(networks, rows, strict=True)],
+        front=[
+            _network(found, row, shown, _marks(row, before, knee if len(objectives) > 1 and len(ids) > 2 else ""))
+            for found, row, before in zip(networks, rows, ["", *ids], strict=False)
+        ],
         knee=knee,
         outcomes=_outcomes(trials),
         rejected=_rejected(proposals),
@@ -153,10 +156,11 @@ def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
     starts = run.starts()
     reason = starts[-1]["ended"] if starts else ""
     spent = spell_seconds(sum(start["seconds"] for start in starts))
-    failed = f", {len(trials) - measured:,} of them without a result" if measured < len(trials) else ""
-    ended = f"The search ended because {reason}." if reason else "The search has not ended, or was killed."
     networks = "network" if len(trials) == 1 else "networks"
-    return f"{len(trials):,} {networks} evaluated in {spent}{failed}; {on_front:,} of them form the Pareto front. {ended}"
+    failed = f", {number(len(trials) - measured)} without a result" if measured < len(trials) else ""
+    front = f"{number(on_front)} on the Pareto front" if on_front else "no Pareto front"
+    ended = f"The search ended: {reason}." if reason else "The search has not ended, or was killed."
+    return f"{number(len(trials))} {networks} evaluated in {spent}{failed}; {front}. {ended}"
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -243,7 +247,16 @@ def _intervals(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> 
 # ---- one network
 
 
-def _network(found: Found, row: Mapping[str, Any], shown: Sequence[Column], knee: str) -> FrontNetwork:
+def _marks(row: Mapping[str, Any], before: str, knee: str) -> list[tuple[str, str]]:
+    """Returns a word or two and their meaning for what is special about a network of the front."""
+    marks = [("knee", "where giving up a little of one objective stops buying much of another")] if row["id"] == knee else []
+    if row.get("same_as_previous") is True:
+        meaning = "the difference is within what 95 % of draws of so many validation images give between equals"
+        marks.append((f"tied with {before}", meaning))
+    return marks
+
+
+def _network(found: Found, row: Mapping[str, Any], shown: Sequence[Column], marks: Sequence[tuple[str, str]]) -> FrontNetwork:
     layers: list[dict[str, Any]] = []
     picture = source = problem = ""
     try:
@@ -252,9 +265,6 @@ def _network(found: Found, row: Mapping[str, Any], shown: Sequence[Column], knee
         source = found.source
     except Exception as error:  # a record of somebody else's must not keep the rest of the report from being read
         problem = f"its graph cannot be shown: {type(error).__name__}: {error}"
-    marks = ["knee: where giving up a little of one objective stops buying much of another"] if found.id == knee else []
-    if row.get("same_as_previous") is True:
-        marks.append("cannot be told apart from the row above: the difference is within the 95 % interval")
     return FrontNetwork(
         id=found.id,
         values={column.name: _cell(column, row) for column in shown},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent / "assets"
 OPEN_BYTES = 2_000_000
-"""Bytes of networks that stand in the page as they are; further ones are compressed, a quarter of the size, and unfolded on click."""
+"""Bytes of networks that stand in the page as they are; further ones are compressed to a quarter and unfolded on click."""
 
 
 def write_report(run: Run, path: str | Path) -> Path:
@@ -38,7 +39,7 @@ def write_report(run: Run, path: str | Path) -> Path:
         import jinja2  # noqa: F401 - asked for here, before anything is read
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise RunError(f"a report needs the package {error.name}; install paretonas with the extra report: pip install 'paretonas[report]'") from None
+        raise RunError(f"a report needs the package {error.name}; get it with: pip install 'paretonas[report]'") from None
     from nas.report.content import gather
 
     content = gather(run)
@@ -108,9 +109,10 @@ def _data(content: Content) -> dict[str, Any]:
     }
 
 
-def _curve(curve: Any) -> dict[str, list[float | None]]:
+def _curve(curve: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """Returns a curve by column, with six digits."""
     names = dict.fromkeys(name for entry in curve for name in entry)
-    return {name: [entry.get(name) for entry in curve] for name in names}
+    return {name: [float(f"{entry[name]:.6g}") if name in entry else None for entry in curve] for name in names}
 
 
 def csv_text(table: pandas.DataFrame) -> str:

@@ -8,7 +8,8 @@
   const control = (id) => document.getElementById(id);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-  const options = {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
+  const buttons = [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]];
+  const options = {responsive: true, displaylogo: false, modeBarButtons: buttons};
   let chosen = "";
   document.documentElement.classList.add("scripted");
 
@@ -23,8 +24,9 @@
     const axis = {gridcolor: tone("--line"), zeroline: false, linecolor: tone("--line"), automargin: true};
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {color: tone("--ink"), family: "system-ui, sans-serif"},
-      margin: {l: 60, r: 10, t: 10, b: 50}, hovermode: "closest", showlegend: true,
+      margin: {l: 60, r: 10, t: 34, b: 50}, hovermode: "closest", showlegend: true,
       legend: {orientation: "h", y: 1.02, yanchor: "bottom", x: 0},
+      modebar: {bgcolor: "rgba(0,0,0,0)", color: tone("--soft"), activecolor: tone("--accent")},
       hoverlabel: {bgcolor: tone("--panel"), bordercolor: tone("--line"), font: {color: tone("--ink")}, align: "left"},
       xaxis: {...axis, title: {text: plain(x)}}, yaxis: {...axis, title: {text: plain(y)}},
     };

@@ -26,6 +26,9 @@ class Tree(Protocol):
     def traverse(self, decide: Decide) -> object:
         """Closes itself by asking `decide` for each active decision."""
 
+    def decisions(self) -> Mapping[str, Domain]:
+        """Returns every decision that can ever be active, by path."""
+
 
 def sample(tree: Tree, rng: np.random.Generator) -> dict[str, Value]:
     """Returns a genotype whose every decision is drawn from its domain."""
@@ -79,15 +82,9 @@ def checked(tree: Tree, genotype: Genotype) -> tuple[dict[str, Value], object]:
 
 
 def active(tree: Tree, genotype: Genotype) -> dict[str, Domain]:
-    """Returns the domain of each active decision, in the tree's order."""
-    domains: dict[str, Domain] = {}
-
-    def decide(path: str, domain: Domain) -> Value:
-        domains[path] = domain
-        return genotype[path]
-
-    tree.traverse(decide)
-    return domains
+    """Returns the domain of each active decision."""
+    domains = tree.decisions()
+    return {path: domains[path] for path in genotype}
 
 
 def mutate(tree: Tree, genotype: Genotype, rng: np.random.Generator) -> dict[str, Value]:

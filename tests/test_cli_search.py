@@ -174,7 +174,8 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
         "space = Space(Sequential(Conv(channels=choice(4, 6, 8), name='stem'), Pool('max', 2), Classifier()))\n"
     )
     Path("mine.py").write_text(
-        "from nas import Recipe\nrecipe = Recipe(batch_size=16, shift=0)\ndef right(logits, labels):\n    return float((logits.argmax(1) == labels).mean())\n"
+        "from nas import Recipe\nrecipe = Recipe(batch_size=16, shift=0)\n"
+        "def right(logits, labels):\n    return float((logits.argmax(1) == labels).mean())\n"
     )
     command = ["search", "tiny.py", "--data", "bars.npz", "--evaluations", "2", "--epochs", "2", "--workers", "1", "--out", "r"]
     command += [

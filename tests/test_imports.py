@@ -189,7 +189,8 @@ def test_the_test_above_can_fail() -> None:
 
 
 def test_a_space_is_written_and_costed_without_torch() -> None:
-    statement = "import nas; nas.cost(nas.load_space('fashion_small'), dict(nas.load_space('fashion_small').sample(__import__('numpy').random.default_rng(0))))"
+    draw = "dict(space.sample(numpy.random.default_rng(0)))"
+    statement = f"import nas, numpy; space = nas.load_space('fashion_small'); nas.cost(space, {draw})"
     assert loaded_by(statement) & {"torch", "optuna", "pandas"} == set()
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
 
 
 class NasError(Exception):
@@ -79,6 +80,15 @@ class UnknownNameError(NasError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, self.known)}")
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 4, 60, 80
+
+
+def brief(value: object) -> str:
+    """Returns a value for an error message: on one line, cut where it is long or deep."""
+    return " ".join(_SHORT.repr(value).split())
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -7,12 +7,13 @@ stand in topological order: a node's inputs come before it. Node 0 is the input 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nas.errors import BlockError, GraphError, did_you_mean
+from nas.errors import BlockError, GraphError, brief, did_you_mean
 from nas.ops import OPS, Facts, Input, Op, RecordedOp, Shape, Window
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ class Graph:
         return users
 
     def _check_order(self) -> None:
+        if not len(self.ops) == len(self.inputs) == len(self.labels):
+            lengths = f"{len(self.ops)} operations, {len(self.inputs)} tuples, {len(self.labels)} labels"
+            raise GraphError(f"a graph needs one tuple of inputs and one label for each operation, got {lengths}")
         if not self.ops or not isinstance(self.ops[0], Input) or self.inputs[0]:
             raise GraphError("a graph starts with its Input node, and that has no inputs")
-        if not len(self.ops) == len(self.inputs) == len(self.labels):
-            raise GraphError(f"a graph needs one tuple of inputs and one label a node, got {len(self.ops)} nodes, {len(self.inputs)} tuples")
         for i, (op, sources) in enumerate(zip(self.ops, self.inputs, strict=True)):
             if i and (isinstance(op, Input) or not sources):
                 raise GraphError(f"node {i} ({type(op).__name__}) has no inputs; only node 0 is an input")
@@ -127,13 +129,18 @@ class Graph:
         for op, sources, label in zip(self.ops, self.inputs, self.labels, strict=True):
             if type(op).__name__ not in OPS or not type(op).__module__.startswith("nas.ops."):
                 op = RecordedOp.of(op, tuple(self.facts[s].shape for s in sources))
-            entry = {"op": type(op).__name__, **asdict(op)}
+            entry = {"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}}
             key = repr(entry)
             if key not in table:
                 table[key] = len(ops)
                 ops.append(entry)
             nodes.append([table[key], list(sources), label])
         return msgspec.json.encode({"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)})
+
+
+@cache
+def _field_names(op: type[Op]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(op))
 
 
 def _facts_of(ops: Sequence[Op], inputs: Sequence[tuple[int, ...]]) -> list[Facts]:
@@ -153,67 +160,86 @@ def graph_from_json(text: bytes | str) -> Graph:
         GraphError: When it is no such text; the message names the place.
     """
     try:
-        data = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return _read(msgspec.json.decode(text))
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise GraphError(f"this is no graph: {error}") from None
+    except RecursionError:
+        raise GraphError("this is no graph: it is nested too deeply") from None
+
+
+def _read(data: object) -> Graph:
     if not isinstance(data, dict) or not isinstance(data.get("ops"), list) or not isinstance(data.get("nodes"), list):
         raise GraphError("this is no graph: expected an object with `format`, `ops`, `nodes` and `output`")
     if data.get("format") != _FORMAT:
-        raise GraphError(f"this graph has format {data.get('format')!r}, expected {_FORMAT}; a newer version of this package wrote it")
+        raise GraphError(f"this graph has format {brief(data.get('format'))}, expected {_FORMAT}; a newer version of this package wrote it")
     ops = [_op_from_json(i, entry) for i, entry in enumerate(data["ops"])]
     chosen: list[Op] = []
     inputs: list[tuple[int, ...]] = []
     labels: list[str] = []
     for i, node in enumerate(data["nodes"]):
         match node:
-            case [int(which), [*sources], str(label)] if 0 <= which < len(ops) and all(type(s) is int for s in sources):
+            case [int(which), [*sources], str(label)] if 0 <= which < len(ops) and all(type(s) is int for s in (which, *sources)):
                 chosen.append(ops[which])
                 inputs.append(tuple(sources))
                 labels.append(label)
             case _:
-                raise GraphError(f"node {i} is {str(node)[:80]}; expected [operation, [inputs], label] with an operation below {len(ops)}")
+                raise GraphError(f"node {i} is {brief(node)}; expected [operation, [inputs], label] with an operation below {len(ops)}")
     output, notes = data.get("output"), data.get("notes", [])
     if type(output) is not int or not isinstance(notes, list):
-        raise GraphError(f"the graph's output is {output!r}; expected the index of a node")
-    return Graph(chosen, inputs, labels, output, [str(note) for note in notes])
-
-
-_FIELD_TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+        raise GraphError(f"the graph's output is {brief(output)}; expected the index of a node")
+    return Graph(chosen, inputs, labels, output, [note if isinstance(note, str) else brief(note) for note in notes])
 
 
 def _op_from_json(i: int, entry: object) -> Op:
     if not isinstance(entry, dict) or not isinstance(entry.get("op"), str):
-        raise GraphError(f"operation {i} is {str(entry)[:80]}; expected an object with `op`")
+        raise GraphError(f"operation {i} is {brief(entry)}; expected an object with `op`")
     name = entry["op"]
     cls = RecordedOp if name == "RecordedOp" else OPS.get(name)
     if cls is None:
-        raise GraphError(f"operation {i}: unknown operation {name!r}{did_you_mean(name, OPS)}")
+        raise GraphError(f"operation {i}: unknown operation {brief(name)}{did_you_mean(name[:80], OPS)}")
     wanted = {f.name: str(f.type) for f in fields(cls)}
-    given = {key: _tupled(value) for key, value in entry.items() if key != "op"}
-    for key, value in given.items():
+    given: dict[str, Any] = {}
+    for key, value in entry.items():
+        if key == "op":
+            continue
         if key not in wanted:
-            raise GraphError(f"operation {i} ({name}): unknown field {key!r}{did_you_mean(key, wanted)}")
-        if not _fits(value, wanted[key]):
-            raise GraphError(f"operation {i} ({name}): field {key!r} is {str(value)[:80]}, expected {wanted[key]}")
-    try:
-        return cls(**given)
-    except (TypeError, ValueError) as error:
-        raise GraphError(f"operation {i} ({name}): {error}") from None
+            raise GraphError(f"operation {i} ({name}): unknown field {brief(key)}{did_you_mean(key[:80], wanted)}")
+        try:
+            given[key] = _value(value, wanted[key])
+        except ValueError:
+            raise GraphError(f"operation {i} ({name}): field {key!r} is {brief(value)}, expected {wanted[key]}") from None
+    for f in fields(cls):
+        if f.name not in given and f.default is MISSING:
+            raise GraphError(f"operation {i} ({name}): lacks field {f.name!r}")
+    return cls(**given)
 
 
-def _tupled(value: object) -> Any:
-    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
+_LARGEST = 2**40  # of any size in a graph
+_LENGTHS = {"Pair": 2, "tuple[int, int, int, int]": 4}
 
 
-_SIZES = {"Pair": 2, "tuple[int, int, int, int]": 4}
+def _value(value: object, wanted: str) -> Any:
+    """Returns the value of an operation's field as its annotation says.
 
-
-def _fits(value: object, wanted: str) -> bool:
-    if wanted in _FIELD_TYPES:
-        return isinstance(value, _FIELD_TYPES[wanted]) and (wanted == "bool" or not isinstance(value, bool))
+    Raises:
+        ValueError: When it is of another type, or a size beyond all measure.
+    """
     if wanted == "Window | None":
-        return value is None or (isinstance(value, tuple) and len(value) == len(Window._fields))
-    if not isinstance(value, tuple) or not all(type(v) is int and abs(v) < 2**40 for v in value):
-        return False
-    return len(value) == _SIZES[wanted] if wanted in _SIZES else True
+        if value is None:
+            return None
+        pairs = [_value(pair, "Pair") for pair in value] if isinstance(value, list) else []
+        if len(pairs) == len(Window._fields) and min(min(pair) for pair in (*pairs[:2], pairs[3])) >= 1:
+            return Window(*pairs)
+    elif wanted in ("str", "bool"):
+        if isinstance(value, str if wanted == "str" else bool):
+            return value
+    elif wanted == "float":
+        if type(value) in (int, float):
+            return float(value)  # type: ignore[arg-type]  # it is a number
+    elif wanted == "int":
+        if type(value) is int and abs(value) < _LARGEST:
+            return value
+    elif isinstance(value, list) and len(value) == _LENGTHS.get(wanted, len(value)):
+        return tuple([_value(v, "int") for v in value])
+    raise ValueError
 

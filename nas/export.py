@@ -161,8 +161,8 @@ def _measured(found: Found) -> list[str]:
         if objective.name in INTERVAL_METRICS and data.get("validation_images"):
             low, high = wilson(value, data["validation_images"])
             interval = f" (95 % interval {low:.4f} to {high:.4f}, {data['validation_images']:,} images)"
-        epochs = f" after {found.measurement.epochs} epochs of brief training" if found.measurement else ""
-        lines.append(f"{objective.name} {value:.4f}{interval}{epochs}")
+        epochs = found.measurement.epochs if found.measurement else 0
+        lines.append(f"{objective.name} {value:.4f}{interval} after {epochs} epoch{'' if epochs == 1 else 's'} of brief training")
     if data:
         lines.append(f"data    {data['name']} ({data['digest'][:16]}), {data['training_images']:,} training images")
     return lines

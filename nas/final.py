@@ -141,10 +141,12 @@ def _network(network: AnyNetwork | Found, dataset: Dataset) -> tuple[str, Graph,
     """
     found: Found | None
     if isinstance(network, Found):
-        name, graph, found = f"{network.run.folder.name}@{network.id}", network.graph, network
+        name, graph, found = "", network.graph, network
     else:
         known = find_network(network, input_shape=dataset.input_shape, classes=len(dataset.class_names))
         name, graph, found = known.name, known.graph, known.found
+    if found:
+        name = f"{found.run.folder.name}@{found.id}"  # the file it is written into may travel, the folder's path need not
     wanted, given = (graph.input_shape, graph.output_shape), (dataset.input_shape, (len(dataset.class_names),))
     if wanted != given:
         raise EvaluationError(

@@ -206,7 +206,7 @@ def main(photos: list[str]) -> int:
         try:
             label, share = predict(photo, model)[0]
         except (OSError, ValueError) as error:
-            print(f"{photo}: {error}", file=sys.stderr)
+            print(f"{photo}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             failed = 2
         else:
             print(f"{photo}: {label} {share:.1%}")

@@ -22,7 +22,7 @@ from nas.measurement import Measurement, Outcome
 from nas.problem import Rejected
 from nas.recipe import Recipe
 from nas.record import Record
-from nas.rows import EvaluationRow, NetworkRow, ProposalRow, plain_json, recipe_digest
+from nas.rows import EvaluationRow, NetworkRow, ProposalRow, plain_json
 from nas.strategies.base import Strategy
 from nas.weights import FrontWeights
 
@@ -229,8 +229,7 @@ class _Coordinator:
             halted=lambda: bool(self._limit(0)),
         )
         proposal, candidate = accepted.proposal, accepted.candidate
-        recipe = self._recipe(candidate)
-        digest = recipe_digest(recipe)
+        digest = self.record.add_recipe(self._recipe(candidate))
         row = ProposalRow(
             id=ledger.proposed,
             fingerprint=candidate.fingerprint,
@@ -245,7 +244,6 @@ class _Coordinator:
             repeat_of=ledger.first((candidate.fingerprint, digest)),
             created=time.time(),
         )
-        self.record.add_recipe(recipe)
         if candidate.fingerprint not in self.costs:
             self.costs[candidate.fingerprint] = dict(candidate.costs)
             self.record.add_network(NetworkRow(candidate.fingerprint, candidate.costs, candidate.graph.to_json()))

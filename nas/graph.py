@@ -123,19 +123,26 @@ class Graph:
 
     def to_json(self) -> bytes:
         """Returns the graph as compact JSON that can be read where the code of its operations is not at hand."""
-        table: dict[str, int] = {}
+        table: dict[tuple[str, str], int] = {}
         ops: list[dict[str, Any]] = []
-        nodes: list[list[Any]] = []
+        nodes: list[tuple[int, tuple[int, ...], str]] = []
         for op, sources, label in zip(self.ops, self.inputs, self.labels, strict=True):
-            if type(op).__name__ not in OPS or not type(op).__module__.startswith("nas.ops."):
+            if not _is_ours(type(op)):
                 op = RecordedOp.of(op, tuple(self.facts[s].shape for s in sources))
-            entry = {"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}}
-            key = repr(entry)
+            names = _field_names(type(op))
+            values = [getattr(op, name) for name in names]
+            key = (type(op).__name__, repr(values))
             if key not in table:
                 table[key] = len(ops)
-                ops.append(entry)
-            nodes.append([table[key], list(sources), label])
+                ops.append({"op": type(op).__name__, **dict(zip(names, values, strict=True))})
+            nodes.append((table[key], sources, label))
         return msgspec.json.encode({"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)})
+
+
+@cache
+def _is_ours(op: type[Op]) -> bool:
+    """Returns whether everybody who has this package has the operation."""
+    return op.__name__ in OPS and op.__module__.startswith("nas.ops.")
 
 
 @cache

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, Union, cast
 
-from nas.errors import SpaceError
+from nas.errors import SpaceError, brief
 
 if TYPE_CHECKING:
     import numpy as np
 
 Value = Union[None, bool, int, float, str, "tuple[Value, ...]"]
 T = TypeVar("T")
+
+_LARGEST = 2**53
+"""Bounds beyond this are no longer whole numbers as floats, which random numbers are made from."""
 
 
 def identity(value: Value) -> tuple[object, ...]:
@@ -35,7 +38,7 @@ def is_value(value: object) -> bool:
     """Returns whether `value` may be the value of a decision."""
     if isinstance(value, tuple):
         return all(is_value(v) for v in value)
-    if isinstance(value, float):
+    if type(value) is float:
         return math.isfinite(value)
     return value is None or type(value) in (bool, int, str)
 
@@ -58,6 +61,10 @@ class Domain(ABC):
     @abstractmethod
     def holds(self, value: object) -> bool:
         """Returns whether `value` is one of the values, its type included."""
+
+    @abstractmethod
+    def examples(self) -> tuple[Value, ...]:
+        """Returns values by which all are judged: every one of a choice, the two ends of a range."""
 
     @abstractmethod
     def near(self, value: Value) -> tuple[Value, ...]:
@@ -84,12 +91,11 @@ class Choice(Domain):
         for value in self.values:
             if not is_value(value):
                 fix = "; to choose between blocks write OneOf(block, block, ...)" if hasattr(value, "expand") else ""
-                raise SpaceError(
-                    f"choice() got {value!r} of type {type(value).__name__}; expected None, bool, int, float, str or tuples of them{fix}"
-                )
+                kind = type(value).__name__
+                raise SpaceError(f"choice() got {brief(value)} of type {kind}; expected None, bool, int, float, str or tuples of them{fix}")
         if len(self._index) < len(self.values):
             twice = next(v for i, v in enumerate(self.values) if identity(v) in {identity(w) for w in self.values[:i]})
-            raise SpaceError(f"choice() holds {twice!r} more than once; expected distinct values")
+            raise SpaceError(f"choice() holds {brief(twice)} more than once; expected distinct values")
 
     @cached_property
     def _index(self) -> dict[tuple[object, ...], int]:
@@ -104,6 +110,9 @@ class Choice(Domain):
 
     def holds(self, value: object) -> bool:
         return is_value(value) and identity(cast("Value", value)) in self._index
+
+    def examples(self) -> tuple[Value, ...]:
+        return self.values
 
     def near(self, value: Value) -> tuple[Value, ...]:
         """A choice has no order: all others."""
@@ -129,7 +138,9 @@ class Integer(Domain):
     def __post_init__(self) -> None:
         for name, bound in (("low", self.low), ("high", self.high)):
             if type(bound) is not int:
-                raise SpaceError(f"integer(): {name} is {bound!r} of type {type(bound).__name__}, expected an int")
+                raise SpaceError(f"integer(): {name} is {brief(bound)} of type {type(bound).__name__}, expected an int")
+            if abs(bound) > _LARGEST:
+                raise SpaceError(f"integer(): {name} is {brief(bound)}, expected at most {_LARGEST:,} in size")
         if self.low > self.high:
             raise SpaceError(f"integer(): low <= high must hold, but got low={self.low}, high={self.high}; swap them")
 
@@ -142,6 +153,9 @@ class Integer(Domain):
 
     def holds(self, value: object) -> bool:
         return type(value) is int and self.low <= value <= self.high
+
+    def examples(self) -> tuple[Value, ...]:
+        return (self.low, self.high)
 
     def near(self, value: Value) -> tuple[Value, ...]:
         """The next smaller and the next larger number."""
@@ -170,7 +184,9 @@ class Real(Domain):
     def __post_init__(self) -> None:
         for name, bound in (("low", self.low), ("high", self.high)):
             if type(bound) is not float or not math.isfinite(bound):
-                raise SpaceError(f"real(): {name} is {bound!r}, expected a finite number")
+                raise SpaceError(f"real(): {name} is {brief(bound)}, expected a finite number")
+            if abs(bound) > _LARGEST:
+                raise SpaceError(f"real(): {name} is {bound}, expected at most {_LARGEST:,} in size")
         if self.low > self.high:
             raise SpaceError(f"real(): low <= high must hold, but got low={self.low}, high={self.high}; swap them")
         if self.log and self.low <= 0:
@@ -186,10 +202,13 @@ class Real(Domain):
     def holds(self, value: object) -> bool:
         return type(value) is float and self.low <= value <= self.high
 
+    def examples(self) -> tuple[Value, ...]:
+        return (self.low, self.high)
+
     def near(self, value: Value) -> tuple[Value, ...]:
         """A tenth of the range down and up, on the domain's scale."""
         here = self.where(value)
-        return tuple(self.at(p) for p in (here - 0.1, here + 0.1) if 0 <= p <= 1)
+        return tuple(v for p in (here - 0.1, here + 0.1) if 0 <= p <= 1 and (v := self.at(p)) != value)
 
     def at(self, position: float) -> float:
         if self.log:
@@ -234,5 +253,8 @@ def real(low: float, high: float, *, log: bool = False) -> float:
     Raises:
         SpaceError: When a bound is not finite, `low > high`, or a log scale starts at 0 or below.
     """
-    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (low, high))
-    return cast("float", Real(float(low), float(high), log) if numeric else Real(low, high, log))
+    return cast("float", Real(_as_float(low), _as_float(high), log))
+
+
+def _as_float(bound: float) -> float:
+    return float(bound) if type(bound) is int and abs(bound) <= _LARGEST else bound

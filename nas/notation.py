@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from nas.blocks import BLOCKS
 from nas.blocks.base import Block
 from nas.blocks.structure import Several
-from nas.domains import Choice, Domain, Integer, Real
-from nas.errors import RecipeError, SpaceError, did_you_mean
+from nas.domains import Choice, Domain, Integer, Real, real
+from nas.errors import RecipeError, SpaceError, brief, did_you_mean
 from nas.recipe import Recipe
 from nas.space import Architecture, Space
 
 _FORMAT = 1
-_DEEPEST = 200
+_DEEPEST = 100  # a block in a list is two steps down
 
 
 def space_to_json(space: Space | Architecture) -> bytes:
@@ -50,8 +50,9 @@ def _written(value: object) -> Any:
             return {"real": [value.low, value.high], **({"log": True} if value.log else {})}
         case tuple():
             return [_written(v) for v in value]
-        case _:
+        case None | bool() | int() | float() | str():
             return value
+    raise SpaceError(f"{brief(value)} of type {type(value).__name__} cannot be written as JSON; expected a block, a domain or a plain value")
 
 
 def _fields(value: Block | Recipe) -> dict[str, Any]:
@@ -83,19 +84,24 @@ def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = ()) -> Sp
     Raises:
         SpaceError: When it is no such text, or a key, a block or a value is not understood; names the place.
     """
-    try:
-        data = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise SpaceError(f"this is no space: {error}") from None
     known = {**BLOCKS, **{block.__name__: block for block in blocks}}
+    try:
+        return _space(msgspec.json.decode(text), known)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise SpaceError(f"this is no space: {error}") from None
+    except RecursionError:
+        raise SpaceError("this is no space: it is nested too deeply") from None
+
+
+def _space(data: object, known: Mapping[str, type[Block]]) -> Space:
     if not isinstance(data, dict):
         raise SpaceError(f"a space is an object, got {type(data).__name__}")
     _only(data, ("format", "input_shape", "classes", "border", "recipe", "body"), "space")
     if data.get("format") != _FORMAT:
-        raise SpaceError(f"the space has format {data.get('format')!r}, expected {_FORMAT}")
+        raise SpaceError(f"the space has format {brief(data.get('format'))}, expected {_FORMAT}")
     recipe = data.get("recipe")
     if recipe is not None and not isinstance(recipe, dict):
-        raise SpaceError(f"space.recipe is {recipe!r}, expected an object or null")
+        raise SpaceError(f"space.recipe is {brief(recipe)}, expected an object or null")
     shape = data.get("input_shape")
     return Space(
         body=_block(data.get("body"), "body", known, 0),
@@ -109,7 +115,7 @@ def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = ()) -> Sp
 def _only(data: Mapping[str, object], known: Iterable[str], where: str) -> None:
     for key in data:
         if key not in known:
-            raise SpaceError(f"{where}: unknown key {key!r}{did_you_mean(str(key), known)}")
+            raise SpaceError(f"{where}: unknown key {brief(key)}{did_you_mean(key[:80], known)}")
 
 
 def _recipe(data: Mapping[str, object]) -> Recipe:
@@ -124,10 +130,10 @@ def _block(data: object, where: str, known: Mapping[str, type[Block]], depth: in
     if depth > _DEEPEST:
         raise SpaceError(f"{where[:80]}: blocks are nested more than {_DEEPEST} deep")
     if not isinstance(data, dict) or not isinstance(data.get("block"), str):
-        raise SpaceError(f"{where} is {str(data)[:80]}, expected a block such as {{'block': 'Conv', 'channels': 16}}")
+        raise SpaceError(f"{where} is {brief(data)}, expected a block such as {{'block': 'Conv', 'channels': 16}}")
     name = data["block"]
     if name not in known:
-        raise SpaceError(f"{where}: unknown block {name!r}{did_you_mean(name, known)}; give classes of your own to `blocks`")
+        raise SpaceError(f"{where}: unknown block {brief(name)}{did_you_mean(name[:80], known)}; give classes of your own to `blocks`")
     cls = known[name]
     names = [f.name for f in fields(cls) if f.init]
     _only({key: None for key in data if key != "block"}, names, f"{where} ({name})")
@@ -139,7 +145,7 @@ def _block(data: object, where: str, known: Mapping[str, type[Block]], depth: in
         if issubclass(cls, Several):
             several = values.pop("blocks")
             if not isinstance(several, tuple):
-                raise SpaceError(f"{where}.blocks is {several!r}, expected a list of blocks")
+                raise SpaceError(f"{where}.blocks is {brief(several)}, expected a list of blocks")
             return cls(*several, **values)
         return cls(**values)
     except SpaceError as error:
@@ -157,17 +163,20 @@ def _read(value: object, where: str, known: Mapping[str, type[Block]], depth: in
         return value
     if "block" in value:
         return _block(value, where, known, depth)
-    return _domain(value, where, depth)
+    try:
+        return _domain(value, where, known, depth)
+    except SpaceError as error:
+        raise SpaceError(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
 
 
-def _domain(value: Mapping[str, object], where: str, depth: int) -> Domain:
+def _domain(value: Mapping[str, object], where: str, known: Mapping[str, type[Block]], depth: int) -> Domain:
     match value:
         case {"choice": [*values], **rest} if not rest:
-            return Choice(tuple(_read(v, where, {}, depth + 1) for v in values))
+            return Choice(tuple(_read(v, where, known, depth + 1) for v in values))
         case {"integer": [int() as low, int() as high], **rest} if not rest:
             return Integer(low, high)
-        case {"real": [int() | float() as low, int() | float() as high], **rest} if set(rest) <= {"log"}:
-            return Real(float(low), float(high), rest.get("log", False) is True)
+        case {"real": [int() | float() as low, int() | float() as high], **rest} if not rest or (set(rest) == {"log"} and type(rest["log"]) is bool):
+            return cast("Real", real(low, high, log=rest.get("log") is True))
     raise SpaceError(
-        f"{where} is {str(dict(value))[:80]}, expected a block, {{'choice': [...]}}, {{'integer': [low, high]}} or {{'real': [low, high]}}"
+        f"{where} is {brief(value)}, expected a block, {{'choice': [...]}}, {{'integer': [low, high]}} or {{'real': [low, high]}}"
     )

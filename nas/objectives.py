@@ -9,9 +9,10 @@ import operator
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
-from nas.errors import ObjectiveError, UnknownNameError
+from nas.errors import ObjectiveError, UnknownNameError, brief
 
 Direction = Literal["maximize", "minimize"]
 
@@ -67,6 +68,8 @@ def objective(name: str | Objective) -> Objective:
     """
     if isinstance(name, Objective):
         return name
+    if not isinstance(name, str):
+        raise UnknownNameError("objective", brief(name), OBJECTIVES)
     own, colon, way = name.partition(":")
     if colon and own.isidentifier():
         if way not in ("max", "min"):
@@ -88,6 +91,8 @@ def objectives(names: Sequence[str | Objective]) -> tuple[Objective, ...]:
         ObjectiveError: When there is none, or one stands twice.
         UnknownNameError: When a name is not known.
     """
+    if isinstance(names, str):
+        raise ObjectiveError(f"objectives are a list, got {names!r}; write {names.split(',')!r}")
     found = tuple(objective(name) for name in names)
     if not found:
         raise ObjectiveError("no objective given; expected at least one, for example val_accuracy,params")
@@ -142,4 +147,4 @@ def constraint(text: str) -> Constraint:
     scale = _SUFFIX.get(suffix, _SUFFIX.get(suffix.lower(), _SUFFIX.get(suffix.capitalize())))
     if scale is None:
         raise ObjectiveError(f"constraint {text!r}: unknown suffix {suffix!r}; expected one of {', '.join(s for s in _SUFFIX if s)}")
-    return Constraint(name, compare, float(number) * scale, text.strip())
+    return Constraint(name, compare, float(Fraction(number) * scale), text.strip())

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from nas.domains import Domain
-from nas.errors import RecipeError
+from nas.domains import Choice, Domain, Value
+from nas.errors import RecipeError, brief
+
+
+def _number(low: float, high: float) -> Callable[[object], bool]:
+    return lambda value: type(value) in (int, float) and low <= value <= high  # type: ignore[operator]  # it is a number
+
+
+def _whole(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _one_of(*values: Value) -> Callable[[object], bool]:
+    return Choice(values).holds
+
+
+_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "batch_size": (_whole(1, 2**20), "a whole number of at least 1"),
+    "lr": (_number(1e-9, 1e3), "a number above 0"),
+    "warmup": (_number(0, 1), "a share from 0 to 1"),
+    "momentum": (_number(0, 0.9999), "a number from 0 to below 1"),
+    "weight_decay": (_number(0, 1), "a number from 0 to 1"),
+    "label_smoothing": (_number(0, 0.99), "a share from 0 to below 1"),
+    "shift": (lambda value: value is None or _whole(0, 2**10)(value), "a whole number of pixels or None"),
+    "flip": (_one_of(None, True, False), "True, False or None"),
+    "class_weights": (_one_of("none", "balanced"), "'none' or 'balanced'"),
+    "grad_clip": (_number(0, 1e9), "a number of at least 0"),
+    "flip_average": (_one_of(True, False), "True or False"),
+}
+"""What each field may hold; an open field is checked by the values it may come to hold."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +73,10 @@ class Recipe:
     flip_average: bool = False
 
     def __post_init__(self) -> None:
-        def need(name: str, ok: bool, expected: str) -> None:
-            if not isinstance(getattr(self, name), Domain) and not ok:
-                raise RecipeError(f"recipe field {name!r} is {getattr(self, name)!r}, expected {expected}")
-
-        def number(name: str, low: float, high: float) -> bool:
+        for name, (allowed, expected) in _FIELDS.items():
             value = getattr(self, name)
-            return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-        need("batch_size", number("batch_size", 1, 2**20) and isinstance(self.batch_size, int), "a whole number of at least 1")
-        need("lr", number("lr", 1e-9, 1e3), "a number above 0")
-        need("warmup", number("warmup", 0, 1), "a share from 0 to 1")
-        need("momentum", number("momentum", 0, 0.9999), "a number from 0 to below 1")
-        need("weight_decay", number("weight_decay", 0, 1), "a number from 0 to 1")
-        need("label_smoothing", number("label_smoothing", 0, 0.99), "a share from 0 to below 1")
-        need(
-            "shift",
-            self.shift is None or (number("shift", 0, 2**10) and isinstance(self.shift, int)),
-            "a whole number of pixels or None",
-        )
-        need("flip", self.flip in (None, True, False), "True, False or None")
-        need("class_weights", self.class_weights in ("none", "balanced"), "'none' or 'balanced'")
-        need("grad_clip", number("grad_clip", 0, 1e9), "a number of at least 0")
-        need("flip_average", self.flip_average in (True, False), "True or False")
+            if not all(allowed(one) for one in (value.examples() if isinstance(value, Domain) else (value,))):
+                raise RecipeError(f"recipe field {name!r} is {brief(value)}, expected {expected}")
 
     def open_fields(self) -> tuple[str, ...]:
         """Returns the names of the fields that are still open, in the order of declaration."""

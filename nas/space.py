@@ -15,7 +15,7 @@ from nas.builder import Border, GraphBuilder
 from nas.canonical import canonical
 from nas.containment import Matcher, flat
 from nas.domains import Domain, Value
-from nas.errors import BlockError, GenotypeError, SpaceError
+from nas.errors import BlockError, GenotypeError, SpaceError, brief
 from nas.graph import Graph
 from nas.recipe import Recipe
 from nas.variation import Genotype
@@ -93,18 +93,18 @@ class Space:
 
     def __post_init__(self) -> None:
         if not isinstance(self.body, Block):
-            raise SpaceError(f"Space: body is {self.body!r} of type {type(self.body).__name__}, expected a block such as Sequential(...)")
+            raise SpaceError(f"Space: body is {brief(self.body)} of type {type(self.body).__name__}, expected a block such as Sequential(...)")
         if self.border not in get_args(Border):
-            raise SpaceError(f"Space: border is {self.border!r}, expected one of {', '.join(map(repr, get_args(Border)))}")
+            raise SpaceError(f"Space: border is {brief(self.border)}, expected one of {', '.join(map(repr, get_args(Border)))}")
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
-            raise SpaceError(f"Space: recipe is {self.recipe!r} of type {type(self.recipe).__name__}, expected a Recipe")
+            raise SpaceError(f"Space: recipe is {brief(self.recipe)} of type {type(self.recipe).__name__}, expected a Recipe")
         shape = self.input_shape
         if shape is not None and (
             not isinstance(shape, tuple) or len(shape) != 3 or any(type(n) is not int or not 1 <= n <= 2**16 for n in shape)
         ):
-            raise SpaceError(f"Space: input_shape is {shape!r}, expected (channels, height, width), each from 1 to 65536")
+            raise SpaceError(f"Space: input_shape is {brief(shape)}, expected (channels, height, width), each from 1 to 65536")
         if self.classes is not None and (type(self.classes) is not int or not 2 <= self.classes <= 10**6):
-            raise SpaceError(f"Space: classes is {self.classes!r}, expected a whole number of at least 2")
+            raise SpaceError(f"Space: classes is {brief(self.classes)}, expected a whole number of at least 2")
         self._check_shared()
 
     def _check_shared(self) -> None:

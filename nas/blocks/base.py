@@ -16,8 +16,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from nas.builder import GraphBuilder, Node
-from nas.domains import Choice, Domain, Integer, Value, identity
-from nas.errors import BlockError, SpaceError
+from nas.domains import Choice, Domain, Value, identity
+from nas.errors import BlockError, SpaceError, brief
 
 B = typing.TypeVar("B", bound="Block")
 
@@ -48,12 +48,12 @@ class Block(ABC):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or (self.name and not _NAME.fullmatch(self.name)):
-            raise SpaceError(f"{type(self).__name__}: name={self.name!r}, expected letters, digits, '_' and '-', beginning with a letter")
+            raise SpaceError(f"{type(self).__name__}: name={brief(self.name)}, expected letters, digits, '_' and '-', beginning with a letter")
         for key, hint in _hints(type(self)).items():
             value = getattr(self, key)
-            for one in _samples(value):
+            for one in value.examples() if isinstance(value, Domain) else (value,):
                 if not _matches(one, hint):
-                    got = f"{one!r} of type {type(one).__name__}" if one is value or isinstance(value, Choice) else repr(value)
+                    got = f"{brief(one)} of type {type(one).__name__}" if one is value or isinstance(value, Choice) else repr(value)
                     raise SpaceError(f"{type(self).__name__}: field {key!r} is {got}, expected {_spelled(hint)}")
 
     @property
@@ -280,15 +280,6 @@ def _hints(cls: type[Block]) -> dict[str, Any]:
     except Exception:  # annotations of a user's class may name what only a type checker sees
         return {}
     return {f.name: hints[f.name] for f in fields(cls) if f.name in hints and f.name != "name"}
-
-
-def _samples(value: object) -> tuple[object, ...]:
-    """Returns the values a field may take: those of its domain, or the one it holds."""
-    if isinstance(value, Choice):
-        return value.values
-    if isinstance(value, Integer):
-        return (value.low, value.high)
-    return (0.5,) if isinstance(value, Domain) else (value,)
 
 
 def _matches(value: object, hint: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import pytest
 from nas.domains import choice, integer, real
 from nas.errors import RecipeError
-from nas.recipe import Recipe, Task
+from nas.recipe import LONG, Recipe, Task
 
 GOOD = {
     "batch_size": 32, "lr": 0.5, "warmup": 0.0, "momentum": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0, "shift": 0, "flip": True,
@@ -40,6 +40,15 @@ def test_open_fields_are_checked_by_what_they_may_hold() -> None:
     ):  # fmt: skip
         with pytest.raises(RecipeError, match=f"recipe field '{name}' is (choice|integer|real)"):
             Recipe(**{name: domain})  # type: ignore[arg-type]
+
+
+def test_augmentation_that_is_not_asked_for_begins_with_long_trainings() -> None:
+    assert Recipe().augmentation(LONG - 1, flip_allowed=True) == (0, False)
+    assert Recipe().augmentation(LONG, flip_allowed=True) == (2, True)
+    assert Recipe().augmentation(LONG, flip_allowed=False) == (2, False)
+    for epochs in (1, LONG):
+        assert Recipe(shift=1, flip=True).augmentation(epochs, flip_allowed=False) == (1, True)
+        assert Recipe(shift=0, flip=False).augmentation(epochs, flip_allowed=True) == (0, False)
 
 
 def test_the_task_is_classification_and_others_are_refused_by_name() -> None:

@@ -19,6 +19,9 @@ from nas.errors import BlockError, SpaceError
 from nas.ops import Shape
 
 Decisions = Mapping[str, Value]
+Way = tuple[tuple[int, Value], ...]
+"""How to close a leaf: which of its decisions, in order of declaration, have which values."""
+
 _MOST_STEPS = 200_000
 _MOST_WAYS = 512  # ways to close a leaf that are expanded and compared
 
@@ -75,6 +78,8 @@ class Matcher:
         self.items, self.border, self.classes = items, border, classes
         self.furthest, self.reason = -1, ""
         self.steps = 0
+        self._known: dict[tuple[Block, Shape], str | None] = {}
+        self._ways_known: dict[tuple[object, ...], list[Way]] = {}
 
     def matches(self, body: Block, path: str) -> Iterator[Decisions]:
         """Yields the decisions of every way in which `body` gives exactly the items."""
@@ -146,10 +151,12 @@ class Matcher:
                 found = True
                 yield at + 1, after
         if not found:
-            after_ways = next(self._ways(block, item, path, decided), None)
-            if after_ways is not None:
-                yield at + 1, after_ways
-            elif type(block) is not type(item.block):
+            for after in self._ways(block, item, path, decided):
+                found = True
+                yield at + 1, after
+                if "[*]" not in path and "@" not in path:
+                    break  # another way would matter only where the same decisions are met again
+            if not found and type(block) is not type(item.block):
                 self._fails(at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}")
 
     def _fields(self, block: Block, item: Item, path: str, decided: Decisions, at: int) -> Iterator[Decisions]:
@@ -205,27 +212,42 @@ class Matcher:
     def _ways(self, block: Block, item: Item, path: str, decided: Decisions) -> Iterator[Decisions]:
         """Yields decisions under which `block`, closed, expands to the same graph as the item."""
         domains = dict(block.decisions(path))
-        sizes = [1 if at in decided else d.size for at, d in domains.items()]
+        names = list(domains)
+        taken = tuple([identity(decided[at]) if at in decided else None for at in names])
+        key = (block, item, taken)
+        if key not in self._ways_known:
+            self._ways_known[key] = list(self._tried(block, item, path, domains, decided))
+        for way in self._ways_known[key]:
+            yield {**decided, **{names[i]: value for i, value in way}}
+
+    def _tried(self, block: Block, item: Item, path: str, domains: dict[str, Domain], decided: Decisions) -> Iterator[Way]:
         ways = 1
-        for size in sizes:
-            ways *= size or _MOST_WAYS + 1
+        for at, domain in domains.items():
+            ways *= 1 if at in decided else domain.size or _MOST_WAYS + 1
         target = self._expanded(item.block, item.shape) if ways <= _MOST_WAYS else None
         if target is None:
             return
+        place = {at: i for i, at in enumerate(domains)}
         options = [[decided[at]] if at in decided else [d.at(i) for i in range(d.size or 0)] for at, d in domains.items()]
+        known: set[tuple[object, ...]] = set()
         for values in product(*options):
-            whole = dict(zip(domains, values, strict=True))
             used: dict[str, Value] = {}
-            closed, _ = settle(block, path, _recalled(whole, used))
-            if closed is not None and self._expanded(closed, item.shape) == target:
-                yield {**decided, **used}
+            closed, _ = settle(block, path, _recalled(dict(zip(domains, values, strict=True)), used))
+            way = tuple([(place[at], value) for at, value in used.items()])
+            told = tuple([(i, identity(value)) for i, value in way])
+            if closed is not None and told not in known and self._expanded(closed, item.shape) == target:
+                known.add(told)
+                yield way
 
     def _expanded(self, block: Block, shape: Shape) -> str | None:
-        graph = GraphBuilder(shape, self.border, self.classes)
-        try:
-            return fingerprint(graph.finish(block.expand(graph, graph.input)))
-        except BlockError:
-            return None
+        key = (block, shape)
+        if key not in self._known:
+            graph = GraphBuilder(shape, self.border, self.classes)
+            try:
+                self._known[key] = fingerprint(graph.finish(block.expand(graph, graph.input)))
+            except BlockError:
+                self._known[key] = None
+        return self._known[key]
 
 
 def _recalled(values: Decisions, used: dict[str, Value]) -> Callable[[str, Domain], Value]:

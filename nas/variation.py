@@ -94,7 +94,7 @@ def mutate(tree: Tree, genotype: Genotype, rng: np.random.Generator) -> dict[str
     at a random place, or takes one out there, and moves the others along; decisions that come to be active are drawn.
     """
     domains = active(tree, genotype)
-    changeable = [path for path, domain in domains.items() if domain.size is None or domain.size > 1]
+    changeable = [path for path, domain in domains.items() if len({identity(v) for v in domain.examples()}) > 1]
     if not changeable:
         return dict(genotype)
     path = changeable[int(rng.integers(len(changeable)))]
@@ -104,8 +104,12 @@ def mutate(tree: Tree, genotype: Genotype, rng: np.random.Generator) -> dict[str
 
 def _other(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
     if isinstance(domain, Real):
-        step = domain.where(value) + 0.2 * rng.standard_normal()
-        return domain.at(min(max(step, 0.0), 1.0))
+        for _ in range(100):  # a step over the end of the range may lead back to where it began
+            step = domain.where(value) + 0.2 * rng.standard_normal()
+            found = domain.at(min(max(step, 0.0), 1.0))
+            if found != value:
+                return found
+        return domain.high if value == domain.low else domain.low
     near = domain.near(value)
     return near[int(rng.integers(len(near)))]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from nas import database
 from nas.database import DATABASE, Lock, close_writer, open_reader, open_writer
 from nas.errors import RunError
+from nas.record import Record
 
 
 def made(folder: Path) -> Path:
@@ -28,25 +31,35 @@ def read(folder: Path) -> list[tuple[str, str]]:
         return connection.execute("SELECT key, value FROM meta").fetchall()
 
 
-def read_as_a_stranger(folder: Path) -> int:
-    """Reads in a child that may not write into the folder; returns its exit status."""
+def as_a_stranger(folder: Path, check: Callable[[Path], bool]) -> int:
+    """Checks in a child that may not write into the folder; returns its exit status, 0 when all is well."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
             if os.geteuid() == 0:
                 os.setuid(65534)
-            status = 0 if not os.access(folder, os.W_OK) and read(folder) == [("key", "1")] else 2
+            status = 0 if not os.access(folder, os.W_OK) and check(folder) else 2
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.fixture
-def open_folder(tmp_path_factory: pytest.TempPathFactory):
-    """A folder that everybody may enter."""
-    import tempfile
+def is_read(folder: Path) -> bool:
+    return read(folder) == [("key", "1")]
 
+
+def is_refused(folder: Path) -> bool:
+    try:
+        Record(folder, {})
+    except RunError as refused:
+        return "\n" not in str(refused) and str(folder) in str(refused)
+    return False
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that everybody may enter."""
     with tempfile.TemporaryDirectory(prefix="nas-test-") as name:
         os.chmod(name, 0o755)
         yield Path(name)
@@ -79,7 +92,7 @@ def test_a_reader_sees_commits_while_the_writer_goes_on(tmp_path: Path) -> None:
 def test_a_read_only_folder_is_read(open_folder: Path) -> None:
     folder = made(open_folder / "run")
     folder.chmod(0o555)
-    assert read_as_a_stranger(folder) == 0
+    assert as_a_stranger(folder, is_read) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child with other rights")
@@ -93,7 +106,18 @@ def test_a_read_only_folder_with_an_unfinished_log_is_read(open_folder: Path) ->
         shutil.copyfile(live / name, copy / name)
     close_writer(connection)
     copy.chmod(0o555)
-    assert read_as_a_stranger(copy) == 0
+    assert as_a_stranger(copy, is_read) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child with other rights")
+def test_writing_into_a_read_only_folder_is_refused_in_one_line(open_folder: Path) -> None:
+    folder = open_folder / "run"
+    Record(folder, {}).close()  # loads what a stranger may have no right to load
+    folder.chmod(0o555)
+    open_folder.chmod(0o555)
+    assert as_a_stranger(folder, is_refused) == 0
+    assert as_a_stranger(open_folder / "new", is_refused) == 0
+    open_folder.chmod(0o755)
 
 
 def test_on_a_network_file_system_there_is_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
 from nas.events import Evaluated, Event
 from nas.interrupts import fault_trace
 from nas.loop import SearchStopped, resume, search
+from nas.measurement import Outcome
 from nas.recipe import Recipe
 from nas.run import Run
 from nas.space import Space
@@ -62,7 +63,7 @@ def evaluator(architecture):
     return {"val_accuracy": int(architecture.fingerprint[:6], 16) % 1000 / 1000}
 
 def tell(event):
-    if isinstance(event, Evaluated):
+    if isinstance(event, Evaluated) and event.losses:
         print("told", event.fingerprint, event.losses[0], flush=True)
 
 search(space, evaluator=evaluator, strategy="evolution", evaluations=int(sys.argv[2]), out=sys.argv[1], progress=tell)
@@ -116,6 +117,30 @@ def test_killed_ten_times_it_ends_with_the_rows_of_an_unbroken_search(tmp_path: 
     assert {line[1]: -float(line[2]) for line in told}.items() <= measured.items()
     assert len(calls) - evaluations <= 10  # at most what was in flight at each kill was run again
     assert (proposals, segments) == rows(tmp_path / "unbroken")
+
+
+POISON = """
+    import ctypes, pathlib
+    poison = pathlib.Path(sys.argv[1]).with_name("poison")
+    calls.append(architecture.fingerprint)
+    if len(calls) == 6 and not poison.exists():
+        poison.write_text(architecture.fingerprint)
+    if poison.exists() and poison.read_text() == architecture.fingerprint:
+        ctypes.string_at(0)
+"""
+
+
+def test_a_network_that_breaks_the_process_is_given_up_after_two_times(tmp_path: Path) -> None:
+    script, folder = tmp_path / "script.py", tmp_path / "run"
+    script.write_text("calls = []\n" + SCRIPT.replace("\n    time.sleep(0.003)\n", POISON))
+    for evaluations, ends_well in ((5, False), (5, False), (10, True)):
+        process = start(script, folder, 10)
+        process.communicate()
+        assert (process.returncode == 0) == ends_well
+        assert len(rows(folder)[1]) == evaluations
+        assert ends_well != (folder / "run.fault").exists()
+    outcomes = [row.measurement.outcome for row in rows(folder)[1]]
+    assert outcomes == [Outcome.CRASHED if place == 5 else Outcome.COMPLETE for place in range(10)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

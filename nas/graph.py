@@ -123,19 +123,18 @@ class Graph:
 
     def to_json(self) -> bytes:
         """Returns the graph as compact JSON that can be read where the code of its operations is not at hand."""
-        table: dict[tuple[str, str], int] = {}
+        table: dict[object, int] = {}
         ops: list[dict[str, Any]] = []
         nodes: list[tuple[int, tuple[int, ...], str]] = []
         for op, sources, label in zip(self.ops, self.inputs, self.labels, strict=True):
+            key: object = op.token
             if not _is_ours(type(op)):
-                op = RecordedOp.of(op, tuple(self.facts[s].shape for s in sources))
-            names = _field_names(type(op))
-            values = [getattr(op, name) for name in names]
-            key = (type(op).__name__, repr(values))
-            if key not in table:
-                table[key] = len(ops)
-                ops.append({"op": type(op).__name__, **dict(zip(names, values, strict=True))})
-            nodes.append((table[key], sources, label))
+                op = key = RecordedOp.of(op, tuple([self.facts[s].shape for s in sources]))
+            index = table.get(key)
+            if index is None:
+                index = table[key] = len(ops)
+                ops.append({"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}})
+            nodes.append((index, sources, label))
         return msgspec.json.encode({"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)})
 
 

@@ -1,12 +1,14 @@
 """Whether a description contains a network, and by which decisions: both are flattened, and leaves matched like a regular expression.
 
 A leaf matches when its closed fields are equal and its open ones hold the network's values, or when some way to close it
-expands to the same graph. Matches are tried in the order of declaration.
+expands to the same graph. Of several ways to match the same leaves the first in order of declaration is kept, so matching
+takes no longer for a space with many encodings of one network. Decisions that are tied (shared, or in a tied repetition) are
+carried along, and ways that differ in them are all followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
 
@@ -19,10 +21,10 @@ from nas.errors import BlockError, SpaceError
 from nas.ops import Shape
 
 Decisions = Mapping[str, Value]
-Way = tuple[tuple[int, Value], ...]
-"""How to close a leaf: which of its decisions, in order of declaration, have which values."""
+Match = tuple[int, Decisions]
+"""The place behind what was matched, and the decisions taken for it."""
 
-_MOST_STEPS = 200_000
+_MOST_STEPS = 30_000
 _MOST_WAYS = 512  # ways to close a leaf that are expanded and compared
 
 
@@ -66,188 +68,292 @@ class Matcher:
 
     Args:
         items: What `flat` gave.
-        border: How windows that leave pixels over are treated.
+        border: How the space treats windows that leave pixels over.
         classes: Classes of the network.
+        written: How the network treats them.
 
     Attributes:
         furthest: How many leaves were matched by the best attempt.
         reason: Why that attempt ended there.
     """
 
-    def __init__(self, items: list[Item], border: Border, classes: int) -> None:
-        self.items, self.border, self.classes = items, border, classes
+    def __init__(self, items: list[Item], border: Border, classes: int, written: Border) -> None:
+        self.items, self.border, self.classes, self.written = items, border, classes, written
         self.furthest, self.reason = -1, ""
-        self.steps = 0
-        self._known: dict[tuple[Block, Shape], str | None] = {}
-        self._ways_known: dict[tuple[object, ...], list[Way]] = {}
+        self._steps = 0
+        self._matched: dict[tuple[object, ...], tuple[Match, ...]] = {}
+        self._closed: dict[tuple[object, ...], tuple[Decisions, ...]] = {}
+        self._prints: dict[tuple[Block, Shape, Border], str | None] = {}
+        self._inside: dict[tuple[int, Shape], Matcher | None] = {}
 
     def matches(self, body: Block, path: str) -> Iterator[Decisions]:
-        """Yields the decisions of every way in which `body` gives exactly the items."""
+        """Yields decisions under which `body` gives exactly the items."""
         for end, decided in self._match(body, path, 0, {}):
             if end == len(self.items):
                 yield decided
             else:
-                self._fails(end, f"the space ends before block {end + 1} ({self._named(end)})")
+                self._fails(end, f"the space ends before block {end + 1} ({type(self.items[end].block).__name__})")
 
     def _fails(self, at: int, reason: str) -> None:
         if at > self.furthest:
             self.furthest, self.reason = at, reason
 
-    def _named(self, at: int) -> str:
-        return type(self.items[at].block).__name__ if at < len(self.items) else "the end of the network"
+    # ---- blocks that hold others
 
-    def _match(self, block: Block, path: str, at: int, decided: Decisions) -> Iterator[tuple[int, Decisions]]:
-        """Yields each place after `block` when it begins at item `at`, with the decisions taken."""
-        self.steps += 1
-        if self.steps > _MOST_STEPS:
-            raise SpaceError(f"the space matches the network in too many ways to try them all (gave up after {_MOST_STEPS:,} steps)")
+    def _match(self, block: Block, path: str, at: int, ties: Decisions) -> Iterable[Match]:
+        """Returns each place behind `block` when it begins at item `at`, with the first decisions that lead there.
+
+        Args:
+            block: What is matched.
+            path: Where it stands.
+            at: Index of the first item it may take.
+            ties: Decisions already taken that may be met again.
+        """
+        tied = _is_tied(path)
+        key = (id(block), at, path if tied else "", _key(ties))
+        if key not in self._matched:
+            self._steps += 1
+            if self._steps > _MOST_STEPS:
+                raise SpaceError(f"the space matches the network in too many ways to try them all (gave up after {_MOST_STEPS:,} steps)")
+            first: dict[object, Match] = {}
+            for end, decided in self._tried(block, path, at, ties):
+                first.setdefault((end, _key(_carried(decided, path))), (end, decided))
+            self._matched[key] = tuple([(end, _moved(decided, path, "")) for end, decided in first.values()])
+        return [(end, _moved(decided, "", path)) for end, decided in self._matched[key]]
+
+    def _tried(self, block: Block, path: str, at: int, ties: Decisions) -> Iterator[Match]:
         match block:
             case Sequential():
-                parts = [(part, join_path(path, label)) for part, label in zip(block.blocks, block.labels, strict=True)]
-                yield from self._chain(parts, at, decided)
+                states: list[tuple[int, Decisions, Decisions]] = [(at, ties, {})]
+                for part, label in zip(block.blocks, block.labels, strict=True):
+                    states = self._after(states, part, join_path(path, label))
+                yield from ((end, decided) for end, _, decided in states)
             case Repeat():
-                yield from self._repeat(block, path, at, decided)
-            case OneOf():
-                for label, option in block.options.items():
-                    chosen = _with(decided, join_path(path, "block"), label)
-                    if chosen is not None:
-                        yield from self._match(option, join_path(path, label), at, chosen)
-            case Maybe():
-                for present in (False, True):
-                    chosen = _with(decided, join_path(path, "present"), present)
-                    if chosen is not None and present:
-                        yield from self._match(block.body, join_path(path, block.body.segment), at, chosen)
-                    elif chosen is not None:
+                yield from self._repeat(block, path, at, ties)
+            case OneOf() | Maybe() | Shared():
+                for chosen, standing, place in _options(block, path, ties):
+                    if standing is None:
                         yield at, chosen
-            case Shared():
-                yield from self._match(block.body, f"@{block.key}", at, decided)
+                    else:
+                        yield from ((end, {**chosen, **more}) for end, more in self._match(standing, place, at, ties))
             case _:
-                yield from self._leaf(block, path, at, decided)
+                yield from self._leaf(block, path, at, ties)
 
-    def _chain(self, parts: list[tuple[Block, str]], at: int, decided: Decisions) -> Iterator[tuple[int, Decisions]]:
-        if not parts:
-            yield at, decided
-            return
-        (block, path), rest = parts[0], parts[1:]
-        for end, after in self._match(block, path, at, decided):
-            yield from self._chain(rest, end, after)
+    def _after(
+        self, states: list[tuple[int, Decisions, Decisions]], block: Block, path: str
+    ) -> list[tuple[int, Decisions, Decisions]]:
+        """Returns each place, ties and decisions behind `block` when it begins at one of these."""
+        found: dict[object, tuple[int, Decisions, Decisions]] = {}
+        for at, ties, decided in states:
+            for end, more in self._match(block, path, at, ties):
+                after = {**ties, **_carried(more, path)}
+                found.setdefault((end, _key(after)), (end, after, {**decided, **more}))
+        return list(found.values())
 
-    def _repeat(self, block: Repeat, path: str, at: int, decided: Decisions) -> Iterator[tuple[int, Decisions]]:
-        times: object = block.times
+    def _repeat(self, block: Repeat, path: str, at: int, ties: Decisions) -> Iterator[Match]:
+        states: list[tuple[int, Decisions, Decisions]] = [(at, ties, {})]
+        behind = [states]  # after no repetition, one, two, ...
+        while len(behind) <= max(block.counts) and states:
+            states = self._after(states, block.body, block.place(path, len(behind) - 1))
+            behind.append(states)
+        is_open = isinstance(block.times, Domain)
         for n in block.counts:
-            chosen: Decisions | None = decided
-            if isinstance(times, Domain):
-                chosen = _with(decided, f"{path}.times", n)
-            if chosen is not None:
-                yield from self._chain([(block.body, block.place(path, i)) for i in range(n)], at, chosen)
+            chosen = {f"{path}.times": n} if is_open else {}
+            if n < len(behind) and _agree(ties, chosen):
+                yield from ((end, {**chosen, **decided}) for end, _, decided in behind[n])
 
-    def _leaf(self, block: Block, path: str, at: int, decided: Decisions) -> Iterator[tuple[int, Decisions]]:
+    # ---- leaves
+
+    def _leaf(self, block: Block, path: str, at: int, ties: Decisions) -> Iterator[Match]:
         if at >= len(self.items):
             self._fails(at, f"{path}: the space needs another {type(block).__name__} where the network ends")
             return
         item, found = self.items[at], False
         if type(block) is type(item.block):
-            for after in self._fields(block, item, path, decided, at):
+            for decided in self._fields(block, item, path, ties, at):
+                if self._alike or self._print(_closed(block, path, {**ties, **decided}), item.shape, self.border) == self._target(item):
+                    found = True
+                    yield at + 1, decided
+        if not found or _is_tied(path):  # other ways matter where the same decisions are met again
+            for decided in self._ways(block, item, path, ties):
                 found = True
-                yield at + 1, after
-        if not found:
-            for after in self._ways(block, item, path, decided):
-                found = True
-                yield at + 1, after
-                if "[*]" not in path and "@" not in path:
-                    break  # another way would matter only where the same decisions are met again
-            if not found and type(block) is not type(item.block):
-                self._fails(at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}")
+                yield at + 1, decided
+        if not found and type(block) is not type(item.block):
+            self._fails(at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}")
 
-    def _fields(self, block: Block, item: Item, path: str, decided: Decisions, at: int) -> Iterator[Decisions]:
+    @property
+    def _alike(self) -> bool:
+        """Whether equal blocks give equal graphs in the space and in the network."""
+        return self.border == self.written or {self.border, self.written} == {"floor", "warn"}
+
+    def _fields(self, block: Block, item: Item, path: str, ties: Decisions, at: int) -> Iterator[Decisions]:
         """Yields the decisions under which each field of `block` equals the item's."""
-        if isinstance(block, Parallel):
-            yield from self._branches(block, item, path, decided, at)
-            return
-        inner: list[tuple[Block, Block, str]] = []
+        decided: dict[str, Value] = {}
+        held: list[tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...]]] = []
         for f in fields(block):
-            own, wanted = getattr(block, f.name), getattr(item.block, f.name)
-            if f.name == "name":
+            own, wanted, place = getattr(block, f.name), getattr(item.block, f.name), f"{path}.{f.name}"
+            if f.name == "name" or (f.name == "labels" and isinstance(block, Parallel)):
                 continue
             if isinstance(own, Block) and isinstance(wanted, Block):
-                inner.append((own, wanted, f"{path}.{f.name}"))
+                held.append(((own,), (wanted,), (place,)))
+            elif _holds_blocks(own) and isinstance(wanted, tuple):
+                labels = [join_path(path, label) for label in block.labels] if isinstance(block, Parallel) else []
+                held.append((own, wanted, tuple(labels or [f"{place}[{i}]" for i in range(len(own))])))
             elif isinstance(own, Domain):
-                chosen = _with(decided, f"{path}.{f.name}", wanted) if own.holds(wanted) else None
-                if chosen is None:
-                    tied = f"; it is already {decided[f'{path}.{f.name}']!r}" if own.holds(wanted) else ""
-                    self._fails(at, f"{path}.{f.name} is {own!r}, the network has {wanted!r} in block {at + 1}{tied}")
+                decided[place] = wanted
+                if not own.holds(wanted) or not _agree(ties, {place: wanted}):
+                    already = f"; it is already {ties[place]!r}" if own.holds(wanted) else ""
+                    self._fails(at, f"{place} is {own!r}, the network has {wanted!r} in block {at + 1}{already}")
                     return
-                decided = chosen
             elif not _equal(own, wanted):
-                self._fails(at, f"{path}.{f.name} is {own!r}, the network has {wanted!r} in block {at + 1} ({type(item.block).__name__})")
+                self._fails(at, f"{place} is {own!r}, the network has {wanted!r} in block {at + 1} ({type(item.block).__name__})")
                 return
-        yield from self._inner(inner, item, decided)
+        yield from self._held(held, item.shape, ties, decided)
 
-    def _inner(self, pairs: list[tuple[Block, Block, str]], item: Item, decided: Decisions) -> Iterator[Decisions]:
-        """Yields the decisions under which blocks held in fields match those of the network; their inputs have the leaf's shape."""
-        if not pairs:
+    def _held(
+        self,
+        held: list[tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...]]],
+        shape: Shape,
+        ties: Decisions,
+        decided: Decisions,
+    ) -> Iterator[Decisions]:
+        """Yields the decisions under which blocks held in fields match those of the network."""
+        if not held:
             yield decided
             return
-        (own, wanted, path), rest = pairs[0], pairs[1:]
-        for after in self._within(own, wanted, path, item.shape, decided):
-            yield from self._inner(rest, item, after)
+        (own, wanted, paths), rest = held[0], held[1:]
+        single = len(paths) == 1 and len(wanted) == 1
+        found = self._within(own[0], wanted[0], paths[0], shape, ties) if single else self._aligned(own, wanted, paths, shape, ties)
+        for more in found:
+            yield from self._held(rest, shape, {**ties, **_carried(more, paths[0])}, {**decided, **more})
 
-    def _within(self, own: Block, wanted: Block, path: str, shape: Shape, decided: Decisions) -> Iterator[Decisions]:
-        inside = Matcher(flat(wanted, shape, self.border, self.classes), self.border, self.classes)
-        for end, after in inside._match(own, path, 0, decided):
-            if end == len(inside.items):
-                yield after
+    def _aligned(
+        self, own: tuple[object, ...], wanted: tuple[object, ...], paths: tuple[str, ...], shape: Shape, ties: Decisions
+    ) -> Iterator[Decisions]:
+        """Yields the decisions under which branches match those of the network, in order; one that is left out takes none."""
+        if not own:
+            if not wanted:
+                yield {}
+            return
+        for chosen, standing, place in _standing(own[0], paths[0], ties):
+            if standing is None:
+                matched: Iterable[Decisions] = ({},)
+            else:
+                matched = self._within(standing, wanted[0], place, shape, ties) if wanted else ()
+            for more in matched:
+                here = {**chosen, **more}
+                after = {**ties, **_carried(here, paths[0])}
+                for later in self._aligned(own[1:], wanted if standing is None else wanted[1:], paths[1:], shape, after):
+                    yield {**here, **later}
+
+    def _within(self, own: object, wanted: object, path: str, shape: Shape, ties: Decisions) -> Iterator[Decisions]:
+        if not isinstance(own, Block) or not isinstance(wanted, Block):
+            if _equal(own, wanted):
+                yield {}
+            return
+        key = (id(wanted), shape)
+        if key not in self._inside:
+            try:
+                self._inside[key] = Matcher(flat(wanted, shape, self.written, self.classes), self.border, self.classes, self.written)
+            except BlockError:  # it does not stand at the leaf's input: only the leaf as a whole can be compared
+                self._inside[key] = None
+        inside = self._inside[key]
+        if inside is None:
+            return
+        yield from (decided for end, decided in inside._match(own, path, 0, ties) if end == len(inside.items))
         if inside.reason:
             self._fails(self.furthest, inside.reason)
 
-    def _branches(self, block: Parallel, item: Item, path: str, decided: Decisions, at: int) -> Iterator[Decisions]:
-        wanted = item.block
-        assert isinstance(wanted, Parallel)
-        if (block.merge, block.fix, len(block.blocks)) != (wanted.merge, wanted.fix, len(wanted.blocks)):
-            self._fails(at, f"{path}: branches are joined differently from the network's block {at + 1}")
-            return
-        paths = [join_path(path, label) for label in block.labels]
-        yield from self._inner(list(zip(block.blocks, wanted.blocks, paths, strict=True)), item, decided)
-
-    def _ways(self, block: Block, item: Item, path: str, decided: Decisions) -> Iterator[Decisions]:
+    def _ways(self, block: Block, item: Item, path: str, ties: Decisions) -> Iterator[Decisions]:
         """Yields decisions under which `block`, closed, expands to the same graph as the item."""
         domains = dict(block.decisions(path))
-        names = list(domains)
-        taken = tuple([identity(decided[at]) if at in decided else None for at in names])
-        key = (block, item, taken)
-        if key not in self._ways_known:
-            self._ways_known[key] = list(self._tried(block, item, path, domains, decided))
-        for way in self._ways_known[key]:
-            yield {**decided, **{names[i]: value for i, value in way}}
+        taken = {at: ties[at] for at in domains if at in ties}
+        key = (id(block), item, path if _is_tied(path) else "", _key(taken))
+        if key not in self._closed:
+            found = self._compared(block, item, path, domains, taken)
+            self._closed[key] = tuple([_moved(decided, path, "") for decided in found])
+        yield from (_moved(decided, "", path) for decided in self._closed[key])
 
-    def _tried(self, block: Block, item: Item, path: str, domains: dict[str, Domain], decided: Decisions) -> Iterator[Way]:
+    def _compared(self, block: Block, item: Item, path: str, domains: Mapping[str, Domain], taken: Decisions) -> Iterator[Decisions]:
         ways = 1
         for at, domain in domains.items():
-            ways *= 1 if at in decided else domain.size or _MOST_WAYS + 1
-        target = self._expanded(item.block, item.shape) if ways <= _MOST_WAYS else None
-        if target is None:
+            ways *= 1 if at in taken else domain.size or _MOST_WAYS + 1
+        if ways > _MOST_WAYS or self._target(item) is None:
             return
-        place = {at: i for i, at in enumerate(domains)}
-        options = [[decided[at]] if at in decided else [d.at(i) for i in range(d.size or 0)] for at, d in domains.items()]
-        known: set[tuple[object, ...]] = set()
+        options = [[taken[at]] if at in taken else [d.at(i) for i in range(d.size or 0)] for at, d in domains.items()]
+        known: set[object] = set()
         for values in product(*options):
             used: dict[str, Value] = {}
             closed, _ = settle(block, path, _recalled(dict(zip(domains, values, strict=True)), used))
-            way = tuple([(place[at], value) for at, value in used.items()])
-            told = tuple([(i, identity(value)) for i, value in way])
-            if closed is not None and told not in known and self._expanded(closed, item.shape) == target:
-                known.add(told)
-                yield way
+            if _key(used) not in known and self._print(closed, item.shape, self.border) == self._target(item):
+                known.add(_key(used))
+                yield used
 
-    def _expanded(self, block: Block, shape: Shape) -> str | None:
-        key = (block, shape)
-        if key not in self._known:
-            graph = GraphBuilder(shape, self.border, self.classes)
+    def _target(self, item: Item) -> str | None:
+        return self._print(item.block, item.shape, self.written)
+
+    def _print(self, block: Block | None, shape: Shape, border: Border) -> str | None:
+        """Returns the fingerprint of one block's graph; None where it cannot be applied or stands for nothing."""
+        if block is None:
+            return None
+        key = (block, shape, border)
+        if key not in self._prints:
+            graph = GraphBuilder(shape, border, self.classes)
             try:
-                self._known[key] = fingerprint(graph.finish(block.expand(graph, graph.input)))
+                self._prints[key] = fingerprint(graph.finish(block.expand(graph, graph.input)))
             except BlockError:
-                self._known[key] = None
-        return self._known[key]
+                self._prints[key] = None
+        return self._prints[key]
+
+
+def _options(block: OneOf | Maybe | Shared, path: str, ties: Decisions) -> Iterator[tuple[Decisions, Block | None, str]]:
+    """Yields what may stand in the place of a block that only stands for others: the decision, the block or None, its path."""
+    found: list[tuple[dict[str, Value], Block | None, str]]
+    if isinstance(block, OneOf):
+        found = [({join_path(path, "block"): label}, option, join_path(path, label)) for label, option in block.options.items()]
+    elif isinstance(block, Maybe):
+        at = join_path(path, "present")
+        found = [({at: False}, None, path), ({at: True}, block.body, join_path(path, block.body.segment))]
+    else:
+        found = [({}, block.body, f"@{block.key}")]
+    yield from (option for option in found if _agree(ties, option[0]))
+
+
+def _standing(block: object, path: str, ties: Decisions) -> Iterator[tuple[Decisions, object, str]]:
+    """Yields what may stand in a place in the end, through options within options."""
+    if not isinstance(block, OneOf | Maybe | Shared):
+        yield {}, block, path
+        return
+    for chosen, option, place in _options(block, path, ties):
+        if option is None:
+            yield chosen, None, place
+        else:
+            yield from (({**chosen, **more}, standing, at) for more, standing, at in _standing(option, place, ties))
+
+
+def _is_tied(path: str) -> bool:
+    """Returns whether decisions at this path may be met again at another place of the network."""
+    return path.startswith("@") or "[*]" in path
+
+
+def _carried(decided: Decisions, path: str) -> Decisions:
+    """Returns the decisions of the block at `path` that may be met again behind it."""
+    return decided if _is_tied(path) else {at: value for at, value in decided.items() if at.startswith("@")}
+
+
+def _moved(decided: Decisions, old: str, new: str) -> Decisions:
+    """Returns decisions below one path as decisions below another; shared ones stay."""
+    if old == new:
+        return decided
+    return {at if at.startswith("@") else new + at[len(old) :]: value for at, value in decided.items()}
+
+
+def _key(decided: Decisions) -> frozenset[object]:
+    return frozenset([(at, identity(value)) for at, value in decided.items()])
+
+
+def _agree(ties: Decisions, chosen: Decisions) -> bool:
+    return all(at not in ties or identity(ties[at]) == identity(value) for at, value in chosen.items())
 
 
 def _recalled(values: Decisions, used: dict[str, Value]) -> Callable[[str, Domain], Value]:
@@ -258,11 +364,12 @@ def _recalled(values: Decisions, used: dict[str, Value]) -> Callable[[str, Domai
     return decide
 
 
-def _with(decided: Decisions, path: str, value: Value) -> Decisions | None:
-    """Returns the decisions with one more, or None where it contradicts one already taken (tied places)."""
-    if path in decided:
-        return decided if identity(decided[path]) == identity(value) else None
-    return {**decided, path: value}
+def _closed(block: Block, path: str, decided: Decisions) -> Block | None:
+    return settle(block, path, lambda at, domain: decided.get(at, domain.at(0)))[0]
+
+
+def _holds_blocks(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(v, Block) for v in value)
 
 
 def _equal(a: object, b: object) -> bool:

@@ -223,7 +223,7 @@ class Space:
             return None, f"the space is for {shape} and {classes} classes, the network for {net.input_shape} and {net.classes}"
         bound = self.bind(shape, classes)
         training = {f"recipe.{name}": getattr(net.recipe, name) for name in self.recipe.open_fields()} if self.recipe and net.recipe else {}
-        matcher = Matcher(flat(net.body, shape, net.border, classes), self.border, classes)
+        matcher = Matcher(flat(net.body, shape, net.border, classes), self.border, classes, net.border)
         for decided in matcher.matches(self.body, _root(self.body)):
             genotype = variation.complete(bound, {**decided, **training}, None)
             try:

@@ -16,7 +16,7 @@ import msgspec
 from nas.blocks import BLOCKS
 from nas.blocks.base import Block
 from nas.blocks.structure import Several
-from nas.domains import Choice, Domain, Integer, Real, real
+from nas.domains import Choice, Domain, Integer, Real, is_value, real
 from nas.errors import RecipeError, SpaceError, brief, did_you_mean
 from nas.recipe import Recipe
 from nas.space import Architecture, Space
@@ -50,8 +50,8 @@ def _written(value: object) -> Any:
             return {"real": [value.low, value.high], **({"log": True} if value.log else {})}
         case tuple():
             return [_written(v) for v in value]
-        case None | bool() | int() | float() | str():
-            return value
+    if is_value(value):
+        return value
     raise SpaceError(f"{brief(value)} of type {type(value).__name__} cannot be written as JSON; expected a block, a domain or a plain value")
 
 

@@ -10,7 +10,7 @@ from typing import Literal, cast
 from nas.blocks.base import Block, Counted, Decide, expand_at, join_path, made, settle
 from nas.builder import GraphBuilder, Join, Node
 from nas.domains import Choice, Domain, Integer
-from nas.errors import SpaceError
+from nas.errors import SpaceError, brief
 
 
 _MOST_TIMES = 1_000  # repetitions; far more are a slip of the pen, and every one has decisions of its own
@@ -285,6 +285,11 @@ class Shared(Block):
     key: str
     body: Block
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.key, str) or not self.key.replace("_", "a").replace("-", "a").isalnum():
+            raise SpaceError(f"shared(): the name is {brief(self.key)}, expected letters, digits, '_' and '-'")
+        super().__post_init__()
+
     @cached_property
     def is_open(self) -> bool:
         return self.body.is_open
@@ -316,6 +321,4 @@ def shared(key: str, block: Block) -> Shared:
     Raises:
         SpaceError: When `key` is no plain name or `block` no block.
     """
-    if not isinstance(key, str) or not key.replace("_", "a").replace("-", "a").isalnum():
-        raise SpaceError(f"shared(): the name is {key!r}, expected letters, digits, '_' and '-'")
     return Shared(key, *_blocks("shared", (block,), 1))

@@ -17,7 +17,7 @@ def load_source(source: str) -> ModuleType:
     """Runs the text of a network file and returns it as a module; tracebacks show its lines.
 
     Raises:
-        EvaluationError: When the text is no Python or defines no class `Network`.
+        EvaluationError: When the text is no Python, fails, or defines no class `Network`.
     """
     name = f"<network {hashlib.sha256(source.encode()).hexdigest()[:12]}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -26,6 +26,9 @@ def load_source(source: str) -> ModuleType:
         exec(compile(source, name, "exec"), module.__dict__)
     except SyntaxError as error:
         raise EvaluationError(f"the network's source is no Python: {error.msg} in line {error.lineno}") from error
+    except Exception as error:  # helpers of a user's own operations run here
+        said = " ".join(str(error).split())
+        raise EvaluationError(f"the network's source fails: {type(error).__name__}: {said}") from error
     if not isinstance(module.__dict__.get("Network"), type):
         raise EvaluationError("the network's source defines no class Network")
     return module

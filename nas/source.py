@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from nas.errors import GraphError
 from nas.graph import Graph
-from nas.ops import Activation, Conv2d, Op
+from nas.ops import OPS, Activation, Conv2d, Op
 
 _CHAIN = 4  # operations nested in one line at most: convolution, normalisation, activation, dropout
 _LINE = 118
@@ -24,14 +25,17 @@ def write_source(graph: Graph, *, docstring: str = "") -> str:
     Args:
         graph: A simplified graph in canonical order (`nas.canonical.simplify`).
         docstring: What stands at the top of the file; a line with the shapes where it is empty.
+
+    Raises:
+        GraphError: When the helpers of two operations of a user's own define one name differently.
     """
     attributes = _attributes(graph)
     init = [f"        self.{name} = {graph.ops[i].declare(*_shapes(graph, i))}" for i, name in attributes.items()]
     forward = list(_forward(graph, attributes))
-    helpers = list(dict.fromkeys(op.helper.strip("\n") for op in graph.ops if op.helper))
+    helpers = _helpers(graph)
     body = "\n".join(["        super().__init__()", *init])
     text = "\n".join(forward)
-    functional = "import torch.nn.functional as F\n" if "F." in text + "".join(helpers) else ""
+    functional = "import torch.nn.functional as F\n" if "F." in "".join((text, body, *helpers)) else ""
     title = docstring or f"A network from {_spelled(graph.input_shape)} to {_spelled(graph.output_shape)}."
     parts = [
         f'"""{_quoted(title)}"""\n\nimport torch\n{functional}from torch import nn\n',
@@ -44,8 +48,23 @@ def write_source(graph: Graph, *, docstring: str = "") -> str:
     return "\n".join(parts)
 
 
+def _helpers(graph: Graph) -> list[str]:
+    """Returns the helpers of all operations, each once.
+
+    Raises:
+        GraphError: When two define one name differently: the second would take the first one's place.
+    """
+    helpers = list(dict.fromkeys(op.helper.strip("\n") for op in graph.ops if op.helper))
+    defined = Counter(name for helper in helpers for name in set(re.findall(r"^(?:def|class)\s+(\w+)", helper, re.MULTILINE)))
+    for name, times in defined.items():
+        if times > 1 or name == "Network":
+            raise GraphError(f"the helpers of the network's operations define {name!r} more than once; give one of them another name")
+    return helpers
+
+
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"""', "'''").strip()
+    text = text.replace("\\", "\\\\").replace('"""', "'''").strip()
+    return f"{text[:-1]}\\\"" if text.endswith('"') else text
 
 
 def _spelled(shape: tuple[int, ...]) -> str:
@@ -63,7 +82,7 @@ def _attributes(graph: Graph) -> dict[int, str]:
     line = _lines(graph)
     for i in sorted(range(1, len(graph)), key=lambda i: (line[i], i)):
         if graph.ops[i].declare(*_shapes(graph, i)):
-            noun = _identifier(graph.ops[i].noun)
+            noun = _identifier(graph.ops[i].noun) + "_" * graph.ops[i].noun[-1:].isdigit()
             counts[noun] += 1
             names[i] = f"{noun}{counts[noun]}"
     return names
@@ -103,12 +122,17 @@ def _lines(graph: Graph) -> list[int]:
             continue
         user = users[i][0]
         alone = len(graph.inputs[i]) == 1 or isinstance(graph.ops[user], Activation)
-        if alone and len(graph.inputs[user]) == 1 and not isinstance(graph.ops[user], Conv2d):
+        ours = _is_ours(graph.ops[i]) and _is_ours(graph.ops[user])  # whose text can be put into each other
+        if ours and alone and len(graph.inputs[user]) == 1 and not isinstance(graph.ops[user], Conv2d):
             line[i] = user
             nested[user] = nested[i]
     for i in reversed(range(len(graph))):
         line[i] = line[line[i]]
     return line
+
+
+def _is_ours(op: Op) -> bool:
+    return OPS.get(type(op).__name__) is type(op)
 
 
 def _names(graph: Graph, line: list[int]) -> dict[int, str]:

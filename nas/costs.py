@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nas.graph import Graph
-from nas.ops import AdaptivePool2d, Flatten, Linear, Window
+from nas.ops import AdaptivePool2d, Crop, Flatten, Linear, Window
 
 _BYTES = 4
 
@@ -49,9 +49,7 @@ def cost_of(graph: Graph) -> Cost:
         other += facts.other_flops
         buffers += facts.buffers
         values += facts.volume
-    return Cost(
-        params, macs, 2 * macs, other, _BYTES * _peak(graph), _BYTES * values, _BYTES * (params + buffers), _depth(graph)
-    )
+    return Cost(params, macs, 2 * macs, other, _BYTES * _peak(graph), _BYTES * values, _BYTES * (params + buffers), _depth(graph))
 
 
 def _peak(graph: Graph) -> int:
@@ -115,6 +113,9 @@ def receptive_fields(graph: Graph) -> list[tuple[Field, Field]]:
             continue
         shape = graph.facts[sources[0]].shape
         whole = isinstance(op, AdaptivePool2d | Linear | Flatten)
+        window = op.window()
+        if isinstance(op, Crop):  # how much is cut off at the top and the left depends on the input
+            window = Window((1, 1), (1, 1), (-((shape[1] - op.size[0]) // 2), -((shape[2] - op.size[1]) // 2)))
         axes = []
         for axis in (0, 1):
             widest = max((fields[s][axis] for s in sources), key=lambda f: (f.size, f.jump))
@@ -122,7 +123,7 @@ def receptive_fields(graph: Graph) -> list[tuple[Field, Field]]:
                 n = shape[1 + axis] if len(shape) == 3 else 1
                 axes.append(Field(widest.size + (n - 1) * widest.jump, widest.jump * n, widest.start + (n - 1) * widest.jump / 2))
             else:
-                axes.append(_slid(widest, op.window(), axis))
+                axes.append(_slid(widest, window, axis))
         fields.append((axes[0], axes[1]))
     return fields
 

@@ -1,6 +1,6 @@
 """How long the package and its command take to start, each as a fresh process, beside a bare interpreter in the same run.
 
-    python benchmarks/startup.py [--repeats 7]
+python benchmarks/startup.py [--repeats 7]
 """
 
 from __future__ import annotations

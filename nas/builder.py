@@ -13,8 +13,29 @@ from typing import Literal, get_args
 from nas.errors import BlockError, did_you_mean
 from nas.graph import Graph
 from nas.ops import (
-    ACTIVATIONS, Activation, AdaptivePool2d, Add, BatchNorm, Concat, Conv2d, Crop, Dropout, Facts, Flatten, Identity, Input, Linear,
-    LocalResponseNorm, Multiply, Op, Pad, Pair, Pool2d, Shape, Subsample, Zero,
+    ACTIVATIONS,
+    Activation,
+    AdaptivePool2d,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    Crop,
+    Dropout,
+    Facts,
+    Flatten,
+    Identity,
+    Input,
+    Linear,
+    LocalResponseNorm,
+    Multiply,
+    Op,
+    Pad,
+    Pair,
+    Pool2d,
+    Shape,
+    Subsample,
+    Zero,
 )  # fmt: skip
 from nas.ops.base import out_size, span
 from nas.ops.layers import PADDING_MODES
@@ -157,7 +178,9 @@ class GraphBuilder:
         )
         return self._planned(ops, note, x)
 
-    def pool(self, x: Node, kind: str, kernel: Size, stride: Size | None = None, padding: Padding = 0, *, ceil: bool = False) -> Node:
+    def pool(
+        self, x: Node, kind: str, kernel: Size, stride: Size | None = None, padding: Padding = 0, *, ceil: bool = False
+    ) -> Node:
         """Pooling over windows.
 
         Args:

@@ -179,7 +179,7 @@ def _live(nodes: _Nodes, output: int) -> Graph:
 
 
 def _flattened(graph: Graph) -> Graph | None:
-    """Returns the graph with sums (concatenations) that only sums (concatenations) use merged into these, or None if there are none."""
+    """Returns the graph with sums that only sums use merged into these, concatenations likewise; None where there are none."""
     kinds = [type(op) if type(op) in (Add, Concat) else None for op in graph.ops]
     if not any(kinds[i] and any(kinds[s] is kinds[i] for s in graph.inputs[i]) for i in range(len(kinds))):
         return None
@@ -299,7 +299,9 @@ class _Search:
         """Returns the smallest relabelling reachable from these colours, and its order."""
         return self._best(colours, {}, [])
 
-    def _best(self, colours: list[int], seen: dict[Certificate, list[int]], maps: list[dict[int, int]]) -> tuple[Certificate, list[int]]:
+    def _best(
+        self, colours: list[int], seen: dict[Certificate, list[int]], maps: list[dict[int, int]]
+    ) -> tuple[Certificate, list[int]]:
         """Searches below `colours`; adds the leaves to `seen`, and to `maps` the automorphisms that keep what is singled out."""
         colours = self.refined(colours)
         tied = _smallest_class(colours)

@@ -1,4 +1,4 @@
-"""Whether a description contains a network, and by which decisions: both are flattened, and leaves matched like a regular expression.
+"""Whether a description contains a network, and by which decisions: both are flattened, leaves match as in a regular expression.
 
 A leaf matches when its closed fields are equal and its open ones hold the network's values, or when some way to close it
 expands to the same graph. Of several ways to match the same leaves the first in order of declaration is kept, so matching
@@ -114,7 +114,9 @@ class Matcher:
         if key not in self._matched:
             self._steps += 1
             if self._steps > _MOST_STEPS:
-                raise SpaceError(f"the space matches the network in too many ways to try them all (gave up after {_MOST_STEPS:,} steps)")
+                raise SpaceError(
+                    f"the space matches the network in too many ways to try them all (gave up after {_MOST_STEPS:,} steps)"
+                )
             first: dict[object, Match] = {}
             for end, decided in self._tried(block, path, at, ties):
                 first.setdefault((end, _key(_carried(decided, path))), (end, decided))
@@ -171,7 +173,9 @@ class Matcher:
         item, found = self.items[at], False
         if type(block) is type(item.block):
             for decided in self._fields(block, item, path, ties, at):
-                if self._alike or self._print(_closed(block, path, {**ties, **decided}), item.shape, self.border) == self._target(item):
+                if self._alike or self._print(_closed(block, path, {**ties, **decided}), item.shape, self.border) == self._target(
+                    item
+                ):
                     found = True
                     yield at + 1, decided
         if not found or _is_tied(path):  # other ways matter where the same decisions are met again
@@ -179,7 +183,9 @@ class Matcher:
                 found = True
                 yield at + 1, decided
         if not found and type(block) is not type(item.block):
-            self._fails(at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}")
+            self._fails(
+                at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}"
+            )
 
     @property
     def _alike(self) -> bool:
@@ -254,7 +260,9 @@ class Matcher:
         key = (id(wanted), shape)
         if key not in self._inside:
             try:
-                self._inside[key] = Matcher(flat(wanted, shape, self.written, self.classes), self.border, self.classes, self.written)
+                self._inside[key] = Matcher(
+                    flat(wanted, shape, self.written, self.classes), self.border, self.classes, self.written
+                )
             except BlockError:  # it does not stand at the leaf's input: only the leaf as a whole can be compared
                 self._inside[key] = None
         inside = self._inside[key]
@@ -274,7 +282,9 @@ class Matcher:
             self._closed[key] = tuple([_moved(decided, path, "") for decided in found])
         yield from (_moved(decided, "", path) for decided in self._closed[key])
 
-    def _compared(self, block: Block, item: Item, path: str, domains: Mapping[str, Domain], taken: Decisions) -> Iterator[Decisions]:
+    def _compared(
+        self, block: Block, item: Item, path: str, domains: Mapping[str, Domain], taken: Decisions
+    ) -> Iterator[Decisions]:
         ways = 1
         for at, domain in domains.items():
             ways *= 1 if at in taken else domain.size or _MOST_WAYS + 1

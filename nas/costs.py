@@ -107,7 +107,7 @@ def receptive_fields(graph: Graph) -> list[tuple[Field, Field]]:
     Where branches meet, the largest field counts. Global pooling and fully connected layers see all that their input sees.
     """
     fields: list[tuple[Field, Field]] = []
-    for i, (op, sources) in enumerate(zip(graph.ops, graph.inputs, strict=True)):
+    for op, sources in zip(graph.ops, graph.inputs, strict=True):
         if not sources:
             fields.append((Field(1, 1, 0.0), Field(1, 1, 0.0)))
             continue

@@ -92,7 +92,9 @@ class Choice(Domain):
             if not is_value(value):
                 fix = "; to choose between blocks write OneOf(block, block, ...)" if hasattr(value, "expand") else ""
                 kind = type(value).__name__
-                raise SpaceError(f"choice() got {brief(value)} of type {kind}; expected None, bool, int, float, str or tuples of them{fix}")
+                raise SpaceError(
+                    f"choice() got {brief(value)} of type {kind}; expected None, bool, int, float, str or tuples of them{fix}"
+                )
         if len(self._index) < len(self.values):
             twice = next(v for i, v in enumerate(self.values) if identity(v) in {identity(w) for w in self.values[:i]})
             raise SpaceError(f"choice() holds {brief(twice)} more than once; expected distinct values")

@@ -213,9 +213,7 @@ def _cached(digest: str) -> Dataset | None:
     return None
 
 
-def _difference(
-    path: Path, source: str, tensors: dict[str, torch.Tensor] | None, images: Any, usage: Usage | None
-) -> float:
+def _difference(path: Path, source: str, tensors: dict[str, torch.Tensor] | None, images: Any, usage: Usage | None) -> float:
     """Loads the file back and compares its outputs with those of the module that was trained.
 
     Raises:

@@ -91,7 +91,9 @@ class Graph:
                 raise GraphError(f"node {i} ({type(op).__name__}) has no inputs; only node 0 is an input")
             for source in sources:
                 if not 0 <= source < i:
-                    raise GraphError(f"node {i} ({type(op).__name__}) uses node {source}; expected one before it, from 0 to {i - 1}")
+                    raise GraphError(
+                        f"node {i} ({type(op).__name__}) uses node {source}; expected one before it, from 0 to {i - 1}"
+                    )
         if not 0 <= self.output < len(self.ops):
             raise GraphError(f"the output is node {self.output}; expected one from 0 to {len(self.ops) - 1}")
 
@@ -135,7 +137,9 @@ class Graph:
                 index = table[key] = len(ops)
                 ops.append({"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}})
             nodes.append((index, sources, label))
-        return msgspec.json.encode({"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)})
+        return msgspec.json.encode(
+            {"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)}
+        )
 
 
 @cache
@@ -177,7 +181,9 @@ def _read(data: object) -> Graph:
     if not isinstance(data, dict) or not isinstance(data.get("ops"), list) or not isinstance(data.get("nodes"), list):
         raise GraphError("this is no graph: expected an object with `format`, `ops`, `nodes` and `output`")
     if data.get("format") != _FORMAT:
-        raise GraphError(f"this graph has format {brief(data.get('format'))}, expected {_FORMAT}; a newer version of this package wrote it")
+        raise GraphError(
+            f"this graph has format {brief(data.get('format'))}, expected {_FORMAT}; a newer version of this package wrote it"
+        )
     ops = [_op_from_json(i, entry) for i, entry in enumerate(data["ops"])]
     chosen: list[Op] = []
     inputs: list[tuple[int, ...]] = []
@@ -189,7 +195,9 @@ def _read(data: object) -> Graph:
                 inputs.append(tuple(sources))
                 labels.append(label)
             case _:
-                raise GraphError(f"node {i} is {brief(node)}; expected [operation, [inputs], label] with an operation below {len(ops)}")
+                raise GraphError(
+                    f"node {i} is {brief(node)}; expected [operation, [inputs], label] with an operation below {len(ops)}"
+                )
     output, notes = data.get("output"), data.get("notes", [])
     if type(output) is not int or not isinstance(notes, list):
         raise GraphError(f"the graph's output is {brief(output)}; expected the index of a node")
@@ -248,4 +256,3 @@ def _value(value: object, wanted: str) -> Any:
     elif isinstance(value, list) and len(value) == _LENGTHS.get(wanted, len(value)):
         return tuple([_value(v, "int") for v in value])
     raise ValueError
-

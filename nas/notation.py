@@ -52,7 +52,9 @@ def _written(value: object) -> Any:
             return [_written(v) for v in value]
     if is_value(value):
         return value
-    raise SpaceError(f"{brief(value)} of type {type(value).__name__} cannot be written as JSON; expected a block, a domain or a plain value")
+    raise SpaceError(
+        f"{brief(value)} of type {type(value).__name__} cannot be written as JSON; expected a block, a domain or a plain value"
+    )
 
 
 def _fields(value: Block | Recipe) -> dict[str, Any]:
@@ -133,7 +135,9 @@ def _block(data: object, where: str, known: Mapping[str, type[Block]], depth: in
         raise SpaceError(f"{where} is {brief(data)}, expected a block such as {{'block': 'Conv', 'channels': 16}}")
     name = data["block"]
     if name not in known:
-        raise SpaceError(f"{where}: unknown block {brief(name)}{did_you_mean(name[:80], known)}; give classes of your own to `blocks`")
+        raise SpaceError(
+            f"{where}: unknown block {brief(name)}{did_you_mean(name[:80], known)}; give classes of your own to `blocks`"
+        )
     cls = known[name]
     names = [f.name for f in fields(cls) if f.init]
     _only({key: None for key in data if key != "block"}, names, f"{where} ({name})")
@@ -175,7 +179,9 @@ def _domain(value: Mapping[str, object], where: str, known: Mapping[str, type[Bl
             return Choice(tuple(_read(v, where, known, depth + 1) for v in values))
         case {"integer": [int() as low, int() as high], **rest} if not rest:
             return Integer(low, high)
-        case {"real": [int() | float() as low, int() | float() as high], **rest} if not rest or (set(rest) == {"log"} and type(rest["log"]) is bool):
+        case {"real": [int() | float() as low, int() | float() as high], **rest} if not rest or (
+            set(rest) == {"log"} and type(rest["log"]) is bool
+        ):
             return cast("Real", real(low, high, log=rest.get("log") is True))
     raise SpaceError(
         f"{where} is {brief(value)}, expected a block, {{'choice': [...]}}, {{'integer': [low, high]}} or {{'real': [low, high]}}"

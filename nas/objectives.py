@@ -48,7 +48,9 @@ _OBJECTIVES = (
     Objective("params", "minimize", "values", exact=True, about="trainable values of the simplified network"),
     Objective("macs", "minimize", "MACs", exact=True, about="multiply-adds of convolutions and linear layers, one image"),
     Objective("flops", "minimize", "FLOPs", exact=True, about="2 x MACs, one image"),
-    Objective("activation_memory", "minimize", "bytes", exact=True, about="peak of live activations, inference of one image, float32"),
+    Objective(
+        "activation_memory", "minimize", "bytes", exact=True, about="peak of live activations, inference of one image, float32"
+    ),
     Objective("weight_bytes", "minimize", "bytes", exact=True, about="weights and buffers stored as float32"),
     Objective("depth", "minimize", "layers", exact=True, about="layers with weights on the longest path"),
 )
@@ -146,5 +148,7 @@ def constraint(text: str) -> Constraint:
     name, compare, number, suffix = match.groups()
     scale = _SUFFIX.get(suffix, _SUFFIX.get(suffix.lower(), _SUFFIX.get(suffix.capitalize())))
     if scale is None:
-        raise ObjectiveError(f"constraint {text!r}: unknown suffix {suffix!r}; expected one of {', '.join(s for s in _SUFFIX if s)}")
+        raise ObjectiveError(
+            f"constraint {text!r}: unknown suffix {suffix!r}; expected one of {', '.join(s for s in _SUFFIX if s)}"
+        )
     return Constraint(name, compare, float(Fraction(number) * scale), text.strip())

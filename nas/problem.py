@@ -87,7 +87,9 @@ class Problem:
         for c in self.constraints:
             if c.name not in known:
                 if c.name.startswith(("val_", "train_", "test_")):
-                    raise ObjectiveError(f"constraint {c.text!r}: {c.name} is known only after training; constrain one of {', '.join(sorted(known))}")
+                    raise ObjectiveError(
+                        f"constraint {c.text!r}: {c.name} is known only after training; constrain one of {', '.join(sorted(known))}"
+                    )
                 raise UnknownNameError("constraint", c.name, known)
         self._seen: OrderedDict[tuple[object, ...], Candidate | Rejected] = OrderedDict()
 
@@ -166,8 +168,20 @@ class Problem:
         """
         for o in self.objectives:
             if o.name not in values:
-                raise ObjectiveError(f"objective {o.name!r} was not measured; the evaluation gave {', '.join(sorted(values)) or 'nothing'}")
+                raise ObjectiveError(
+                    f"objective {o.name!r} was not measured; the evaluation gave {', '.join(sorted(values)) or 'nothing'}"
+                )
         return tuple(o.loss(values[o.name]) for o in self.objectives)
 
 
-_COSTS = ("params", "macs", "flops", "other_flops", "activation_memory", "training_memory", "weight_bytes", "depth", "declared_params")
+_COSTS = (
+    "params",
+    "macs",
+    "flops",
+    "other_flops",
+    "activation_memory",
+    "training_memory",
+    "weight_bytes",
+    "depth",
+    "declared_params",
+)

@@ -196,4 +196,3 @@ def measure_seconds(
     shares = {f"{share:g}": round(predicted[round(share * (len(predicted) - 1))], 1) for share in _SHARES}
     mean = round(sum(predicted) / len(predicted), 1)
     return Profile(**{**profile.__dict__, "seconds": {**shares, "mean": mean}, "measured": measured})
-

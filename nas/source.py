@@ -58,13 +58,15 @@ def _helpers(graph: Graph) -> list[str]:
     defined = Counter(name for helper in helpers for name in set(re.findall(r"^(?:def|class)\s+(\w+)", helper, re.MULTILINE)))
     for name, times in defined.items():
         if times > 1 or name == "Network":
-            raise GraphError(f"the helpers of the network's operations define {name!r} more than once; give one of them another name")
+            raise GraphError(
+                f"the helpers of the network's operations define {name!r} more than once; give one of them another name"
+            )
     return helpers
 
 
 def _quoted(text: str) -> str:
     text = text.replace("\\", "\\\\").replace('"""', "'''").strip()
-    return f"{text[:-1]}\\\"" if text.endswith('"') else text
+    return f'{text[:-1]}\\"' if text.endswith('"') else text
 
 
 def _spelled(shape: tuple[int, ...]) -> str:

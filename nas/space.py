@@ -93,7 +93,9 @@ class Space:
 
     def __post_init__(self) -> None:
         if not isinstance(self.body, Block):
-            raise SpaceError(f"Space: body is {brief(self.body)} of type {type(self.body).__name__}, expected a block such as Sequential(...)")
+            raise SpaceError(
+                f"Space: body is {brief(self.body)} of type {type(self.body).__name__}, expected a block such as Sequential(...)"
+            )
         if self.border not in get_args(Border):
             raise SpaceError(f"Space: border is {brief(self.border)}, expected one of {', '.join(map(repr, get_args(Border)))}")
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
@@ -121,7 +123,9 @@ class Space:
         """
         for what, own, given in (("input_shape", self.input_shape, input_shape), ("classes", self.classes, classes)):
             if own is not None and own != given:
-                raise SpaceError(f"space {self.name or 'given'!r} has {what}={own}, but the data has {given}; leave {what} out of the space")
+                raise SpaceError(
+                    f"space {self.name or 'given'!r} has {what}={own}, but the data has {given}; leave {what} out of the space"
+                )
         return replace(self, input_shape=input_shape, classes=classes)
 
     # ---- closing
@@ -222,7 +226,11 @@ class Space:
         if (shape, classes) != (net.input_shape, net.classes):
             return None, f"the space is for {shape} and {classes} classes, the network for {net.input_shape} and {net.classes}"
         bound = self.bind(shape, classes)
-        training = {f"recipe.{name}": getattr(net.recipe, name) for name in self.recipe.open_fields()} if self.recipe and net.recipe else {}
+        training = (
+            {f"recipe.{name}": getattr(net.recipe, name) for name in self.recipe.open_fields()}
+            if self.recipe and net.recipe
+            else {}
+        )
         matcher = Matcher(flat(net.body, shape, net.border, classes), self.border, classes, net.border)
         for decided in matcher.matches(self.body, _root(self.body)):
             genotype = variation.complete(bound, {**decided, **training}, None)
@@ -255,4 +263,3 @@ class Space:
 def _root(body: Block) -> str:
     """Returns the path of the outermost block: none for a sequence, so that paths begin with its parts."""
     return "" if isinstance(body, Sequential) and not body.name else body.segment
-

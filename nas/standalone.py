@@ -1,6 +1,6 @@
-'''Writes the text of an exported network: one Python file that needs PyTorch, safetensors, numpy and Pillow, and nothing of this
+"""Writes the text of an exported network: one Python file that needs PyTorch, safetensors, numpy and Pillow, and nothing of this
 package. The part that reads photos is quoted from `nas.data.image`, so that it is the same. Nothing is executed here.
-'''
+"""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def to_input(arrays: Any) -> torch.Tensor:
     return (x - mean) / std
 '''.strip()
 
-_SHARES = '''
+_SHARES = """
     if model is None:
         model = load()
     with torch.inference_mode():
@@ -167,7 +167,7 @@ _SHARES = '''
         if MIRROR:
             logits = (logits + model(x.flip(3))) / 2
     ranked = [sorted(zip(CLASS_NAMES, row, strict=True), key=lambda pair: -pair[1]) for row in logits.softmax(1).tolist()]
-'''.strip("\n")
+""".strip("\n")
 
 _PREDICT_PHOTOS = f'''
 def predict(photo: Any, model: nn.Module | None = None) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+
 from nas.builder import GraphBuilder, Node
 from nas.errors import BlockError
 from nas.ops import Conv2d, Pad
@@ -76,7 +77,9 @@ def test_a_window_misfits_when_a_real_pixel_lies_beyond_the_last(what: str) -> N
         ((28, 14), (2, 1), (2, 2), "same", (14, 7)),
     ],
 )
-def test_windows_of_well_known_networks_fit(sides: tuple[int, int], kernel: int, stride: int, padding: int, size: tuple[int, int]) -> None:
+def test_windows_of_well_known_networks_fit(
+    sides: tuple[int, int], kernel: int, stride: int, padding: int, size: tuple[int, int]
+) -> None:
     graph = GraphBuilder((1, *sides))
     y = graph.conv(graph.input, 8, kernel, stride, padding)
     assert (y.height, y.width) == size
@@ -104,7 +107,13 @@ def test_even_kernels_pad_below_and_on_the_right() -> None:
 
 
 def test_bias_is_left_out_before_batch_normalisation_only() -> None:
-    for norm, bias, expected in (("batch", None, False), ("none", None, True), ("local_response", None, True), ("batch", True, True), ("none", False, False)):
+    for norm, bias, expected in (
+        ("batch", None, False),
+        ("none", None, True),
+        ("local_response", None, True),
+        ("batch", True, True),
+        ("none", False, False),
+    ):
         graph = GraphBuilder((1, 6, 6))
         y = graph.conv(graph.input, 2, norm=norm, bias=bias)
         assert graph.finish(y).ops[1] == Conv2d(2, (3, 3), (1, 1), (1, 1), bias=expected)
@@ -132,7 +141,9 @@ def test_layers_follow_in_the_order_said() -> None:
         ("add", "crop", [(2, 6, 5), (3, 4, 6)], None),
     ],
 )
-def test_joining_by_a_declared_rule(merge: str, fix: str, shapes: list[tuple[int, int, int]], joined: tuple[int, int, int] | None) -> None:
+def test_joining_by_a_declared_rule(
+    merge: str, fix: str, shapes: list[tuple[int, int, int]], joined: tuple[int, int, int] | None
+) -> None:
     graph = GraphBuilder((1, 8, 8))
     branches = [graph.crop(graph.conv(graph.input, c), h, w) for c, h, w in shapes]
     if joined is None:
@@ -179,7 +190,10 @@ def test_flat_values_are_added_and_laid_side_by_side() -> None:
         (lambda g, x: g.pool(x, "mean", 2), "unknown pooling 'mean'"),
         (lambda g, x: g.pool(x, "max", 2, padding=2), "allows padding up to half of it, got 2"),
         (lambda g, x: g.pool(x, "max", 9), r"kernel 9 does not fit into 8 x 8 pixels; use a smaller kernel"),
-        (lambda g, x: g.conv(x, 2, 9, padding="valid"), r"kernel 9, padding 0 does not fit into 8 x 8 pixels; use a smaller kernel"),
+        (
+            lambda g, x: g.conv(x, 2, 9, padding="valid"),
+            r"kernel 9, padding 0 does not fit into 8 x 8 pixels; use a smaller kernel",
+        ),
         (lambda g, x: g.conv(x, 2, 9, 3, padding="valid"), "does not fit into 8 x 8 pixels"),
         (lambda g, x: g.adaptive_pool(x, "l2", 1), "unknown pooling 'l2'"),
         (lambda g, x: g.adaptive_pool(x, "avg", 0), "at least 1"),

@@ -13,16 +13,32 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_graphs import CONV, IMAGE, MEAN, POINTWISE, POOL, RELU, isomorphic, labelled, random_graph, relabelled, with_detours
+
 from nas.builder import GraphBuilder
 from nas.canonical import canonical, fingerprint, simplify
 from nas.costs import cost_of
 from nas.errors import BlockError
 from nas.graph import Graph, graph_from_json
 from nas.ops import (
-    Activation, Add, AdaptivePool2d, BatchNorm, Concat, Conv2d, Dropout, Flatten, Identity, Input, Linear, Multiply, Op, Pool2d, Shape, Zero,
+    Activation,
+    AdaptivePool2d,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Identity,
+    Input,
+    Linear,
+    Multiply,
+    Op,
+    Pool2d,
+    Shape,
+    Zero,
 )  # fmt: skip
 from nas.source import write_source
-from random_graphs import CONV, IMAGE, MEAN, POINTWISE, POOL, RELU, isomorphic, labelled, random_graph, relabelled, with_detours
 
 TABLE = Path(__file__).parents[2] / "shared" / "data" / "nb201_c10.csv.gz"
 SEEDS = st.integers(0, 2**32 - 1)
@@ -146,7 +162,9 @@ def test_x_plus_x_is_not_x() -> None:
     prints = [fingerprint(_graph((Add(), (0,) * n), (CONV, (1,)))) for n in range(1, 5)]
     assert len(set(prints)) == 4
     assert prints[0] == fingerprint(_graph((CONV, (0,))))
-    assert fingerprint(_graph((Multiply(), (0, 0)))) != fingerprint(_graph((Add(), (0, 0)))) != fingerprint(_graph((Concat(), (0, 0))))
+    assert (
+        fingerprint(_graph((Multiply(), (0, 0)))) != fingerprint(_graph((Add(), (0, 0)))) != fingerprint(_graph((Concat(), (0, 0))))
+    )
 
 
 def test_sums_are_unordered_and_concatenations_are_not() -> None:
@@ -249,7 +267,9 @@ def test_the_limit_of_long_sums_does_not_depend_on_the_order_of_writing() -> Non
     """Sums beyond the limit stay as they are written, but whichever way their terms are ordered, in the same way."""
     rng = np.random.default_rng(0)
     for width in (3, 30, 31, 33, 63, 65):
-        nodes: list[tuple[Op, tuple[int, ...]]] = [(Conv2d(IMAGE[0], (1, 1), padding=(0, 0), groups=g, bias=False), (0,)) for g in (1, 2, 4)]
+        nodes: list[tuple[Op, tuple[int, ...]]] = [
+            (Conv2d(IMAGE[0], (1, 1), padding=(0, 0), groups=g, bias=False), (0,)) for g in (1, 2, 4)
+        ]
         nodes += [(Pool2d("max", (2 * k + 1, 1), (1, 1), (k, 0)), (0,)) for k in range(1, 2 * width + 1)]
         nodes += [(Add(), tuple(range(4, 4 + width))), (Add(), tuple(range(4 + width, 4 + 2 * width)))]
         n = len(nodes)
@@ -277,7 +297,17 @@ def test_an_output_that_is_always_zero_is_refused(last: Op) -> None:
 
 def test_identities_vanish_and_dead_nodes_too() -> None:
     graph = labelled(
-        [Input(IMAGE), Identity(), Dropout(0.0), Concat(), Add(), Pool2d("avg", (1, 1), (1, 1)), AdaptivePool2d("max", IMAGE[1:]), CONV, CONV],
+        [
+            Input(IMAGE),
+            Identity(),
+            Dropout(0.0),
+            Concat(),
+            Add(),
+            Pool2d("avg", (1, 1), (1, 1)),
+            AdaptivePool2d("max", IMAGE[1:]),
+            CONV,
+            CONV,
+        ],
         [(), (0,), (1,), (2,), (3,), (4,), (5,), (6,), (6,)],
         7,
     )
@@ -301,7 +331,13 @@ def test_labels_and_notes_are_no_part_of_the_network() -> None:
 def test_weights_and_shapes_are_part_of_the_network() -> None:
     prints = set()
     for size in ((1, 28, 28), (3, 28, 28), (1, 32, 32)):
-        for channels, kernel, bias, mode in ((8, 3, True, "zeros"), (8, 3, False, "zeros"), (9, 3, True, "zeros"), (8, 1, True, "zeros"), (8, 3, True, "reflect")):
+        for channels, kernel, bias, mode in (
+            (8, 3, True, "zeros"),
+            (8, 3, False, "zeros"),
+            (9, 3, True, "zeros"),
+            (8, 1, True, "zeros"),
+            (8, 3, True, "reflect"),
+        ):
             prints.add(fingerprint(Graph([Input(size), Conv2d(channels, (kernel,) * 2, bias=bias, padding_mode=mode)], [(), (0,)])))
     assert len(prints) == 15
     kinds = ["relu", "sigmoid", "tanh", "elu", "gelu", "silu", "relu6", "hardswish"]

@@ -8,11 +8,27 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nas.blocks import Block, Classifier, Conv, GraphBuilder, Inception, Maybe, Node, OneOf, Parallel, Pool, Repeat, Residual, Sequential, shared
+from random_spaces import TooMany, genotypes, spaces
+
+from nas.blocks import (
+    Block,
+    Classifier,
+    Conv,
+    GraphBuilder,
+    Inception,
+    Maybe,
+    Node,
+    OneOf,
+    Parallel,
+    Pool,
+    Repeat,
+    Residual,
+    Sequential,
+    shared,
+)
 from nas.domains import choice, integer
 from nas.errors import GenotypeError, SpaceError
 from nas.space import Architecture, Space
-from random_spaces import TooMany, genotypes, spaces
 
 SEEDS = st.integers(0, 2**32 - 1)
 QUICK = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
@@ -88,7 +104,9 @@ CONV = Conv(channels=choice(4, 8), kernel=choice(3, 5))
         ((Conv(channels=4, padding=choice("same", "valid")),), (Conv(4, padding=1),), {"conv.padding": "same"}),
     ],
 )  # fmt: skip
-def test_networks_are_found_by_the_first_match(open_blocks: tuple[Block, ...], closed_blocks: tuple[Block, ...], genotype: dict[str, object] | None) -> None:
+def test_networks_are_found_by_the_first_match(
+    open_blocks: tuple[Block, ...], closed_blocks: tuple[Block, ...], genotype: dict[str, object] | None
+) -> None:
     found, architecture = space(*open_blocks), net(*closed_blocks)
     if genotype is None:
         assert not found.contains(architecture)
@@ -109,7 +127,9 @@ def test_networks_are_found_by_the_first_match(open_blocks: tuple[Block, ...], c
         ((shared("a", CONV), shared("a", CONV)), (Conv(4), Conv(8)), r"@a.channels .* in block 2; it is already 4"),
     ],
 )
-def test_the_first_decision_that_fails_is_named(open_blocks: tuple[Block, ...], closed_blocks: tuple[Block, ...], said: str) -> None:
+def test_the_first_decision_that_fails_is_named(
+    open_blocks: tuple[Block, ...], closed_blocks: tuple[Block, ...], said: str
+) -> None:
     import re
 
     reason = space(*open_blocks).why_not(net(*closed_blocks))
@@ -118,7 +138,9 @@ def test_the_first_decision_that_fails_is_named(open_blocks: tuple[Block, ...], 
 
 
 def test_other_images_or_classes_are_another_matter() -> None:
-    assert "the space is for (1, 8, 8) and 2 classes, the network for (3, 8, 8) and 2" in space(CONV).why_not(net(Conv(4), input_shape=(3, 8, 8)))
+    assert "the space is for (1, 8, 8) and 2 classes, the network for (3, 8, 8) and 2" in space(CONV).why_not(
+        net(Conv(4), input_shape=(3, 8, 8))
+    )
     assert "5 classes" not in space(CONV, classes=None).why_not(net(Conv(4), classes=5))
     assert space(CONV, classes=None, input_shape=None).contains(net(Conv(4), classes=5, input_shape=(3, 9, 9)))
 
@@ -161,7 +183,12 @@ def test_search_without_end_is_given_up_in_one_line() -> None:
 def test_branches_that_may_be_left_out() -> None:
     many = Maybe(Conv(channels=choice(*range(1, 60)), kernel=choice(1, 3, 5)))
     found = space(Parallel(many, OneOf(many, Pool(kernel=3, stride=1, padding=1)), Conv(4)))
-    for branches in ((Conv(4),), (Conv(50, 5), Conv(4)), (Pool(kernel=3, stride=1, padding=1), Conv(4)), (Conv(9), Conv(8, 1), Conv(4))):
+    for branches in (
+        (Conv(4),),
+        (Conv(50, 5), Conv(4)),
+        (Pool(kernel=3, stride=1, padding=1), Conv(4)),
+        (Conv(9), Conv(8, 1), Conv(4)),
+    ):
         architecture = net(Parallel(*branches))
         assert found.decode(found.encode(architecture)).fingerprint == architecture.fingerprint
     assert not found.contains(net(Parallel(Conv(9), Conv(5))))

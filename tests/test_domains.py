@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nas.blocks import Conv
 from nas.domains import Choice, Domain, Integer, Real, choice, identity, integer, is_value, real
 from nas.errors import SpaceError
@@ -86,7 +87,9 @@ def test_they_read_as_they_are_written() -> None:
     assert isinstance(integer(1, 2), Integer) and integer(1, 1).size == 1  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1], {1}, b"x", 1j, np.float64(0.1), np.int64(1), object(), (1, [2])])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), [1], {1}, b"x", 1j, np.float64(0.1), np.int64(1), object(), (1, [2])]
+)
 def test_values_are_plain(value: object) -> None:
     assert not is_value(value)
     with pytest.raises(SpaceError, match="expected None, bool, int, float, str or tuples of them") as caught:

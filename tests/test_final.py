@@ -67,9 +67,7 @@ def test_same_seed_same_weights(tmp_path: Path, data: Dataset) -> None:
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
-def test_the_test_images_are_read_once_and_only_where_asked(
-    tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_images_are_read_once_and_only_where_asked(tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     images = Dataset.images
     monkeypatch.setattr(Dataset, "images", lambda self, split: read.append(split) or images(self, split))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_graphs import CONV, IMAGE, RELU, labelled, random_graph
+
 from nas.errors import BlockError, GraphError
 from nas.graph import Graph, graph_from_json
 from nas.ops import Add, Concat, Conv2d, Facts, Input, Linear, Op
-from random_graphs import CONV, IMAGE, RELU, labelled, random_graph
 
 
 def test_a_graph_tells_shapes_and_users() -> None:
@@ -129,7 +130,13 @@ def test_what_is_no_graph_is_refused_in_one_line(text: bytes | str, said: str) -
 
 
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=6),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=6), inner, max_size=4)),
     max_leaves=8,
 )

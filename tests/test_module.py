@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 
 import pytest
+
 from nas.errors import EvaluationError
 from nas.module import compile_source, load_source
 

@@ -9,16 +9,34 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_spaces import spaces
+
 from nas.blocks import (
-    BLOCKS, Block, Classifier, Conv, GlobalPool, GraphBuilder, Inception, InvertedResidual, Maybe, Node, OneOf, Parallel, Pool, Repeat, Residual,
-    SeparableConv, Sequential, SqueezeExcite, shared,
+    BLOCKS,
+    Block,
+    Classifier,
+    Conv,
+    GlobalPool,
+    GraphBuilder,
+    Inception,
+    InvertedResidual,
+    Maybe,
+    Node,
+    OneOf,
+    Parallel,
+    Pool,
+    Repeat,
+    Residual,
+    SeparableConv,
+    Sequential,
+    SqueezeExcite,
+    shared,
 )  # fmt: skip
 from nas.domains import choice, integer, real
 from nas.errors import NasError, SpaceError
 from nas.notation import space_from_json, space_to_json
 from nas.recipe import Recipe
 from nas.space import Space
-from random_spaces import spaces
 
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
@@ -39,10 +57,22 @@ def test_spaces_and_networks_survive(found: Space, seed: int) -> None:
 
 EVERYTHING = Space(
     Sequential(
-        Conv(choice(4, 8), kernel=choice(3, (1, 3)), padding=choice("same", 1, (0, 1)), bias=choice(None, True, False), name="stem"),
-        OneOf(SeparableConv(8), InvertedResidual(8, expansion=choice(1, 6)), Inception(width=16), Inception(branches=(1, 2, 3, 4, 5, 6))),
+        Conv(
+            choice(4, 8), kernel=choice(3, (1, 3)), padding=choice("same", 1, (0, 1)), bias=choice(None, True, False), name="stem"
+        ),
+        OneOf(
+            SeparableConv(8),
+            InvertedResidual(8, expansion=choice(1, 6)),
+            Inception(width=16),
+            Inception(branches=(1, 2, 3, 4, 5, 6)),
+        ),
         Maybe(SqueezeExcite(ratio=integer(2, 4))),
-        Repeat(Residual(body=Sequential(Conv(choice(2, 3)), Maybe(Pool(kernel=3, stride=1, padding=1)))), times=integer(0, 2), tied=True, name="body"),
+        Repeat(
+            Residual(body=Sequential(Conv(choice(2, 3)), Maybe(Pool(kernel=3, stride=1, padding=1)))),
+            times=integer(0, 2),
+            tied=True,
+            name="body",
+        ),
         Parallel(Conv(4), shared("a", Conv(choice(2, 3))), merge="concat", fix="crop"),
         shared("a", Conv(choice(2, 3))),
         GlobalPool(size=(2, 1)),
@@ -68,7 +98,10 @@ def test_every_block_is_written_and_read() -> None:
 
 def test_defaults_are_left_out_and_values_keep_their_type() -> None:
     data = json.loads(space_to_json(Space(Sequential(Conv(4, dropout=0.0), Conv(4, bias=False)))))
-    assert data["body"] == {"block": "Sequential", "blocks": [{"block": "Conv", "channels": 4}, {"block": "Conv", "channels": 4, "bias": False}]}
+    assert data["body"] == {
+        "block": "Sequential",
+        "blocks": [{"block": "Conv", "channels": 4}, {"block": "Conv", "channels": 4, "bias": False}],
+    }
 
     @dataclass(frozen=True)
     class Loose(Block):
@@ -201,10 +234,20 @@ def test_nesting_within_the_limit_is_read_and_used() -> None:
 
 
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=6),
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
-        st.dictionaries(st.one_of(st.text(max_size=6), st.sampled_from(["block", "choice", "integer", "real", "log", "blocks", "name"])), inner, max_size=4),
+        st.dictionaries(
+            st.one_of(st.text(max_size=6), st.sampled_from(["block", "choice", "integer", "real", "log", "blocks", "name"])),
+            inner,
+            max_size=4,
+        ),
     ),
     max_leaves=8,
 )

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nas.errors import NasError, ObjectiveError, UnknownNameError
 from nas.objectives import OBJECTIVES, Constraint, Objective, constraint, objective, objectives
 
@@ -17,7 +18,9 @@ def test_losses_are_smaller_for_better() -> None:
     assert objective("val_accuracy").loss(0.9) < objective("val_accuracy").loss(0.8)
     assert objective("params").loss(10) < objective("params").loss(11)
     for known in OBJECTIVES.values():
-        assert known.about and (known.direction == "maximize") == known.name.startswith(("val_accuracy", "val_balanced", "val_macro"))
+        assert known.about and (known.direction == "maximize") == known.name.startswith(
+            ("val_accuracy", "val_balanced", "val_macro")
+        )
         assert known.exact != known.name.startswith("val_")
 
 

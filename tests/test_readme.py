@@ -59,6 +59,7 @@ def test_commands_are_understood(command: str) -> None:
 
 def test_a_wrong_command_is_not_understood() -> None:
     from cyclopts import CycloptsError
+
     from nas.cli.app import app
 
     with pytest.raises(CycloptsError):

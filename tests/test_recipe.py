@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 import pytest
+
 from nas.domains import choice, integer, real
 from nas.errors import RecipeError
 from nas.recipe import LONG, Recipe, Task

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_graphs import CONV, IMAGE, POINTWISE, POOL, RELU, labelled, random_graph
+
 from nas.blocks import Block, Classifier, Conv, GraphBuilder, Inception, Node, Pool, Residual, Sequential, SqueezeExcite
 from nas.canonical import canonical, simplify
 from nas.errors import BlockError, GraphError
@@ -19,7 +21,6 @@ from nas.graph import Graph, graph_from_json
 from nas.ops import Add, BatchNorm, Concat, Conv2d, Input, Op, Pool2d, Shape, Subsample
 from nas.source import module_names, write_source
 from nas.space import Space
-from random_graphs import CONV, IMAGE, POINTWISE, POOL, RELU, labelled, random_graph
 
 SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
@@ -37,6 +38,7 @@ def _check(graph: Graph) -> None:
     """Asserts that the text computes what the graph says, node by node with equal weights."""
     import torch
     from interpreter import values
+
     from nas.module import compile_source
 
     torch.manual_seed(0)
@@ -93,7 +95,9 @@ def test_equal_fingerprints_are_equal_texts_and_only_they() -> None:
     assert len(set(texts.values())) == len(texts) > 30
 
 
-@pytest.mark.parametrize("docstring", ['He said "hi"', 'ends with """', "C:\\new\\", 'a """ b', "two\n\nlines", "ümläut", '"', "\\", '\\"'])
+@pytest.mark.parametrize(
+    "docstring", ['He said "hi"', 'ends with """', "C:\\new\\", 'a """ b', "two\n\nlines", "ümläut", '"', "\\", '\\"']
+)
 def test_any_docstring_may_stand_at_the_top(docstring: str) -> None:
     text = write_source(labelled([Input(IMAGE), CONV], [(), (0,)]), docstring=docstring)
     found = ast.get_docstring(ast.parse(text), clean=False)
@@ -171,7 +175,9 @@ class Scale(Op):
 
 
 def test_texts_of_own_operations_are_not_mixed_up() -> None:
-    chain = labelled([Input(IMAGE), Plus(), Times(), Subsample((2, 2)), Plus(3), RELU, Times(5)], [(), (0,), (1,), (2,), (3,), (4,), (5,)])
+    chain = labelled(
+        [Input(IMAGE), Plus(), Times(), Subsample((2, 2)), Plus(3), RELU, Times(5)], [(), (0,), (1,), (2,), (3,), (4,), (5,)]
+    )
     _check(simplify(chain))
 
 
@@ -192,7 +198,9 @@ def test_helpers_stand_once_and_do_not_hide_each_other() -> None:
     with pytest.raises(GraphError, match="define 'Scale' more than once; give one of them another name"):
         write_source(simplify(labelled([Input(IMAGE), Scale(), CONV, other], [(), (0,), (1,), (2,)])))
     with pytest.raises(GraphError, match="define 'Network' more than once"):
-        write_source(simplify(labelled([Input(IMAGE), type("Own", (Scale,), {"helper": "class Network:\n    pass"})()], [(), (0,)])))
+        write_source(
+            simplify(labelled([Input(IMAGE), type("Own", (Scale,), {"helper": "class Network:\n    pass"})()], [(), (0,)]))
+        )
 
 
 USERS_FILE = '''
@@ -236,6 +244,7 @@ space = Space(
 
 def test_a_users_file_gives_networks_that_need_neither_it_nor_this_package(tmp_path: Path) -> None:
     import torch
+
     from nas.library import load_space
     from nas.module import compile_source
 
@@ -254,7 +263,9 @@ def test_a_users_file_gives_networks_that_need_neither_it_nor_this_package(tmp_p
     (tmp_path / "mine.py").unlink()
     code = "import sys, runpy, torch; torch.manual_seed(0); n = runpy.run_path(sys.argv[1])['Network']().eval()\n"
     code += "print(n(torch.ones(1, 1, 8, 8)).tolist()); assert not any(m.split('.')[0] in ('nas', 'mine') for m in sys.modules)"
-    done = subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path / "net.py")], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(tmp_path / "net.py")], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     torch.manual_seed(0)
     module = compile_source(write_source(graph)).eval()

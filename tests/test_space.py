@@ -9,12 +9,27 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from nas.blocks import Block, Classifier, Conv, GraphBuilder, Maybe, Node, OneOf, Parallel, Pool, Repeat, Residual, Sequential, shared
+from random_spaces import TooMany, genotypes, spaces
+
+from nas.blocks import (
+    Block,
+    Classifier,
+    Conv,
+    GraphBuilder,
+    Maybe,
+    Node,
+    OneOf,
+    Parallel,
+    Pool,
+    Repeat,
+    Residual,
+    Sequential,
+    shared,
+)
 from nas.domains import choice, identity, integer, real
 from nas.errors import BlockError, GenotypeError, NasError, SpaceError
 from nas.recipe import Recipe
 from nas.space import Space
-from random_spaces import TooMany, genotypes, spaces
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -133,7 +148,11 @@ def test_paths_are_readable_and_distinct() -> None:
 def test_a_body_that_is_no_sequence_stands_under_its_own_name() -> None:
     assert list(Space(CONV).decisions()) == ["conv.channels"]
     assert list(Space(Sequential(CONV, name="net")).decisions()) == ["net.conv.channels"]
-    assert list(Space(OneOf(CONV, Pool(kind=choice("max", "avg")))).decisions()) == ["oneof.block", "oneof.conv.channels", "oneof.pool.kind"]
+    assert list(Space(OneOf(CONV, Pool(kind=choice("max", "avg")))).decisions()) == [
+        "oneof.block",
+        "oneof.conv.channels",
+        "oneof.pool.kind",
+    ]
 
 
 # ---- decoding
@@ -160,7 +179,10 @@ def test_decoding_names_what_is_wrong() -> None:
         ({"conv.channels": 2.0, "maybe.present": False}, r"'conv.channels' is 2.0, expected"),
         ({"conv.channels": 2, "maybe.present": 0}, r"'maybe.present' is 0, expected"),
         ({"conv.channels": 2, "maybe.present": False, "maybe.conv.channels": 2}, r"'maybe.conv.channels' is not active"),
-        ({"conv.channels": 2, "maybe.present": False, "maybe.presents": False}, r"'maybe.presents' is not active.*did you mean 'maybe.present'"),
+        (
+            {"conv.channels": 2, "maybe.present": False, "maybe.presents": False},
+            r"'maybe.presents' is not active.*did you mean 'maybe.present'",
+        ),
         ({"conv.channels": 2, "maybe.present": False, 7: 1}, r"decision 7 is not active"),
         ({"conv.channels": [2], "maybe.present": False}, r"'conv.channels' is \[2\], expected"),
     ):
@@ -296,7 +318,10 @@ def test_spaces_are_checked_when_they_are_written(values: dict[str, object], sai
     ("blocks", "parts"),
     [
         ((Conv(4, kernel=9, padding="valid", name="stem"),), ("stem", "(2, 8, 8)", "kernel 9", "8 x 8", "use a smaller kernel")),
-        ((Repeat(Pool(kernel=2), times=4, name="down"),), ("down[3]", "(2, 1, 1)", "kernel 2", "1 x 1", "use a smaller kernel, or fewer")),
+        (
+            (Repeat(Pool(kernel=2), times=4, name="down"),),
+            ("down[3]", "(2, 1, 1)", "kernel 2", "1 x 1", "use a smaller kernel, or fewer"),
+        ),
         ((Parallel(Conv(4), Pool()),), ("parallel", "(4, 8, 8)", "(2, 4, 4)", "fix='project', 'pad' or 'crop'")),
         ((Parallel(Conv(4), Conv(3), merge="add"),), ("parallel", "(4, 8, 8)", "(3, 8, 8)", "fix='project'")),
         ((Residual(channels=4, shortcut="identity"),), ("residual", "(2, 8, 8)", "(4, 8, 8)", "shortcut='project' or 'pad'")),
@@ -336,7 +361,10 @@ def test_an_error_in_a_users_block_is_one_line_with_its_place() -> None:
             graph.conv(x, 4)
             return None  # type: ignore[return-value]
 
-    for block, said in ((Broken(name="mine"), r"mine: Broken\(\) failed on \(2, 8, 8\): ValueError: first second"), (Forgetful(), r"forgetful.*expand returned None")):
+    for block, said in (
+        (Broken(name="mine"), r"mine: Broken\(\) failed on \(2, 8, 8\): ValueError: first second"),
+        (Forgetful(), r"forgetful.*expand returned None"),
+    ):
         with pytest.raises(BlockError, match=said) as caught:
             space(block).decode({}).graph
         assert "\n" not in str(caught.value)

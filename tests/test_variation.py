@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from random_spaces import spaces
+
 from nas import variation
 from nas.blocks import Block, Classifier, Conv, Maybe, OneOf, Repeat, Residual, Sequential, shared
 from nas.domains import Real, Value, choice, identity, integer, real
 from nas.library import load_space
 from nas.recipe import Recipe
 from nas.space import Space
-from random_spaces import spaces
 
 SEEDS = st.integers(0, 2**32 - 1)
 QUICK = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -57,7 +58,9 @@ def check_one_change(found: Space, before: Mapping[str, Value], after: Mapping[s
         assert is_subsequence(a, b) if new > old else is_subsequence(b, a)
         a_rest, b_rest = outside(before, base), outside(after, base)
         assert not differing(a_rest, b_rest)
-        assert all("@" in p or f"{base}[*]" in p for p in a_rest.keys() ^ b_rest.keys())  # tied decisions come and go with their places
+        assert all(
+            "@" in p or f"{base}[*]" in p for p in a_rest.keys() ^ b_rest.keys()
+        )  # tied decisions come and go with their places
     else:
         assert len(differing(before, after)) == 1
         path = differing(before, after)[0]
@@ -93,7 +96,9 @@ def test_neighbours_are_one_step_away(found: Space, seed: int) -> None:
     for neighbour in seen:
         check_one_change(found, genotype, neighbour)
     steps = {(path, identity(v)) for path, domain in variation.active(found, genotype).items() for v in domain.near(genotype[path])}
-    taken = {(path, identity(n[path])) for n in seen for path in genotype if path in n and identity(n[path]) != identity(genotype[path])}
+    taken = {
+        (path, identity(n[path])) for n in seen for path in genotype if path in n and identity(n[path]) != identity(genotype[path])
+    }
     assert steps <= taken
 
 
@@ -155,7 +160,9 @@ def test_neighbours_insert_and_take_out_at_every_place() -> None:
     found = [n for n in DEEP.neighbours(_deep(1, 2, 3)) if n["repeat.times"] != 3]
     assert [_channels(n) for n in found if n["repeat.times"] == 2] == [(2, 3), (1, 3), (1, 2)]
     assert [_channels(n) for n in found if n["repeat.times"] == 4] == [(1, 1, 2, 3), (1, 2, 2, 3), (1, 2, 3, 3), (1, 2, 3, 1)]
-    assert list(space(Repeat(CONV, times=integer(0, 1))).neighbours({"repeat.times": 0})) == [{"repeat.times": 1, "repeat[0].channels": 1}]
+    assert list(space(Repeat(CONV, times=integer(0, 1))).neighbours({"repeat.times": 0})) == [
+        {"repeat.times": 1, "repeat[0].channels": 1}
+    ]
 
 
 def test_whole_stages_move_along_with_what_they_hold() -> None:
@@ -174,7 +181,14 @@ def test_whole_stages_move_along_with_what_they_hold() -> None:
 def test_similar_paths_are_not_taken_for_repetitions() -> None:
     """`a` and `aa`, and a name that stands within a pattern."""
     found = space(Repeat(CONV, times=integer(1, 2), name="a"), Repeat(CONV, times=integer(1, 2), name="aa"))
-    genotype: dict[str, Value] = {"a.times": 2, "a[0].channels": 1, "a[1].channels": 2, "aa.times": 2, "aa[0].channels": 3, "aa[1].channels": 4}
+    genotype: dict[str, Value] = {
+        "a.times": 2,
+        "a[0].channels": 1,
+        "a[1].channels": 2,
+        "aa.times": 2,
+        "aa[0].channels": 3,
+        "aa[1].channels": 4,
+    }
     for neighbour in found.neighbours(genotype):
         if neighbour["a.times"] == 1:
             assert (neighbour["aa[0].channels"], neighbour["aa[1].channels"]) == (3, 4)
@@ -257,7 +271,9 @@ def test_a_space_without_decisions_has_one_genotype() -> None:
 
 
 def test_mutations_choose_evenly_among_decisions_that_can_change() -> None:
-    found = space(Conv(channels=choice(1, 2)), Conv(channels=choice(*range(1, 10))), Conv(channels=choice(5)), Maybe(Conv(channels=2)))
+    found = space(
+        Conv(channels=choice(1, 2)), Conv(channels=choice(*range(1, 10))), Conv(channels=choice(5)), Maybe(Conv(channels=2))
+    )
     rng = np.random.default_rng(0)
     genotype: dict[str, Value] = {"conv.channels": 1, "conv2.channels": 1, "conv3.channels": 5, "maybe.present": False}
     counts: dict[str, int] = {}

@@ -48,7 +48,9 @@ class Block(ABC):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or (self.name and not _NAME.fullmatch(self.name)):
-            raise SpaceError(f"{type(self).__name__}: name={brief(self.name)}, expected letters, digits, '_' and '-', beginning with a letter")
+            raise SpaceError(
+                f"{type(self).__name__}: name={brief(self.name)}, expected letters, digits, '_' and '-', beginning with a letter"
+            )
         for key, hint in _hints(type(self)).items():
             value = getattr(self, key)
             for one in value.examples() if isinstance(value, Domain) else (value,):
@@ -71,9 +73,11 @@ class Block(ABC):
         found: list[tuple[str, Domain | Block | tuple[Block, ...]]] = []
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, Domain) or (isinstance(value, Block) and value.is_open):
-                found.append((f.name, value))
-            elif isinstance(value, tuple) and any(isinstance(v, Block) and v.is_open for v in value):
+            if (
+                isinstance(value, Domain)
+                or (isinstance(value, Block) and value.is_open)
+                or (isinstance(value, tuple) and any(isinstance(v, Block) and v.is_open for v in value))
+            ):
                 found.append((f.name, value))
         return tuple(found)
 
@@ -220,7 +224,9 @@ def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
             raise
         raise _located(f"{graph.label or block.segment}: {_brief(block)} cannot be applied to {x.shape}: {error}") from error
     except Exception as error:  # a block is a user's code: what it raises is told with its place
-        raise _located(f"{graph.label or block.segment}: {_brief(block)} failed on {x.shape}: {type(error).__name__}: {error}") from error
+        raise _located(
+            f"{graph.label or block.segment}: {_brief(block)} failed on {x.shape}: {type(error).__name__}: {error}"
+        ) from error
     finally:
         graph.label = before
     return y
@@ -234,7 +240,9 @@ def _located(message: str) -> BlockError:
 
 def _brief(block: Block) -> str:
     """Returns the block as its user wrote it: fields that differ from their defaults."""
-    shown = [f"{f.name}={getattr(block, f.name)!r}" for f in fields(block) if f.name != "name" and getattr(block, f.name) != f.default]
+    shown = [
+        f"{f.name}={getattr(block, f.name)!r}" for f in fields(block) if f.name != "name" and getattr(block, f.name) != f.default
+    ]
     text = f"{type(block).__name__}({', '.join(shown)})"
     return text if len(text) <= 100 else f"{type(block).__name__}(...)"
 

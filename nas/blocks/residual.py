@@ -84,7 +84,9 @@ class Residual(Block):
         if self.shortcut == "project":
             return graph.conv(x, y.channels, 1, stride, norm=self.norm)
         if y.channels < x.channels:
-            raise BlockError(f"a padded shortcut adds channels, but {x.channels} channels are to become {y.channels}; use 'project'")
+            raise BlockError(
+                f"a padded shortcut adds channels, but {x.channels} channels are to become {y.channels}; use 'project'"
+            )
         if stride != (1, 1):
             x = graph.subsample(x, stride)
         return graph.pad(x, channels=y.channels - x.channels) if y.channels > x.channels else x

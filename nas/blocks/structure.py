@@ -12,7 +12,6 @@ from nas.builder import GraphBuilder, Join, Node
 from nas.domains import Choice, Domain, Integer
 from nas.errors import SpaceError, brief
 
-
 _MOST_TIMES = 1_000  # repetitions; far more are a slip of the pen, and every one has decisions of its own
 
 
@@ -60,7 +59,9 @@ class Several(Block):
         object.__setattr__(self, "labels", labels or _segments(owner, self.blocks))
         self.__post_init__()
         if len(set(self.labels)) != len(self.blocks):
-            raise SpaceError(f"{owner}: got labels {self.labels!r} for {len(self.blocks)} blocks, expected a different one for each")
+            raise SpaceError(
+                f"{owner}: got labels {self.labels!r} for {len(self.blocks)} blocks, expected a different one for each"
+            )
 
     @cached_property
     def is_open(self) -> bool:
@@ -124,11 +125,17 @@ class Parallel(Several):
         object.__setattr__(self, "fix", fix)
         super().__init__(*_blocks("Parallel", blocks, 1), name=name, labels=labels)
         if any(isinstance(getattr(self, f), Domain) for f in ("merge", "fix")):
-            raise SpaceError("Parallel: how branches are joined cannot be left open; use OneOf(Parallel(..., merge='add'), Parallel(...))")
+            raise SpaceError(
+                "Parallel: how branches are joined cannot be left open; use OneOf(Parallel(..., merge='add'), Parallel(...))"
+            )
 
     def close(self, path: str, decide: Decide) -> Block:
         closed = super().close(path, decide)
-        return closed if not isinstance(closed, Parallel) or closed.blocks else made(Sequential, {"name": self.name, "blocks": (), "labels": ()})
+        return (
+            closed
+            if not isinstance(closed, Parallel) or closed.blocks
+            else made(Sequential, {"name": self.name, "blocks": (), "labels": ()})
+        )
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         branches = [expand_at(block, graph, x, label) for block, label in zip(self.blocks, self.labels, strict=True)]

@@ -9,7 +9,6 @@ from typing import ClassVar
 from nas.errors import BlockError
 from nas.ops.base import Op, Pair, Shape, Window, at_least, image, one_of, out_size, square
 
-
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 """What may stand beyond the border of an image."""
 
@@ -50,8 +49,8 @@ class Conv2d(Op):
         ]
         if min(sides) < 1:
             raise BlockError(
-                f"convolution with kernel {square(self.kernel)}, padding {square(self.padding)} does not fit into {h} x {w} pixels; "
-                "use a smaller kernel, more padding, or fewer strides and poolings before it"
+                f"convolution with kernel {square(self.kernel)}, padding {square(self.padding)} does not fit into {h} x {w} "
+                "pixels; use a smaller kernel, more padding, or fewer strides and poolings before it"
             )
         if self.padding_mode in ("reflect", "circular") and any(
             p > n - (self.padding_mode == "reflect") for p, n in zip(self.padding, (h, w), strict=True)
@@ -60,7 +59,15 @@ class Conv2d(Op):
         return (self.channels, *sides)
 
     def _check(self) -> None:
-        at_least(1, "convolution", channels=self.channels, kernel=self.kernel, stride=self.stride, dilation=self.dilation, groups=self.groups)
+        at_least(
+            1,
+            "convolution",
+            channels=self.channels,
+            kernel=self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
         at_least(0, "convolution", padding=self.padding)
         one_of(PADDING_MODES, "convolution", padding_mode=self.padding_mode)
 

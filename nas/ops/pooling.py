@@ -9,14 +9,13 @@ from typing import ClassVar
 from nas.errors import BlockError
 from nas.ops.base import Op, Pair, Shape, Window, at_least, image, one_of, out_size, square
 
-
 POOLS = ("max", "avg", "l2")
 """Kinds of pooling over windows."""
 
 
 @dataclass(frozen=True)
 class Pool2d(Op):
-    """Pooling over windows: the largest value ("max"), the mean ("avg", padding left out), or the root of the sum of squares ("l2").
+    """Pooling over windows: the largest value ("max"), the mean without padding ("avg"), or the root of the sum of squares ("l2").
 
     Attributes:
         kernel, stride, padding: (vertical, horizontal), in pixels.
@@ -38,10 +37,11 @@ class Pool2d(Op):
         at_least(0, "pooling", padding=self.padding)
         for k, p in zip(self.kernel, self.padding, strict=True):
             if 2 * p > k:
-                raise BlockError(f"pooling with kernel {square(self.kernel)} allows padding up to half of it, got {square(self.padding)}")
+                raise BlockError(
+                    f"pooling with kernel {square(self.kernel)} allows padding up to half of it, got {square(self.padding)}"
+                )
         sides = [
-            out_size(n, k, s, p, ceil=self.ceil)
-            for n, k, s, p in zip((h, w), self.kernel, self.stride, self.padding, strict=True)
+            out_size(n, k, s, p, ceil=self.ceil) for n, k, s, p in zip((h, w), self.kernel, self.stride, self.padding, strict=True)
         ]
         if min(sides) < 1 or h + 2 * self.padding[0] < self.kernel[0] or w + 2 * self.padding[1] < self.kernel[1]:
             raise BlockError(

@@ -19,7 +19,8 @@ class RecordedOp(Op):
         counts: Trainable values, buffers, MACs and other FLOPs.
         declared: Source text of its module, empty where it had none.
         called: Source text of its call, with `{module}` and `{0}`, `{1}`, ... for its inputs.
-        helper_text, noun_text, is_random, is_commutative, slides: The class's `helper`, `noun`, `random`, `commutative`, `window()`.
+        helper_text, noun_text, is_random, is_commutative, slides: The class's `helper`, `noun`, `random`, `commutative` and
+            `window()`.
     """
 
     name: str
@@ -42,9 +43,7 @@ class RecordedOp(Op):
         called = op.call("{module}", *(f"{{{i}}}" for i in range(len(inputs))))
         counts = (facts.params, facts.buffers, facts.macs, facts.other_flops)
         declared = op.declare(*inputs)
-        return cls(
-            facts.token, facts.shape, counts, declared, called, op.helper, op.noun, op.random, op.commutative, op.window()
-        )
+        return cls(facts.token, facts.shape, counts, declared, called, op.helper, op.noun, op.random, op.commutative, op.window())
 
     def __post_init__(self) -> None:
         # class attributes of an ordinary operation, given back per instance
@@ -58,7 +57,9 @@ class RecordedOp(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         if not self.output or min(self.output) < 1 or min(self.counts) < 0:
-            raise BlockError(f"recorded operation {self.name[:40]!r}: output is {self.output}, counts are {self.counts}; expected positive ones")
+            raise BlockError(
+                f"recorded operation {self.name[:40]!r}: output is {self.output}, counts are {self.counts}; expected positive ones"
+            )
         return self.output
 
     def params(self, *inputs: Shape) -> int:

@@ -6,11 +6,32 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
+
 from nas.errors import BlockError
 from nas.graph import Graph, graph_from_json
 from nas.ops import (
-    ACTIVATIONS, OPS, Activation, AdaptivePool2d, Add, BatchNorm, Concat, Conv2d, Crop, Dropout, Flatten, Identity, Input, Linear,
-    LocalResponseNorm, Multiply, Op, Pad, Pool2d, Shape, Subsample, Zero,
+    ACTIVATIONS,
+    OPS,
+    Activation,
+    AdaptivePool2d,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    Crop,
+    Dropout,
+    Flatten,
+    Identity,
+    Input,
+    Linear,
+    LocalResponseNorm,
+    Multiply,
+    Op,
+    Pad,
+    Pool2d,
+    Shape,
+    Subsample,
+    Zero,
 )  # fmt: skip
 
 IMAGES = ((2, 6, 5), (2, 1, 7), (1, 2, 2), (3, 1, 1))
@@ -18,14 +39,24 @@ FLAT = ((8,), (1,))
 
 
 def _convolutions() -> Iterator[Op]:
-    for kernel, stride, padding, dilation in product(((3, 3), (1, 2), (5, 4)), ((1, 1), (2, 3)), ((0, 0), (1, 2)), ((1, 1), (2, 1))):
+    for kernel, stride, padding, dilation in product(
+        ((3, 3), (1, 2), (5, 4)), ((1, 1), (2, 3)), ((0, 0), (1, 2)), ((1, 1), (2, 1))
+    ):
         yield Conv2d(4, kernel, stride, padding, dilation)
-    for groups, bias, mode in ((1, False, "zeros"), (2, True, "zeros"), (1, True, "reflect"), (1, True, "replicate"), (2, False, "circular")):
+    for groups, bias, mode in (
+        (1, False, "zeros"),
+        (2, True, "zeros"),
+        (1, True, "reflect"),
+        (1, True, "replicate"),
+        (2, False, "circular"),
+    ):
         yield Conv2d(4, (3, 3), (1, 1), (1, 1), groups=groups, bias=bias, padding_mode=mode)
 
 
 def _poolings() -> Iterator[Op]:
-    for kind, kernel, stride, ceil in product(("max", "avg", "l2"), ((2, 2), (3, 1), (3, 2), (1, 1)), ((1, 1), (2, 2), (3, 1)), (False, True)):
+    for kind, kernel, stride, ceil in product(
+        ("max", "avg", "l2"), ((2, 2), (3, 1), (3, 2), (1, 1)), ((1, 1), (2, 2), (3, 1)), (False, True)
+    ):
         yield Pool2d(kind, kernel, stride, (0, 0), ceil)
     for kind, padding, ceil in product(("max", "avg"), ((1, 1), (1, 0)), (False, True)):
         yield Pool2d(kind, (3, 3), (2, 2), padding, ceil)
@@ -37,7 +68,16 @@ def _poolings() -> Iterator[Op]:
 def _others() -> Iterator[Op]:
     yield from (Linear(3), Linear(3, False), BatchNorm(), LocalResponseNorm(), LocalResponseNorm(3, 1e-3, 0.5, 1.0))
     yield from (Activation(kind) for kind in ACTIVATIONS)
-    yield from (Dropout(0.0), Dropout(0.3), Identity(), Flatten(), Zero((3, 2, 2)), Zero((5,)), Subsample((1, 1)), Subsample((2, 3)))
+    yield from (
+        Dropout(0.0),
+        Dropout(0.3),
+        Identity(),
+        Flatten(),
+        Zero((3, 2, 2)),
+        Zero((5,)),
+        Subsample((1, 1)),
+        Subsample((2, 3)),
+    )
     yield from (Pad(), Pad((1, 2, 0, 3)), Pad((0, 0, 0, 0), 3), Pad((1, 0, 0, 1), 2), Crop((2, 2)), Crop((6, 5)), Crop((1, 3)))
 
 
@@ -133,7 +173,11 @@ def test_average_pooling_leaves_padding_out() -> None:
     import torch.nn.functional as F
 
     x = torch.ones(1, 1, 5, 5)
-    for op in (Pool2d("avg", (3, 3), (2, 2), (1, 1)), Pool2d("avg", (2, 2), (2, 2), (0, 0), True), Pool2d("avg", (3, 3), (2, 2), (1, 1), True)):
+    for op in (
+        Pool2d("avg", (3, 3), (2, 2), (1, 1)),
+        Pool2d("avg", (2, 2), (2, 2), (0, 0), True),
+        Pool2d("avg", (3, 3), (2, 2), (1, 1), True),
+    ):
         assert torch.equal(eval(op.call("", "x"), {"F": F, "x": x}), torch.ones(1, 1, 3, 3))
 
 

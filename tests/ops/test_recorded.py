@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
 from nas.errors import BlockError
 from nas.graph import Graph, graph_from_json
 from nas.ops import Conv2d, Input, Op, RecordedOp, Shape, Window

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-from nas.graph import Graph
 from torch import nn
+
+from nas.graph import Graph
 
 
 def namespace(graph: Graph) -> dict[str, object]:

@@ -6,9 +6,22 @@ from collections.abc import Sequence
 
 import networkx
 import numpy as np
+
 from nas.graph import Graph
 from nas.ops import (
-    Activation, Add, BatchNorm, Concat, Conv2d, Dropout, Identity, Input, Multiply, Op, Pool2d, Subsample, Zero,
+    Activation,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    Dropout,
+    Identity,
+    Input,
+    Multiply,
+    Op,
+    Pool2d,
+    Subsample,
+    Zero,
 )  # fmt: skip
 
 CHANNELS = 4

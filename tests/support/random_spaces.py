@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hypothesis import strategies as st
+
 from nas.blocks import Block, Classifier, Conv, Maybe, OneOf, Parallel, Pool, Repeat, Residual, Sequential, SqueezeExcite, shared
 from nas.domains import Domain, Value, choice, integer
 from nas.space import Space

@@ -9,15 +9,20 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from nas.blocks import BLOCKS
 from nas.blocks.base import Block
 from nas.errors import NasError, SpaceError, UnknownNameError, did_you_mean
 from nas.notation import space_from_json
+from nas.recipe import Recipe
 from nas.space import Architecture, Space
+
+_WRITTEN: Mapping[str, type[Block | Space | Recipe]] = {**BLOCKS, "Space": Space, "Recipe": Recipe}
+"""What definitions are written with: a misspelled field of these is told with the nearest one."""
 
 _LOADED: dict[tuple[Path, int], ModuleType] = {}
 
@@ -69,7 +74,10 @@ def load_space(address: str | Path | Space) -> Space:
 
 def _as_space(found: object, address: str, name: str) -> Space:
     if callable(found) and not isinstance(found, type | Block | Space):
-        found = found()
+        try:
+            found = found()
+        except Exception as error:
+            raise SpaceError(f"{address}: {_said(error)}") from error
     if isinstance(found, Architecture):
         found = Space(found.body, found.input_shape, found.classes, found.border, found.recipe)
     if isinstance(found, Block):
@@ -118,7 +126,7 @@ def load_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(resolved.parent))  # a definition may import its neighbours, as a script may
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise SpaceError(f"{path}{_line_of(error, resolved)}: {_said(error)}") from error
     finally:
@@ -127,14 +135,14 @@ def load_file(path: Path) -> ModuleType:
     return module
 
 
-def _line_of(error: Exception, path: Path) -> str:
+def _line_of(error: BaseException, path: Path) -> str:
     if isinstance(error, SyntaxError) and error.lineno:
         return f", line {error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     return f", line {lines[-1]}" if lines else ""
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     if isinstance(error, NasError):
         return str(error)
     if isinstance(error, SyntaxError):
@@ -145,7 +153,10 @@ def _said(error: Exception) -> str:
         return f"{missing[2]} has no {missing[1]!r}{did_you_mean(missing[1], known)}"
     if isinstance(error, NameError) and error.name:
         return f"name {error.name!r} is not defined; import it or mend the typo"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    unknown = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if unknown and unknown[1] in _WRITTEN:
+        return f"{unknown[1]} has no {unknown[2]!r}{did_you_mean(unknown[2], [f.name for f in fields(_WRITTEN[unknown[1]])])}"
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _import(name: str, address: str) -> ModuleType:
@@ -166,7 +177,11 @@ def _split(address: str) -> tuple[str, str]:
 
 
 def _is_file(text: str) -> bool:
-    return _split(text)[0].endswith(".py") or Path(_split(text)[0]).is_file()
+    where = _split(text)[0]
+    try:
+        return where.endswith(".py") or Path(where).is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _bytes(path: Path) -> bytes:

@@ -91,6 +91,9 @@ class Problem:
                         f"constraint {c.text!r}: {c.name} is known only after training; constrain one of {', '.join(sorted(known))}"
                     )
                 raise UnknownNameError("constraint", c.name, known)
+        for o in self.objectives:
+            if o.exact and o.name not in known:
+                raise UnknownNameError("exact cost", o.name, known)
         self._seen: OrderedDict[tuple[object, ...], Candidate | Rejected] = OrderedDict()
 
     def consider(self, genotype: Genotype) -> Candidate:

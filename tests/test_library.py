@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from nas.blocks import Conv, Sequential
 from nas.errors import NasError, SpaceError, UnknownNameError
 from nas.library import load_object, load_space, own_blocks, shipped, spaces
@@ -152,7 +153,7 @@ def test_addresses_that_lead_nowhere(file: Path, tmp_path: Path) -> None:
         with pytest.raises(error, match=said) as caught:
             load_space(address)
         assert "\n" not in str(caught.value)
-    with pytest.raises(SpaceError, match="names no object; expected FILE.py:NAME or module:NAME"):
+    with pytest.raises(SpaceError, match=r"names no object; expected FILE\.py:NAME or module:NAME"):
         load_object("os")
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+
 from nas.blocks import Classifier, Conv, Pool, Sequential
 from nas.canonical import fingerprint
 from nas.costs import cost_of
@@ -59,7 +60,7 @@ def test_candidates_that_break_a_constraint_or_cannot_be_built() -> None:
         with pytest.raises(Rejected) as caught:
             problem.consider(FINE)
         assert caught.value.reason == "params<=50" and caught.value.costs["params"] == 59 and "\n" not in str(caught.value)
-    with pytest.raises(Rejected, match="pool: .*kernel 16 does not fit into 8 x 8") as caught:
+    with pytest.raises(Rejected, match=r"pool: .*kernel 16 does not fit into 8 x 8") as caught:
         problem.consider({**FINE, "pool.kernel": 16})
     assert caught.value.reason == "infeasible"
 
@@ -72,7 +73,7 @@ def test_a_network_without_a_head_is_not_trained() -> None:
 def test_values_that_are_equal_but_of_another_type_are_not_served_from_memory() -> None:
     problem = Problem(SPACE, ["params"])
     problem.consider(FINE)
-    with pytest.raises(NasError, match="'conv.channels' is 4.0, expected"):
+    with pytest.raises(NasError, match=r"'conv\.channels' is 4\.0, expected"):
         problem.consider({**FINE, "conv.channels": 4.0})
 
 

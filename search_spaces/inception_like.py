@@ -4,7 +4,8 @@
 # branch and 1x1 reductions are open, each stage followed by a 3x3 pooling of stride 2 (Szegedy et al. 2014, "Going Deeper with
 # Convolutions", table 1; two 3x3 instead of one 5x5: Szegedy et al. 2015, figure 5).
 #
-# SIZE
+# Its size: 940,273,367,665,596,518,400 genotypes. Those drawn at random for 28 x 28 grey images have 19k to 4.8M parameters,
+# half of them above 0.6M; 4 % have at most 100k.
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, Inception, Pool, Repeat, Sequential

@@ -5,7 +5,9 @@
 # MobileNetV3, Howard et al. 2019). The first block of a stage carries its stride. It is the space for a budget of parameters or
 # multiply-adds: `--constraint "params<=50k" --constraint "macs<=5M"`.
 #
-# SIZE
+# Its size: 257,502,574,704,066,464,731,371,884,217,600 genotypes. Those drawn at random for 28 x 28 grey images have 3k to
+# 0.8M parameters, half of them below 71k, and 0.2M to 137M multiply-adds, half of them below 4.2M; 59 % have at most 100k
+# parameters.
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, InvertedResidual, OneOf, Repeat, SeparableConv, Sequential

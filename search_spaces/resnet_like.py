@@ -4,7 +4,9 @@
 # width, and goes on with up to four blocks of that stage's kind (He et al. 2015, "Deep Residual Learning", table 1 and section
 # 4.2; pre-activation: He et al. 2016, "Identity Mappings"; squeeze-and-excitation: Hu et al. 2018).
 #
-# SIZE
+# Its size: 276,935,932,502,028,800 genotypes. Of those drawn at random for 28 x 28 grey images two in five are infeasible (a
+# padded shortcut cannot lead to fewer channels), and the rest has 4k to 7M parameters, half of them above 0.6M; 14 % have at
+# most 100k.
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, Repeat, Residual, Sequential

@@ -45,6 +45,8 @@ GROUP_SECONDS = 0.05
 TOUCH_SECONDS = 10.0
 """How often the time spent is written down while nothing ends."""
 
+_BROKEN_OFF = (Outcome.CRASHED, Outcome.INTERRUPTED)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -313,6 +315,8 @@ class _Coordinator:
     def _collect(self) -> None:
         """Waits for results. Quick ones are committed with the next proposals, all others at once."""
         results = self.evaluator.collect(POLL_SECONDS)
+        if self.stopped():  # what asked this process to stop may have ended the evaluations too: they stay pending
+            results = [(ticket, found) for ticket, found in results if found.outcome not in _BROKEN_OFF]
         for ticket, measurement in results:
             self._end(self.in_flight.pop(ticket).row, measurement)
         if any(measurement.seconds >= GROUP_SECONDS for _, measurement in results):

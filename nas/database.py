@@ -143,6 +143,7 @@ def open_reader(folder: Path) -> Iterator[sqlite3.Connection]:
                 raise RunError(f"{path} has no tables; a copy taken during a search needs run.db-wal beside it")
             if found < FORMAT:
                 connection = _migrated_copy(connection, path)
+            connection.execute("BEGIN")  # one view of all tables, whatever a search writes meanwhile
             yield connection
         finally:
             connection.close()

@@ -18,6 +18,7 @@ def load_source(source: str) -> ModuleType:
 
     Raises:
         EvaluationError: When the text is no Python, fails, or defines no class `Network`.
+        MemoryError: When memory runs out.
     """
     name = f"<network {hashlib.sha256(source.encode()).hexdigest()[:12]}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
@@ -26,9 +27,11 @@ def load_source(source: str) -> ModuleType:
         exec(compile(source, name, "exec"), module.__dict__)
     except SyntaxError as error:
         raise EvaluationError(f"the network's source is no Python: {error.msg} in line {error.lineno}") from error
+    except MemoryError:
+        raise  # no fault of the text: an outcome of its own
     except Exception as error:  # helpers of a user's own operations run here
-        said = " ".join(str(error).split())
-        raise EvaluationError(f"the network's source fails: {type(error).__name__}: {said}") from error
+        said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
+        raise EvaluationError(f"the network's source fails: {said}") from error
     if not isinstance(module.__dict__.get("Network"), type):
         raise EvaluationError("the network's source defines no class Network")
     return module
@@ -38,6 +41,6 @@ def compile_source(source: str) -> nn.Module:
     """Returns a new instance of the `Network` that a generated file defines, with PyTorch's default initial weights.
 
     Raises:
-        EvaluationError: When the text is no Python or defines no class `Network`.
+        EvaluationError: See `load_source`.
     """
     return cast("nn.Module", load_source(source).Network())

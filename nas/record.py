@@ -67,6 +67,7 @@ class Record:
             raise
 
     def _start(self, options: dict[str, Any]) -> None:
+        self._open = False
         self._check_settings()
         self._packer = Packer(self._connection, writable=True)
         self._networks: dict[str, int] = dict(self._connection.execute("SELECT fingerprint, id FROM networks"))
@@ -77,7 +78,6 @@ class Record:
         row = self._connection.execute("SELECT options FROM starts ORDER BY id DESC LIMIT 1").fetchone()
         self.options_before: dict[str, Any] = json.loads(row[0]) if row else {}
         self._note_time_at = self._begun
-        self._open = False
         self._write(
             "INSERT INTO starts (began, seconds, pid, host, options) VALUES (?, 0, ?, ?, ?)",
             (time.time(), os.getpid(), platform.node(), plain_json(options, "options")),
@@ -88,8 +88,8 @@ class Record:
     def _check_settings(self) -> None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
         if row is None:
-            self._connection.execute("INSERT INTO meta VALUES ('settings', ?)", (json.dumps(self._settings),))
-            self._connection.execute("INSERT INTO meta VALUES ('created', ?)", (json.dumps(time.time()),))
+            self._write("INSERT INTO meta VALUES ('settings', ?)", (json.dumps(self._settings),))
+            self._write("INSERT INTO meta VALUES ('created', ?)", (json.dumps(time.time()),))
             return
         changed = differences(json.loads(row[0]), self._settings)
         if changed:

@@ -88,7 +88,7 @@ class LocalExecutor(Executor):
 
     def pids(self) -> list[int]:
         """Returns the process ids of the workers that run now."""
-        return [thread.process.pid for thread in self._threads if thread.process is not None]
+        return [process.pid for thread in self._threads if (process := thread.process) is not None]
 
 
 class _Slot(threading.Thread):
@@ -130,8 +130,9 @@ class _Slot(threading.Thread):
         """Asks the worker to kill its child and leave; the thread ends with it."""
         self._stopping.set()
         self._jobs.put(None)
-        if self.process is not None:
-            self.process.terminate()
+        process = self.process  # its own thread may replace it meanwhile
+        if process is not None:
+            process.terminate()
 
     def kill(self) -> None:
         """Ends the worker at once, if it still runs."""
@@ -207,7 +208,7 @@ class _Slot(threading.Thread):
             timer.start()
         curve: list[Mapping[str, float]] = []
         done = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # ValueError: `close` has closed the pipe under this thread
             _write_all(process.stdin, encode(job))  # type: ignore[arg-type]
             while isinstance(message := read_message(process.stdout), EpochEnded | Done):  # type: ignore[arg-type]
                 if isinstance(message, Done):

@@ -95,10 +95,13 @@ def supervise(job: Job, inbox: BinaryIO, outbox: BinaryIO) -> None:
                     done = message
                 else:
                     outbox.write(encode(message))
-            if done is None and (data == b"" or not ready):
-                code = processes.reap(pid, GRACE if data == b"" else 0)
-                if code is not None or data == b"":
-                    break
+            if done is not None or code is not None:
+                break
+            if data == b"":
+                code = processes.reap(pid, GRACE)
+                break
+            if not ready:
+                code = processes.reap(pid, 0)  # then once more round: its last words may have come after this look
     finally:
         os.close(source)
         if code is None:

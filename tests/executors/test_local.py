@@ -134,7 +134,7 @@ def test_the_seed_decides_the_weights_too(executor: LocalExecutor, data: str) ->
         ("import os; os.abort()", Outcome.CRASHED, "the process was killed by SIGABRT (Aborted)"),
         ("import os; os._exit(0)", Outcome.CRASHED, "the process left with exit code 0 before it was done"),
         ("import sys; sys.exit(3)", Outcome.CRASHED, "SystemExit: 3"),
-        ("raise ValueError('first\\nsecond')", Outcome.CRASHED, "ValueError: first"),
+        ("raise ValueError('first\\nsecond')", Outcome.CRASHED, "the network's source fails: ValueError: first second"),
         ("Network = 3", Outcome.CRASHED, "the network's source defines no class Network"),
         ("raise MemoryError", Outcome.OUT_OF_MEMORY, "MemoryError"),
         ("raise KeyboardInterrupt", Outcome.INTERRUPTED, "KeyboardInterrupt"),
@@ -280,7 +280,7 @@ def test_without_forking_a_worker_runs_jobs_itself_and_is_replaced_after_a_failu
         assert run(executor, job(data)).done.outcome is Outcome.COMPLETE
         assert executor.pids() == first
         crashed = run(executor, job(data, "raise ValueError('no')"))
-        assert (crashed.done.outcome, crashed.done.error) == (Outcome.CRASHED, "ValueError: no")
+        assert (crashed.done.outcome, crashed.done.error) == (Outcome.CRASHED, "the network's source fails: ValueError: no")
         late = run(executor, job(data, "import time; time.sleep(1000)", deadline=0.3))
         assert late.done.outcome is Outcome.TIMED_OUT
         assert executor.pids() != first

@@ -151,16 +151,15 @@ def _header(found: Found | None, graph: Graph, path: Path, weights: bool) -> str
 
 
 def _measured(found: Found) -> list[str]:
-    settings, lines = found.run.settings, []
-    data = settings.get("data") or {}
+    data, images, lines = found.run.settings.get("data") or {}, found.run.validation_images, []
     for objective in found.run.objectives:
         if objective.exact or objective.name not in found.values:
             continue
         value = found.values[objective.name]
         interval = ""
-        if objective.name in INTERVAL_METRICS and data.get("validation_images"):
-            low, high = wilson(value, data["validation_images"])
-            interval = f" (95 % interval {low:.4f} to {high:.4f}, {data['validation_images']:,} images)"
+        if objective.name in INTERVAL_METRICS and images:
+            low, high = wilson(value, images)
+            interval = f" (95 % interval {low:.4f} to {high:.4f}, {images:,} images)"
         epochs = found.measurement.epochs if found.measurement else 0
         lines.append(f"{objective.name} {value:.4f}{interval} after {epochs} epoch{'' if epochs == 1 else 's'} of brief training")
     if data:

@@ -189,12 +189,16 @@ def resume(
         device: Where; None: as before.
         progress: Told of every event.
 
+    Returns:
+        The run.
+
     Raises:
         SearchStopped: See `search`.
         RunError: When it was started from Python with objects that the record does not hold.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    last = run.starts()[-1]["options"]
+    starts = run.starts()
+    last = starts[-1]["options"]
     if last["objects"]:
         raise RunError(
             f"{run.folder} was started from Python with objects as {', '.join(last['objects'])}; "
@@ -203,6 +207,9 @@ def resume(
     limits = None
     if budget is None and evaluations is None and epochs_total is None:
         limits = Budget(**last["budget"])
+        if limits.extra:  # on top of what was spent when that start began, whatever it spent itself
+            spent = sum(start["seconds"] for start in starts[:-1])
+            limits = replace(limits, seconds=limits.seconds_limit(spent), extra=False)
     given = {"budget": limits or budget, "evaluations": evaluations, "epochs_total": epochs_total}
     again = {name: value for name, value in (("workers", workers), ("device", device)) if value is not None}
     task = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))

@@ -70,7 +70,7 @@ class Progress:
         self._offset = self._clock() - event.seconds
         run = open_run(event.folder)
         self._objectives = tuple(objective.name for objective in run.objectives)
-        self._images = (run.settings.get("data") or {}).get("validation_images", 0)
+        self._images = run.validation_images
         self._print(f"{event}\n{settings_words(run.settings, run.starts()[-1]['options'])}\n")
         if self.console.is_terminal:
             self._live = Live(console=self.console, get_renderable=self._panel, refresh_per_second=2, transient=True)

@@ -100,7 +100,7 @@ class Task:
 
     Attributes:
         name: "classification": one label an image, softmax cross-entropy, logits `(N, classes)`.
-        metrics: Measured on the validation images after each epoch, beside the loss; from `TASK_METRICS`, or a user's
+        metrics: Measured on the validation images after the last epoch, beside the loss; from `TASK_METRICS`, or a user's
             own `FILE.py:function` of `(logits, labels)`, both numpy arrays `(N, classes)` and `(N,)`, larger is better.
     """
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from nas.graph import Graph
 
 SHORTEST_ID = 7
+TRAINING = "training"
+"""What the settings call the evaluator that trains."""
 INTERVAL_METRICS = ("val_accuracy",)
 """Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
@@ -132,6 +134,12 @@ class Run:
         """What was ranked, in the order of the settings."""
         return tuple(Objective(**entry) for entry in self.settings["objectives"])
 
+    @property
+    def validation_images(self) -> int:
+        """How many images an accuracy stands on; 0 where somebody's own evaluator measured it, on what only he knows."""
+        data = self.settings.get("data") if self.settings.get("evaluator", TRAINING) in (TRAINING, "TrainingEvaluator") else None
+        return int(data["validation_images"]) if data else 0
+
     def starts(self) -> list[dict[str, Any]]:
         """Returns one entry a start: `began`, `seconds`, `pid`, `host`, `options`, `ended` (why; None: killed or running)."""
         with open_reader(self.folder) as connection:
@@ -182,7 +190,7 @@ class Run:
         return self._with_intervals(front)
 
     def _with_intervals(self, front: pandas.DataFrame) -> pandas.DataFrame:
-        images = (self.settings.get("data") or {}).get("validation_images")
+        images = self.validation_images
         metric = next((name for name in INTERVAL_METRICS if name in front.columns), None)
         if not images or metric is None:
             return front
@@ -205,12 +213,11 @@ class Run:
         """
         bounds = [constraint(c) if isinstance(c, str) else c for c in constraints]
         table = self.trials()
-        for bound in bounds:
-            if bound.name not in table.columns:
-                raise RunError(
-                    f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its columns: {', '.join(table.columns)}"
-                )
         ranked = [(row, i) for i, row in enumerate(_losses(self.objectives, table)) if row is not None]
+        numbers = [str(name) for name in table.columns if table[name].dtype.kind in "iuf"]
+        for bound in bounds:
+            if ranked and bound.name not in numbers:
+                raise RunError(f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its numbers: {', '.join(numbers)}")
         kept = [(row, i) for row, i in ranked if all(bound.holds(table[bound.name].iloc[i]) for bound in bounds)]
         if not kept:
             what = f"keeps {', '.join(bound.text for bound in bounds)}" if bounds and ranked else "was measured"

@@ -92,6 +92,8 @@ class GraphBuilder:
     Attributes:
         input: The image.
         label: Path of the block that is being expanded.
+        border, classes: As given.
+        notes: What was noticed on the way (pixels left out by a window), for people.
     """
 
     def __init__(self, input_shape: Shape, border: Border = "error", classes: int = 10) -> None:

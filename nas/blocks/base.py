@@ -222,10 +222,10 @@ def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
     except BlockError as error:
         if getattr(error, "located", False):
             raise
-        raise _located(f"{graph.label or block.segment}: {_brief(block)} cannot be applied to {x.shape}: {error}") from error
+        raise _located(f"{graph.label or block.segment}: {_as_written(block)} cannot be applied to {x.shape}: {error}") from error
     except Exception as error:  # a block is a user's code: what it raises is told with its place
         raise _located(
-            f"{graph.label or block.segment}: {_brief(block)} failed on {x.shape}: {type(error).__name__}: {error}"
+            f"{graph.label or block.segment}: {_as_written(block)} failed on {x.shape}: {type(error).__name__}: {error}"
         ) from error
     finally:
         graph.label = before
@@ -238,7 +238,7 @@ def _located(message: str) -> BlockError:
     return error
 
 
-def _brief(block: Block) -> str:
+def _as_written(block: Block) -> str:
     """Returns the block as its user wrote it: fields that differ from their defaults."""
     shown = [
         f"{f.name}={getattr(block, f.name)!r}" for f in fields(block) if f.name != "name" and getattr(block, f.name) != f.default

@@ -262,15 +262,24 @@ class GraphBuilder:
         return self.apply(_interned(Zero(tuple(shape or x.shape))), x)
 
     def pad(self, x: Node, pixels: tuple[int, int, int, int] = (0, 0, 0, 0), channels: int = 0) -> Node:
-        """Zeros around the image (left, right, top, bottom) and as new channels behind the existing ones."""
+        """Zeros around the image and as new channels behind the existing ones.
+
+        Args:
+            x: `(C, H, W)`.
+            pixels: Left, right, top, bottom.
+            channels: New ones.
+
+        Returns:
+            `(C + channels, H + top + bottom, W + left + right)`.
+        """
         return self.apply(_interned(Pad(pixels, channels)), x)
 
     def crop(self, x: Node, height: int, width: int) -> Node:
-        """The middle of the image."""
+        """The middle of the image: `(C, H, W)` -> `(C, height, width)`."""
         return self.apply(_interned(Crop((height, width))), x)
 
     def subsample(self, x: Node, stride: Size) -> Node:
-        """Every n-th pixel."""
+        """Every n-th pixel, from the first: `(C, H, W)` -> `(C, ceil(H / n), ceil(W / n))`; `stride` is n, one number or a pair."""
         return self.apply(_interned(Subsample(pair(stride))), x)
 
     def join(self, xs: Sequence[Node], merge: str, fix: Join = "refuse") -> Node:

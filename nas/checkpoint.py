@@ -55,6 +55,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Puts weights, buffers and momentum back where `save_checkpoint` took them from.
 
+    Args:
+        path: The file.
+        module: On its device already, in its memory layout.
+        optimizer: An SGD over `module.parameters()`, in any grouping.
+
     Returns:
         How many epochs had been trained.
 

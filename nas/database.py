@@ -174,7 +174,11 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns an error of SQLite into one line that says what to do."""
+    """Turns an error of SQLite into one line that says what to do.
+
+    Raises:
+        RunError: Instead of any `sqlite3.Error` inside.
+    """
     try:
         yield
     except sqlite3.Error as problem:

@@ -250,7 +250,12 @@ def integer(low: int, high: int) -> int:
 
 
 def real(low: float, high: float, *, log: bool = False) -> float:
-    """Leaves a real number open, from `low` to `high`, both included; `log` draws on a logarithmic scale.
+    """Leaves a real number open, from `low` to `high`, both included.
+
+    Args:
+        low: Smallest value; above 0 on a logarithmic scale.
+        high: Largest value.
+        log: Draw and step on a logarithmic scale.
 
     Raises:
         SpaceError: When a bound is not finite, `low > high`, or a log scale starts at 0 or below.

@@ -147,7 +147,7 @@ def replay(
     evaluations: Iterable[EvaluationRow],
     costs: Mapping[str, Mapping[str, float]],
 ) -> Ledger:
-    """Returns the ledger as it stood when the last row was committed."""
+    """Returns the ledger as it stood when the last row was committed; see `replay_steps` for the arguments."""
     ledger = Ledger(objectives)
     for _ in replay_steps(ledger, proposals, evaluations, costs):
         pass
@@ -160,7 +160,14 @@ def replay_steps(
     evaluations: Iterable[EvaluationRow],
     costs: Mapping[str, Mapping[str, float]],
 ) -> Iterator[ProposalRow]:
-    """Replays a record into an empty ledger; before each proposal is taken in, it is yielded with what it had seen in place."""
+    """Replays a record into an empty ledger; before each proposal is taken in, it is yielded with what it had seen in place.
+
+    Args:
+        ledger: Empty; filled as far as the caller goes on.
+        proposals: By number.
+        evaluations: Training segments in the order in which they ended.
+        costs: Exact costs by fingerprint.
+    """
     segments: dict[int, list[EvaluationRow]] = {}
     for row in evaluations:
         segments.setdefault(row.proposal, []).append(row)

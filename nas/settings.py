@@ -29,6 +29,15 @@ def run_settings(
     """Returns the settings of a run. Two starts with equal settings search the same thing in the same way.
 
     The space stands in it whole, so that a reader needs neither its file nor its code, and a change of it is named.
+
+    Args:
+        problem: Space with its recipe, objectives, constraints and own costs.
+        strategy: Who proposes.
+        dataset: None where the evaluator needs none.
+        task: What is measured.
+        epochs: Of each brief training.
+        seed: Of the search and of every training.
+        evaluator: What the record calls who evaluates.
     """
     space = json.loads(space_to_json(problem.space))
     text = json.dumps(space, sort_keys=True)

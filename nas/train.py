@@ -158,7 +158,16 @@ class _Loop:
 def evaluate_split(
     module: nn.Module, dataset: Dataset, split: str, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
 ) -> NDArray[np.float32]:
-    """Returns the logits `(N, classes)` of one split in its order, averaged over the mirror images where the recipe says so."""
+    """Returns the logits `(N, classes)` of one split in its order, averaged over the mirror images where the recipe says so.
+
+    Args:
+        module: Takes float images `(N, C, H, W)`; moved to the device and left in evaluation mode.
+        dataset: Images and their statistics.
+        split: "train", "val" or "test".
+        recipe: Says how many images a batch has, and whether mirror images count.
+        device: `cpu`, `cuda` or `mps`.
+        precision: `fp32` or `bf16`.
+    """
     place = torch.device(device)
     _moved(module, place, precision).eval()
     images, _ = _resident(dataset, split, place)
@@ -174,7 +183,14 @@ def evaluate_split(
 
 
 def one_cycle(step: int, steps: int, lr: float, warmup: float) -> float:
-    """Returns the learning rate of a step: up from `lr / 10` in the share `warmup` of all steps, then down to 0 at the end."""
+    """Returns the learning rate of a step: up from `lr / 10` in the share `warmup` of all steps, then down to 0 at the end.
+
+    Args:
+        step: From 0 to `steps` - 1.
+        steps: Of the whole training, over all its segments.
+        lr: The peak.
+        warmup: Share of the steps before the peak.
+    """
     peak = warmup * steps
     if step < peak:
         return lr * (0.1 + 0.9 * step / peak)

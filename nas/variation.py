@@ -92,6 +92,11 @@ def mutate(tree: Tree, genotype: Genotype, rng: np.random.Generator) -> dict[str
 
     Every decision that has another value is equally likely. A changed number of repetitions inserts copies of a repetition
     at a random place, or takes one out there, and moves the others along; decisions that come to be active are drawn.
+
+    Args:
+        tree: What is decided.
+        genotype: Complete and valid; returned as it is where nothing can be changed.
+        rng: Draws the decision, its value, and what comes to be active.
     """
     domains = active(tree, genotype)
     changeable = [path for path, domain in domains.items() if len({identity(v) for v in domain.examples()}) > 1]
@@ -173,6 +178,12 @@ def crossover(tree: Tree, a: Genotype, b: Genotype, rng: np.random.Generator) ->
     Repetitions are aligned by their relative place, so parents of different depth give children of either depth; each
     repetition of the child comes whole from one parent, or is mixed from both, with equal chances. A decision that no parent
     has is drawn.
+
+    Args:
+        tree: What is decided.
+        a: One parent.
+        b: The other; the order does not matter but for what `rng` draws.
+        rng: Draws whom each decision comes from.
     """
     child: dict[str, Value] = {}
     sources: dict[str, tuple[tuple[Genotype, str], ...]] = {}

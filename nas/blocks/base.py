@@ -168,7 +168,13 @@ def _names(cls: type[Block]) -> tuple[str, ...]:
 
 
 def settle(block: Block, path: str, decide: Decide) -> tuple[Block | None, str]:
-    """Returns the closed block that stands here and its path; None where a `Maybe` leaves the place empty."""
+    """Returns the closed block that stands here and its path; None where a `Maybe` leaves the place empty.
+
+    Args:
+        block: What was written at this place; it may only stand for another one.
+        path: Of the place.
+        decide: Asked once for each open decision, in order of declaration.
+    """
     current: Block | None = block
     while current is not None:
         picked, at = current.pick(path, decide)
@@ -209,6 +215,12 @@ def _nothing() -> Block:
 
 def expand_at(block: Block, graph: GraphBuilder, x: Node, label: str) -> Node:
     """Expands `block` under a label; an error names the block, its path and the shape it met.
+
+    Args:
+        block: Closed.
+        graph: Where it writes.
+        x: What enters it.
+        label: Its step in the path below the block that is being expanded; "[0]" for the first repetition.
 
     Raises:
         BlockError: When the block cannot be applied.

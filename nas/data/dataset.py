@@ -102,7 +102,11 @@ class Dataset:
         return self._mapped(split, "labels")
 
     def size(self, split: str) -> int:
-        """Returns how many images a split has."""
+        """Returns how many images a split has.
+
+        Raises:
+            UnknownNameError: When there is no such split.
+        """
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
         return sum(self.counts[split])

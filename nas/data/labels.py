@@ -112,7 +112,11 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def encode_groups(groups: Any) -> NDArray[np.int64]:
-    """Returns a number from 0 for each group: equal entries, equal numbers."""
+    """Returns a number from 0 for each group: equal entries, equal numbers.
+
+    Raises:
+        DataError: When there is not one integer or string an image.
+    """
     array = np.asarray(groups)
     if array.ndim != 1 or array.dtype.kind not in "iuUSO":
         raise DataError(f"groups are {array.dtype} of shape {array.shape}, expected one integer or string an image")

@@ -31,6 +31,12 @@ def write_dataset(
 ) -> None:
     """Writes a decoded data set into an empty folder.
 
+    Args:
+        content: What a reader opened.
+        name: What to call the data.
+        folder: Where to.
+        val_share, test_share, seed: Of the cuts, see `assign_splits`.
+
     Raises:
         DataError: When classes are too small to split, images cannot be decoded, or the disk is too full.
     """

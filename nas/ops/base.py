@@ -138,7 +138,11 @@ class Op(ABC):
         return f"{text}#{hashlib.sha256(computed.encode()).hexdigest()[:16]}"
 
     def facts(self, *inputs: Shape) -> Facts:
-        """Returns shape and costs for inputs of these shapes; remembered, as searches ask the same again and again."""
+        """Returns shape and costs for inputs of these shapes; remembered, as searches ask the same again and again.
+
+        Raises:
+            BlockError: When it cannot be applied to them, or takes another number of inputs.
+        """
         known: dict[tuple[Shape, ...], Facts] = self.__dict__.setdefault("_facts", {})
         found = known.get(inputs)
         if found is None:
@@ -165,9 +169,13 @@ def span(kernel: int, dilation: int) -> int:
 
 
 def out_size(n: int, kernel: int, stride: int, padding: int, dilation: int = 1, ceil: bool = False) -> int:
-    """Returns the output size along one axis (Dumoulin and Visin 2016, relationship 14).
+    """Returns the output size along one axis (Dumoulin and Visin 2016, relationship 14); below 1 where no window fits.
 
-    With `ceil`, a window that starts inside the input or its left padding counts although it ends beyond.
+    Args:
+        n: Pixels of the input.
+        kernel, stride, dilation: Of the window, in pixels.
+        padding: Pixels on each side.
+        ceil: A window that starts inside the input or its left padding counts although it ends beyond.
     """
     free = n + 2 * padding - span(kernel, dilation)
     size = (-(-free // stride) if ceil else free // stride) + 1

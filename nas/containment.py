@@ -138,6 +138,10 @@ class Matcher:
                         yield at, chosen
                     else:
                         yield from ((end, {**chosen, **more}) for end, more in self._match(standing, place, at, ties))
+            case Parallel():
+                places = tuple([join_path(path, label) for label in block.labels])
+                yield from ((at, decided) for decided in self._aligned(block.blocks, (), places, (), ties))  # every branch left out
+                yield from self._leaf(block, path, at, ties)
             case _:
                 yield from self._leaf(block, path, at, ties)
 

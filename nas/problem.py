@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 
-from nas.costs import cost_of
+from nas.costs import Cost, cost_of
 from nas.domains import identity
-from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError
+from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError, brief
 from nas.graph import Graph
 from nas.objectives import Constraint, Objective, constraint, objectives
 from nas.source import write_source
@@ -132,7 +134,7 @@ class Problem:
             )
         costs: dict[str, float] = {**asdict(cost_of(graph)), "declared_params": declared}
         for name, function in self.own_costs.items():
-            costs[name] = function(graph)
+            costs[name] = _own_cost(name, function, graph)
         for c in self.constraints:
             if not c.holds(costs[c.name]):
                 raise Rejected(f"{c.name} is {costs[c.name]:g}, expected {c.text}", c.text, costs)
@@ -177,14 +179,19 @@ class Problem:
         return tuple(o.loss(values[o.name]) for o in self.objectives)
 
 
-_COSTS = (
-    "params",
-    "macs",
-    "flops",
-    "other_flops",
-    "activation_memory",
-    "training_memory",
-    "weight_bytes",
-    "depth",
-    "declared_params",
-)
+_COSTS = (*(field.name for field in fields(Cost)), "declared_params")
+
+
+def _own_cost(name: str, function: ExactCost, graph: Graph) -> float:
+    """Returns a cost of the user's own as a plain number.
+
+    Raises:
+        ObjectiveError: When the function fails, or gives no finite number.
+    """
+    try:
+        value = function(graph)
+    except Exception as error:
+        raise ObjectiveError(f"cost {name!r} failed: {' '.join(f'{type(error).__name__}: {error}'.split())}") from error
+    if not isinstance(value, Real) or not math.isfinite(value):
+        raise ObjectiveError(f"cost {name!r} is {brief(value)}, expected a finite number")
+    return int(value) if isinstance(value, Integral) else float(value)

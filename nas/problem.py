@@ -12,7 +12,7 @@ from nas.costs import Cost, cost_of
 from nas.domains import identity
 from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError, brief
 from nas.graph import Graph
-from nas.objectives import Constraint, Objective, constraint, objectives
+from nas.objectives import OBJECTIVES, Constraint, Objective, constraint, objectives
 from nas.source import write_source
 from nas.space import Architecture, Space
 from nas.variation import Genotype
@@ -82,6 +82,12 @@ class Problem:
     ) -> None:
         self.space = space
         self.own_costs = dict(own_costs or {})
+        for what, given in (("objectives", objective_names), ("constraints", constraints)):
+            if isinstance(given, str):
+                raise ObjectiveError(f"{what} are a list, got {given!r}; write {given.split(',')!r}")
+        for name in self.own_costs:
+            if name in _COSTS or name in OBJECTIVES:
+                raise ObjectiveError(f"cost {name!r} has the name of one that is there already; choose another name")
         own = {name: Objective(name, "minimize", exact=True) for name in self.own_costs}
         self.objectives = objectives([own.get(o.removesuffix(":min"), o) if isinstance(o, str) else o for o in objective_names])
         self.constraints = tuple(constraint(c) if isinstance(c, str) else c for c in constraints)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.errors import NasError
+from nas.errors import NasError, StrategyError, brief
 from nas.events import Refused
 from nas.problem import Rejected
 from nas.strategies.base import History, Proposal, Strategy
@@ -60,6 +60,7 @@ def next_candidate(
     Raises:
         NothingFeasible: After `MAX_REFUSED` refused candidates.
         Halted: When `halted` says so.
+        StrategyError: When the strategy fails, or returns something else than a proposal.
     """
     rng = np.random.default_rng([seed, history.proposed])
     refused: Counter[str] = Counter()
@@ -68,7 +69,7 @@ def next_candidate(
     while refused.total() < MAX_REFUSED:
         if halted():
             raise Halted
-        proposal = strategy.propose(problem, history, rng)
+        proposal = _proposed(problem, strategy, history, rng)
         try:
             return Accepted(proposal, problem.consider(proposal.genotype), dict(refused))
         except Rejected as refusal:
@@ -86,6 +87,24 @@ def next_candidate(
             f"nothing keeps the constraint {reason}: {row}; the {end} {bound.name} seen is {nearest[reason]:g}; loosen it"
         )
     raise NothingFeasible(f"nothing is {reason if bound else 'feasible'}: {row}; the last: {said[reason]}")
+
+
+def _proposed(problem: Problem, strategy: Strategy, history: History, rng: np.random.Generator) -> Proposal:
+    """Asks the strategy once; a user's own may do anything."""
+    name = type(strategy).__qualname__
+    try:
+        proposal: object = strategy.propose(problem, history, rng)
+    except NasError:
+        raise
+    except Exception as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+        raise StrategyError(f"strategy {name} failed at proposal {history.proposed}: {words}") from error
+    if isinstance(proposal, Proposal) and isinstance(proposal.genotype, Mapping):
+        return proposal
+    got = f"a Proposal of {brief(proposal.genotype)}" if isinstance(proposal, Proposal) else brief(proposal)
+    raise StrategyError(
+        f"strategy {name} returned {got} at proposal {history.proposed}, expected a Proposal(genotype) of decisions to values"
+    )
 
 
 def _remember_nearest(problem: Problem, refusal: Rejected, nearest: dict[str, float]) -> None:

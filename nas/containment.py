@@ -14,11 +14,12 @@ from itertools import product
 
 from nas.blocks.base import Block, join_path, settle
 from nas.blocks.structure import Maybe, OneOf, Parallel, Repeat, Sequential, Shared
-from nas.builder import Border, GraphBuilder
+from nas.builder import GraphBuilder
 from nas.canonical import fingerprint
 from nas.domains import Domain, Value, identity, is_value
 from nas.errors import BlockError, SpaceError
 from nas.ops import Shape
+from nas.windows import Border
 
 Decisions = Mapping[str, Value]
 Match = tuple[int, Decisions]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from nas import variation
 from nas.blocks.base import Block, Counted, Decide, expand_at, settle
 from nas.blocks.structure import Sequential, Shared
-from nas.builder import Border, GraphBuilder
+from nas.builder import GraphBuilder
 from nas.canonical import canonical
 from nas.containment import Matcher, flat
 from nas.domains import Domain, Value
@@ -19,6 +19,7 @@ from nas.errors import BlockError, GenotypeError, SpaceError, brief
 from nas.graph import Graph
 from nas.recipe import Recipe
 from nas.variation import Genotype
+from nas.windows import Border
 
 if TYPE_CHECKING:
     import numpy as np

@@ -33,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
+    ("nas.windows", "nas.reduction"),
     (
         "nas.builder",
         "nas.canonical",

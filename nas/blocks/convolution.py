@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nas.blocks.base import Block
-from nas.builder import GraphBuilder, Node, Padding, Size
+from nas.builder import GraphBuilder, Node
 from nas.errors import BlockError
+from nas.windows import Padding, Size
 
 
 @dataclass(frozen=True)

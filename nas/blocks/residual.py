@@ -7,8 +7,9 @@ from typing import Literal
 
 from nas.blocks.base import Block, expand_at
 from nas.blocks.convolution import SqueezeExcite
-from nas.builder import GraphBuilder, Node, Size, pair
+from nas.builder import GraphBuilder, Node
 from nas.errors import BlockError
+from nas.windows import Size, pair
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,7 @@ def search(
 
     arguments = {name: value for name, value in locals().items() if name in _REPEATED}
     limits = _limits(budget, evaluations, epochs_total)
-    for name, number, least in (("epochs", epochs, 1), ("seed", seed, 0)):
-        if type(number) is not int or number < least:
-            raise RunError(f"{name} is {number!r}, expected a whole number of at least {least}")
+    _check_numbers(epochs, seed, workers, deadline)
     chosen = make_strategy(strategy, **(strategy_options or {}))
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
@@ -222,6 +220,14 @@ def _limits(budget: str | float | Budget | None, evaluations: int | None, epochs
     if evaluations is not None or epochs_total is not None:
         raise RunError("the budget is given twice: as a Budget and as evaluations or epochs_total; give one of them")
     return budget
+
+
+def _check_numbers(epochs: int, seed: int, workers: int | None, deadline: float | None) -> None:
+    for name, number, least in (("epochs", epochs, 1), ("seed", seed, 0), ("workers", 1 if workers is None else workers, 1)):
+        if type(number) is not int or number < least:
+            raise RunError(f"{name} is {number!r}, expected a whole number of at least {least}")
+    if deadline is not None and not (type(deadline) in (int, float) and 0 < deadline < float("inf")):
+        raise RunError(f"deadline is {deadline!r}, expected a number of seconds above 0, or None")
 
 
 def _bound(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool) -> tuple[Space, Dataset | None]:

@@ -93,7 +93,7 @@ def search_loop(
 
     Raises:
         NothingFeasible: When not one candidate could be proposed.
-        EvaluationError: When the evaluator does not measure an objective.
+        EvaluationError: When the evaluator does not measure an objective, or gives a metric the name of an exact cost.
         RunError: When the record cannot be written.
     """
     training = Training(seed, epochs, recipe or Recipe(), data)
@@ -327,7 +327,7 @@ class _Coordinator:
         """Writes down one result."""
         ledger = self.ledger
         costs = self.costs[row.fingerprint]
-        measurement = self._with_objectives(measurement, costs)
+        measurement = self._checked(measurement, costs)
         measurement = replace(measurement, checkpoint=self.weights.relative(measurement.checkpoint))
         values = {**costs, **measurement.metrics}
         before = ledger.front.points
@@ -360,20 +360,25 @@ class _Coordinator:
         if ledger.front.points is not before:
             self.outbox.append(FrontMoved(tuple(ledger.front.points), self.record.elapsed))
 
-    def _with_objectives(self, measurement: Measurement, costs: Mapping[str, float]) -> Measurement:
-        """Returns the measurement; as crashed, where it came without an objective although others had it.
+    def _checked(self, measurement: Measurement, costs: Mapping[str, float]) -> Measurement:
+        """Returns the measurement, as crashed where an objective is missing or a metric, left out then, has the name of a cost.
 
         Raises:
-            EvaluationError: When no evaluation had that objective so far: then the evaluator is at fault, not the network.
+            EvaluationError: When nothing was measured rightly so far: then the evaluator is at fault, not the network.
         """
-        missing = [o.name for o in self.ledger.objectives if o.name not in costs and o.name not in measurement.metrics]
-        if not measurement.outcome.measured or not missing:
-            return measurement
-        got = ", ".join([*measurement.metrics, *costs])
-        error = f"objective {missing[0]!r} was not measured; the evaluator and the costs give {got}"
+        taken = [name for name in measurement.metrics if name in costs]
+        metrics = {name: value for name, value in measurement.metrics.items() if name not in costs}
+        missing = [o.name for o in self.ledger.objectives if o.name not in costs and o.name not in metrics]
+        if not measurement.outcome.measured or not (taken or missing):
+            return replace(measurement, metrics=metrics)
+        if taken:
+            error = f"metric {taken[0]!r} has the name of an exact cost; return it under another name"
+        else:
+            got = ", ".join([*metrics, *costs])
+            error = f"objective {missing[0]!r} was not measured; the evaluator and the costs give {got}; measure it or name another"
         if not self.ledger.front.points:
-            raise EvaluationError(f"{error}: name one of these, or measure it")
-        return replace(measurement, outcome=Outcome.CRASHED, error=error)
+            raise EvaluationError(error)
+        return replace(measurement, metrics=metrics, outcome=Outcome.CRASHED, error=error)
 
     def _suspect(self) -> None:
         """Ends what brought this process down too often, so that the search can go on without it."""

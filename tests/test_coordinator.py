@@ -246,6 +246,31 @@ def test_a_stop_leaves_what_is_in_flight_for_the_next_start(tmp_path: Path) -> N
     assert rows(tmp_path / "unbroken") == rows(tmp_path / "run")
 
 
+def test_what_a_stop_broke_off_is_no_result_and_is_evaluated_by_the_next_start(tmp_path: Path) -> None:
+    calls: list[str] = []
+    stop = ""
+
+    def broken_off(architecture: Any) -> dict[str, float]:
+        nonlocal stop
+        calls.append(architecture.fingerprint)
+        if len(calls) == 3:
+            stop = "stopped by hand"
+            raise RuntimeError("broken off by the signal")
+        return accuracy(architecture)
+
+    reason, events = run(tmp_path / "run", evaluator=CallableEvaluator(broken_off), budget=Budget(6), stopped=lambda: stop)
+    proposals, evaluations = rows(tmp_path / "run")
+    [pending] = [row for row in proposals if row.fingerprint == calls[2] and row.repeat_of is None]
+    assert reason == "stopped by hand" and len(of(events, Evaluated)) == len(evaluations) == 2
+    assert pending.finished is None and pending.id not in {row.proposal for row in evaluations}
+
+    stop = ""
+    run(tmp_path / "run", evaluator=CallableEvaluator(broken_off), budget=Budget(6), stopped=lambda: stop)
+    assert calls[3] == calls[2]
+    run(tmp_path / "unbroken", budget=Budget(6))
+    assert rows(tmp_path / "run") == rows(tmp_path / "unbroken")
+
+
 class Died(BaseException):
     """Stands for a kill: nothing after it runs in the loop."""
 
@@ -330,6 +355,26 @@ def test_an_objective_that_is_missing_once_is_a_failure(tmp_path: Path) -> None:
     run(tmp_path, evaluator=CallableEvaluator(lambda a: accuracy(a) if next(count) != 4 else {}))
     failed = [row for row in rows(tmp_path)[1] if row.measurement.outcome is Outcome.CRASHED]
     assert [row.proposal for row in failed] and "was not measured" in failed[0].measurement.error
+
+
+def test_a_metric_with_the_name_of_an_exact_cost_overrides_nothing(tmp_path: Path) -> None:
+    count = iter(range(100))
+    clash = {"val_accuracy": 1.0, "params": -1.0}
+    _, events = run(tmp_path, evaluator=CallableEvaluator(lambda a: clash if next(count) == 4 else accuracy(a)), budget=Budget(8))
+    with Record(tmp_path, {}) as record:
+        _, evaluations, costs = record.rows()
+    [failed] = [row for row in evaluations if row.measurement.outcome is Outcome.CRASHED]
+    assert failed.measurement.error.startswith("metric 'params' has the name of an exact cost")
+    assert "params" not in failed.measurement.metrics
+    [told] = [event for event in of(events, Evaluated) if event.losses is None]
+    assert told.values["params"] == costs[failed.fingerprint]["params"] and "\n" not in told.error
+    assert all(point.values["params"] > 0 for point in of(events, FrontMoved)[-1].front)
+
+
+def test_an_evaluator_that_always_measures_an_exact_cost_ends_the_search_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="metric 'macs' has the name of an exact cost; return it under another name"):
+        run(tmp_path, evaluator=CallableEvaluator(lambda architecture: {**accuracy(architecture), "macs": 3}))
+    assert rows(tmp_path)[1] == []
 
 
 def test_a_space_that_changed_under_a_pending_trial_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,6 @@ from nas import pareto
 from nas.database import open_reader
 from nas.errors import RunError
 from nas.intervals import indistinguishable, wilson
-from nas.ledger import losses_of
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
 from nas.rows import (
@@ -29,13 +27,13 @@ from nas.rows import (
     read_proposals,
     read_recipes,
 )
+from nas.trials import columns, deepest, losses_of_table, short_ids, trial_rows
 
 if TYPE_CHECKING:
     import pandas
 
     from nas.graph import Graph
 
-SHORTEST_ID = 7
 TRAINING = "training"
 """What the settings call the evaluator that trains."""
 INTERVAL_METRICS = ("val_accuracy",)
@@ -161,8 +159,8 @@ class Run:
         """
         import pandas
 
-        rows = _trial_rows(self.objectives, *self.rows())
-        return pandas.DataFrame(rows, columns=_columns([o.name for o in self.objectives], rows))
+        rows = trial_rows(self.objectives, *self.rows())
+        return pandas.DataFrame(rows, columns=columns([o.name for o in self.objectives], rows))
 
     def proposals(self) -> pandas.DataFrame:
         """Returns one row a proposal: `trial`, `id`, `operator`, `parents` (trials), `repeat_of`, `seen`, `rejected`, `created`,
@@ -183,7 +181,7 @@ class Run:
         the row before is within what 95 % of draws of so many validation images would give between equals.
         """
         table = self.trials()
-        losses = _losses(self.objectives, table)
+        losses = losses_of_table(self.objectives, table)
         ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
         chosen = pareto.non_dominated([row for row, _ in ranked])
         front = table.iloc[[i for (_, i), keep in sorted(zip(ranked, chosen, strict=True)) if keep]].reset_index(drop=True)
@@ -213,7 +211,7 @@ class Run:
         """
         bounds = [constraint(c) if isinstance(c, str) else c for c in constraints]
         table = self.trials()
-        ranked = [(row, i) for i, row in enumerate(_losses(self.objectives, table)) if row is not None]
+        ranked = [(row, i) for i, row in enumerate(losses_of_table(self.objectives, table)) if row is not None]
         numbers = [str(name) for name in table.columns if table[name].dtype.kind in "iuf"]
         for bound in bounds:
             if ranked and bound.name not in numbers:
@@ -231,7 +229,7 @@ class Run:
             RunError: When no network was measured.
         """
         front = self.front()
-        points = [row for row in _losses(self.objectives, front) if row is not None]
+        points = [row for row in losses_of_table(self.objectives, front) if row is not None]
         if not points:
             raise RunError(f"no network of {self.folder} was measured, so there is no knee")
         return self._found(str(front["fingerprint"].iloc[pareto.knee(points)]))
@@ -305,8 +303,8 @@ class Run:
         evaluations: Sequence[EvaluationRow],
         recipes: Mapping[str, Any],
     ) -> Found:
-        deepest = _deepest(self.objectives, evaluations, network.costs)
-        proposal = next((row for row in proposals if deepest and row.id == deepest.proposal), proposals[0])
+        found = deepest(self.objectives, evaluations, network.costs)
+        proposal = next((row for row in proposals if found and row.id == found.proposal), proposals[0])
         return Found(
             run=self,
             id=id,
@@ -314,84 +312,10 @@ class Run:
             genotype=proposal.genotype,
             recipe=recipes[proposal.recipe] or {},
             costs=network.costs,
-            measurement=deepest.measurement if deepest else None,
+            measurement=found.measurement if found else None,
             graph_json=network.graph,
             stored_source=network.source,
         )
 
     def _found(self, fingerprint: str) -> Found:
         return self.networks([fingerprint])[0]
-
-
-def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
-    """Returns for each fingerprint its shortest beginning, of at least 7 characters, that no other one shares."""
-    ordered = sorted(set(fingerprints))
-    shared = [0, *(_shared(a, b) for a, b in pairwise(ordered)), 0]
-    return {key: key[: max(SHORTEST_ID, shared[i] + 1, shared[i + 1] + 1)] for i, key in enumerate(ordered)}
-
-
-def _shared(a: str, b: str) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-
-
-def _trial_rows(
-    objectives: Sequence[Objective],
-    proposals: Sequence[ProposalRow],
-    evaluations: Sequence[EvaluationRow],
-    costs: Mapping[str, Mapping[str, float]],
-) -> list[dict[str, Any]]:
-    of_network: dict[str, list[EvaluationRow]] = {}
-    for evaluation in evaluations:
-        of_network.setdefault(evaluation.fingerprint, []).append(evaluation)
-    times = Counter(row.fingerprint for row in proposals)
-    ids = short_ids(costs)
-    rows = []
-    for fingerprint, segments in sorted(of_network.items(), key=lambda item: item[1][0].proposal):
-        deepest = _deepest(objectives, segments, costs[fingerprint])
-        assert deepest is not None
-        proposal, result = proposals[deepest.proposal], deepest.measurement
-        rows.append(
-            {
-                "id": ids[fingerprint],
-                "outcome": str(result.outcome),
-                **costs[fingerprint],
-                **result.metrics,
-                "epochs": deepest.to_epoch,
-                "seconds": sum(row.measurement.seconds for row in segments),
-                "proposals": times[fingerprint],
-                "operator": proposal.operator,
-                "parents": tuple(ids[proposals[parent].fingerprint] for parent in proposal.parents),
-                "genotype": proposal.genotype,
-                "error": result.error,
-                "fingerprint": fingerprint,
-            }
-        )
-    return rows
-
-
-def _deepest(
-    objectives: Sequence[Objective], segments: Sequence[EvaluationRow], costs: Mapping[str, float]
-) -> EvaluationRow | None:
-    """Returns the segment that stands for a network: measured before failed, then the deepest, then the best."""
-
-    def order(row: EvaluationRow) -> tuple[bool, int, tuple[float, ...]]:
-        losses = losses_of(objectives, {**costs, **row.measurement.metrics}, row.measurement.outcome)
-        return losses is None, -row.to_epoch, losses or ()
-
-    return min(segments, key=order, default=None)
-
-
-def _columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    last = ("epochs", "seconds", "proposals", "operator", "parents", "genotype", "error", "fingerprint")
-    found = dict.fromkeys(name for row in rows for name in row)
-    return list(dict.fromkeys(["id", *objectives, "outcome", *(name for name in found if name not in last), *last]))
-
-
-def _losses(objectives: Sequence[Objective], table: pandas.DataFrame) -> list[tuple[float, ...] | None]:
-    """Returns one tuple of losses a row, None where an objective was not measured."""
-    columns = [[float(value) for value in table[objective.name]] for objective in objectives]
-    measured = table["outcome"].isin(["complete", "stopped early"])
-    return [
-        tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True)) if ok else None
-        for ok, row in zip(measured, zip(*columns, strict=True), strict=True)
-    ]

@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast, get_args
 
 from nas import variation
-from nas.blocks.base import Block, Counted, Decide, expand_at, settle
+from nas.blocks.base import Block, Decide, expand_at, settle
 from nas.blocks.structure import Sequential, Shared
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
 from nas.containment import Matcher, flat
+from nas.counting import Counted
 from nas.domains import Domain, Value
 from nas.errors import BlockError, GenotypeError, SpaceError, brief
 from nas.graph import Graph

@@ -23,6 +23,7 @@ PACKAGE = Path(nas.__file__).resolve().parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "nas.errors",
+        "nas.counting",
         "nas.pareto",
         "nas.intervals",
         "nas.layering",
@@ -32,6 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "nas.lines",
     ),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
+    ("nas.annotations",),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
     ("nas.windows", "nas.reduction"),
     (
@@ -60,6 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.strategies",),
     ("nas.ledger", "nas.settings", "nas.attempts"),
     ("nas.coordinator", "nas.recompute"),
+    ("nas.trials",),
     ("nas.run",),
     ("nas.profiling", "nas.loop", "nas.addresses", "nas.rebuild", "nas.standalone"),
     ("nas.api", "nas.export"),

@@ -7,7 +7,6 @@ Blocks know no strategy and no training; decisions are made by whoever calls `cl
 from __future__ import annotations
 
 import re
-import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -15,7 +14,9 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
+from nas.annotations import field_hints, matches, spelled
 from nas.builder import GraphBuilder, Node
+from nas.counting import Counted
 from nas.domains import Choice, Domain, Value, identity
 from nas.errors import BlockError, SpaceError, brief
 
@@ -51,12 +52,12 @@ class Block(ABC):
             raise SpaceError(
                 f"{type(self).__name__}: name={brief(self.name)}, expected letters, digits, '_' and '-', beginning with a letter"
             )
-        for key, hint in _hints(type(self)).items():
+        for key, hint in field_hints(type(self)).items():
             value = getattr(self, key)
             for one in value.examples() if isinstance(value, Domain) else (value,):
-                if not _matches(one, hint):
+                if not matches(one, hint):
                     got = f"{brief(one)} of type {type(one).__name__}" if one is value or isinstance(value, Choice) else repr(value)
-                    raise SpaceError(f"{type(self).__name__}: field {key!r} is {got}, expected {_spelled(hint)}")
+                    raise SpaceError(f"{type(self).__name__}: field {key!r} is {got}, expected {spelled(hint)}")
 
     @property
     def segment(self) -> str:
@@ -257,79 +258,3 @@ def _as_written(block: Block) -> str:
     ]
     text = f"{type(block).__name__}({', '.join(shown)})"
     return text if len(text) <= 100 else f"{type(block).__name__}(...)"
-
-
-class Counted:
-    """A number of genotypes, split by the set of shared names they use, so that shared decisions are counted once.
-
-    Attributes:
-        terms: Set of shared names -> number of genotypes without the shared decisions; None is a continuum.
-    """
-
-    def __init__(self, terms: dict[frozenset[str], int | None]) -> None:
-        self.terms = terms
-
-    def times(self, other: Counted) -> Counted:
-        """Returns the count of independent pairs."""
-        product: dict[frozenset[str], int | None] = {}
-        for a, n in self.terms.items():
-            for b, m in other.terms.items():
-                _accumulate(product, a | b, None if n is None or m is None else n * m)
-        return Counted(product)
-
-    def plus(self, other: Counted) -> Counted:
-        """Returns the count of alternatives."""
-        total = dict(self.terms)
-        for names, n in other.terms.items():
-            _accumulate(total, names, n)
-        return Counted(total)
-
-
-def _accumulate(terms: dict[frozenset[str], int | None], key: frozenset[str], n: int | None) -> None:
-    old = terms.get(key, 0)
-    terms[key] = None if n is None or old is None else old + n
-
-
-# ---- checking fields against their annotations
-
-
-@lru_cache(None)
-def _hints(cls: type[Block]) -> dict[str, Any]:
-    try:
-        hints = typing.get_type_hints(cls)
-    except Exception:  # annotations of a user's class may name what only a type checker sees
-        return {}
-    return {f.name: hints[f.name] for f in fields(cls) if f.name in hints and f.name != "name"}
-
-
-def _matches(value: object, hint: Any) -> bool:
-    if isinstance(value, Domain):  # a domain inside a tuple is no decision of this field
-        return False
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        return any(_matches(value, option) for option in typing.get_args(hint))
-    if origin is typing.Literal:
-        return any(type(value) is type(option) and value == option for option in typing.get_args(hint))
-    if origin is tuple:
-        return isinstance(value, tuple) and _matches_tuple(value, typing.get_args(hint))
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return type(value) is int
-    if hint is None:
-        return value is None
-    return isinstance(value, hint) if isinstance(hint, type) else True
-
-
-def _matches_tuple(value: tuple[object, ...], options: tuple[Any, ...]) -> bool:
-    if len(options) == 2 and options[1] is Ellipsis:
-        return all(_matches(v, options[0]) for v in value)
-    return len(value) == len(options) and all(_matches(v, option) for v, option in zip(value, options, strict=True))
-
-
-def _spelled(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Literal:
-        return "one of " + ", ".join(map(repr, typing.get_args(hint)))
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return " or ".join(_spelled(option) for option in typing.get_args(hint))
-    return hint.__name__ if isinstance(hint, type) and typing.get_origin(hint) is None else str(hint).replace("typing.", "")

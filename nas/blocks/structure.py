@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
 
-from nas.blocks.base import Block, Counted, Decide, expand_at, join_path, made, settle
+from nas.blocks.base import Block, Decide, expand_at, join_path, made, settle
 from nas.builder import GraphBuilder, Join, Node
+from nas.counting import Counted
 from nas.domains import Choice, Domain, Integer
 from nas.errors import SpaceError, brief
 

@@ -1,0 +1,91 @@
+"""Proposals and training segments as rows of a table, one a network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from nas.ledger import losses_of
+from nas.objectives import Objective
+from nas.rows import EvaluationRow, ProposalRow
+
+if TYPE_CHECKING:
+    import pandas
+
+SHORTEST_ID = 7
+
+
+def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
+    """Returns for each fingerprint its shortest beginning, of at least 7 characters, that no other one shares."""
+    ordered = sorted(set(fingerprints))
+    shared = [0, *(_shared(a, b) for a, b in pairwise(ordered)), 0]
+    return {key: key[: max(SHORTEST_ID, shared[i] + 1, shared[i + 1] + 1)] for i, key in enumerate(ordered)}
+
+
+def _shared(a: str, b: str) -> int:
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def trial_rows(
+    objectives: Sequence[Objective],
+    proposals: Sequence[ProposalRow],
+    evaluations: Sequence[EvaluationRow],
+    costs: Mapping[str, Mapping[str, float]],
+) -> list[dict[str, Any]]:
+    """Returns one row a network, at its deepest training segment, in the order in which they were first proposed."""
+    of_network: dict[str, list[EvaluationRow]] = {}
+    for evaluation in evaluations:
+        of_network.setdefault(evaluation.fingerprint, []).append(evaluation)
+    times = Counter(row.fingerprint for row in proposals)
+    ids = short_ids(costs)
+    rows = []
+    for fingerprint, segments in sorted(of_network.items(), key=lambda item: item[1][0].proposal):
+        best = deepest(objectives, segments, costs[fingerprint])
+        assert best is not None
+        proposal, result = proposals[best.proposal], best.measurement
+        rows.append(
+            {
+                "id": ids[fingerprint],
+                "outcome": str(result.outcome),
+                **costs[fingerprint],
+                **result.metrics,
+                "epochs": best.to_epoch,
+                "seconds": sum(row.measurement.seconds for row in segments),
+                "proposals": times[fingerprint],
+                "operator": proposal.operator,
+                "parents": tuple(ids[proposals[parent].fingerprint] for parent in proposal.parents),
+                "genotype": proposal.genotype,
+                "error": result.error,
+                "fingerprint": fingerprint,
+            }
+        )
+    return rows
+
+
+def deepest(objectives: Sequence[Objective], segments: Sequence[EvaluationRow], costs: Mapping[str, float]) -> EvaluationRow | None:
+    """Returns the segment that stands for a network: measured before failed, then the deepest, then the best."""
+
+    def order(row: EvaluationRow) -> tuple[bool, int, tuple[float, ...]]:
+        losses = losses_of(objectives, {**costs, **row.measurement.metrics}, row.measurement.outcome)
+        return losses is None, -row.to_epoch, losses or ()
+
+    return min(segments, key=order, default=None)
+
+
+def columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the order of a table's columns: what identifies and ranks first, what is long last."""
+    last = ("epochs", "seconds", "proposals", "operator", "parents", "genotype", "error", "fingerprint")
+    found = dict.fromkeys(name for row in rows for name in row)
+    return list(dict.fromkeys(["id", *objectives, "outcome", *(name for name in found if name not in last), *last]))
+
+
+def losses_of_table(objectives: Sequence[Objective], table: pandas.DataFrame) -> list[tuple[float, ...] | None]:
+    """Returns one tuple of losses a row, None where an objective was not measured."""
+    columns = [[float(value) for value in table[objective.name]] for objective in objectives]
+    measured = table["outcome"].isin(["complete", "stopped early"])
+    return [
+        tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True)) if ok else None
+        for ok, row in zip(measured, zip(*columns, strict=True), strict=True)
+    ]

@@ -17,7 +17,7 @@ import numpy as np
 import nas
 from nas.pareto import hypervolume
 
-PARAMS, FLOPS = 100_000, 25_000_000
+PARAMS, FLOPS = 100_000, 15_000_000
 OBJECTIVES = ("val_accuracy", "params", "flops")
 
 

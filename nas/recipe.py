@@ -8,6 +8,7 @@ from typing import Literal
 
 from nas.domains import Choice, Domain, Value
 from nas.errors import RecipeError, brief
+from nas.metrics import metric_name
 
 
 def _number(low: float, high: float) -> Callable[[object], bool]:
@@ -113,6 +114,13 @@ class Task:
         for metric in self.metrics:
             if metric not in TASK_METRICS and ".py:" not in metric:
                 raise RecipeError(f"metric {metric!r} is unknown; expected one of {', '.join(TASK_METRICS)} or FILE.py:function")
+        columns = {"val_loss": "the loss"}
+        for metric in self.metrics:
+            column = metric_name(metric)
+            if column in columns:
+                both = f"metrics {columns[column]!r} and {metric!r} would both be recorded as {column}"
+                raise RecipeError(f"{both}; give one of them another name or leave it out")
+            columns[column] = metric
 
 
 TASK_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")

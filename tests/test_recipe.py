@@ -59,3 +59,22 @@ def test_the_task_is_classification_and_others_are_refused_by_name() -> None:
         Task("detection")
     with pytest.raises(RecipeError, match=r"metric 'acuracy' is unknown.*(did you mean 'accuracy'|expected one of accuracy)"):
         Task(metrics=("acuracy",))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "column"),
+    [
+        (("a.py:f", "accuracy", "b.py:f"), "'a.py:f' and 'b.py:f' would both be recorded as val_f"),
+        (("accuracy", "own.py:accuracy"), "'accuracy' and 'own.py:accuracy' would both be recorded as val_accuracy"),
+        (("own.py:loss",), "'the loss' and 'own.py:loss' would both be recorded as val_loss"),
+        (("accuracy", "accuracy"), "'accuracy' and 'accuracy' would both be recorded as val_accuracy"),
+    ],
+)
+def test_metrics_of_one_column_are_refused_by_name(metrics: tuple[str, ...], column: str) -> None:
+    with pytest.raises(RecipeError, match=f"metrics {column}; give one of them another name") as caught:
+        Task(metrics=metrics)
+    assert "\n" not in str(caught.value)
+
+
+def test_metrics_of_one_file_with_names_of_their_own_are_taken() -> None:
+    assert len(Task(metrics=("accuracy", "a.py:f", "a.py:g")).metrics) == 3

@@ -39,7 +39,7 @@ class Record:
     Args:
         folder: The run folder; made where it is missing.
         settings: What identifies the run, as JSON: the same settings go on with it, others are refused by name.
-        options: What may change from start to start (budget, workers, device, command, versions), kept with the start.
+        options: What may change from start to start (budget, workers, device, deadline, command, versions), kept with the start.
 
     Raises:
         RunError: When somebody else writes the run, its settings are others, or the folder cannot be written.
@@ -97,7 +97,7 @@ class Record:
             more = f" (and {len(changed) - 1} more: {', '.join(c[0] for c in changed[1:4])})" if len(changed) > 1 else ""
             raise RunError(
                 f"{self.folder} holds a run with {name} = {_short(old)}, now it is {_short(new)}{more}; "
-                "a run goes on with the same settings only (budget, workers and device may change): choose another folder"
+                "a run goes on with the same settings only (budget, workers, device and deadline may change): choose another folder"
             )
 
     @property

@@ -28,7 +28,8 @@ def run_settings(
 ) -> dict[str, Any]:
     """Returns the settings of a run. Two starts with equal settings search the same thing in the same way.
 
-    The space stands in it whole, so that a reader needs neither its file nor its code, and a change of it is named.
+    The space stands in it whole, so that a reader needs neither its file nor its code, and a change of it is named. Budget,
+    workers, device and deadline are no settings: they may change from start to start (see `start_options`).
 
     Args:
         problem: Space with its recipe, objectives, constraints and own costs.
@@ -83,7 +84,7 @@ def start_options(arguments: Mapping[str, Any], budget: Budget, workers: int | N
     """Returns what is kept with one start and may differ from start to start.
 
     Args:
-        arguments: What `search` was called with; what is no plain value is kept as None under `objects`.
+        arguments: What `search` was called with, the deadline too; what is no plain value is kept as None under `objects`.
         budget: What the start may spend.
         workers: How many were asked for.
         device: Which was asked for.

@@ -210,7 +210,9 @@ def test_a_change_is_refused_by_name(tmp_path: Path, change: dict[str, Any], nam
     with pytest.raises(RunError) as refused:
         quick(tmp_path, **change)
     assert named in str(refused.value).replace("space.digest", "") or named.split(" ")[0] in str(refused.value)
-    assert len(quick(tmp_path, workers=2, device="cpu", evaluations=7).trials()) == 7
+    assert "(budget, workers, device and deadline may change)" in str(refused.value)
+    assert len(quick(tmp_path, workers=2, device="cpu", deadline=60, evaluations=7).trials()) == 7
+    assert [entry["options"]["arguments"]["deadline"] for entry in Run(tmp_path).starts()] == [3600.0, 60]
 
 
 def test_a_folder_is_chosen_where_none_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,6 +300,29 @@ def test_a_search_of_files_alone_is_resumed_from_its_folder(tmp_path: Path) -> N
     assert len(resume(run).trials()) == 4
     assert len(resume(tmp_path / "run", evaluations=6).trials()) == 6
     assert len(resume(tmp_path / "run", budget="+1h", evaluations=7).trials()) == 7
+
+
+def test_resumed_without_limits_a_budget_on_top_is_the_time_it_came_to_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "my.py"
+    file.write_text(FILE)
+    now = [0.0]
+    monkeypatch.setattr("nas.record.time.monotonic", lambda: now[0])
+
+    def later(event: Event) -> None:
+        now[0] += 600.0 if isinstance(event, Evaluated) else 0.0
+
+    options: dict[str, Any] = {"evaluator": f"{file}:judge", "strategy": "random", "out": tmp_path / "run", "progress": later}
+    search(file, evaluations=2, **options)
+    run = search(file, budget="+1h", **options)
+    assert len(run.trials()) == 2 + 6
+    for _ in range(2):  # each would add an hour of its own, were the limit taken as it was written
+        run = resume(run, progress=later)
+        assert len(run.trials()) == 2 + 6
+        last = run.starts()[-1]
+        assert last["ended"] == "the budget of 4800 seconds is spent"
+        assert last["options"]["budget"] | {"seconds": 4800.0, "extra": False} == last["options"]["budget"]
 
 
 def test_a_search_with_objects_is_not_resumed_from_its_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.costs import cost_of
-from nas.data import DATA_SETS, Dataset
+from nas.data import Dataset
 from nas.data.cache import cache_root
 from nas.errors import DataError, EvaluationError
 from nas.graph import Graph
@@ -130,7 +130,7 @@ def _usage(found: Found | None, data: Dataset | None, mirror: bool) -> Usage | N
     """Returns what the data say of using the network, else what the run's settings say of its data."""
     told = found.run.settings.get("data") if found else None
     if found and told:
-        flips = told["name"] in DATA_SETS if found.recipe.get("flip") is None else bool(found.recipe.get("flip"))
+        flips = bool(told.get("flip") if found.recipe.get("flip") is None else found.recipe["flip"])
         mirror = mirror or (flips and bool(found.recipe.get("flip_average")))
     if data is not None:
         return Usage(data.class_names, data.mean, data.std, data.preprocessing, mirror)

@@ -65,6 +65,7 @@ def data_settings(dataset: Dataset) -> dict[str, Any]:
         "class_names": list(dataset.class_names),
         "mean": list(dataset.mean),
         "std": list(dataset.std),
+        "flip": dataset.flip,
         "preprocessing": dict(dataset.preprocessing),
         "training_images": dataset.size("train"),
         "validation_images": dataset.size("val"),

@@ -162,6 +162,16 @@ def test_mirror_images_are_averaged_where_the_recipe_did(tmp_path: Path, photos:
     assert float(alone(code, tmp_path)) < 1e-6
 
 
+@pytest.mark.parametrize("flip", [True, False])
+def test_whether_mirror_images_are_averaged_is_what_the_run_says_of_its_data(tmp_path: Path, photos: Dataset, flip: bool) -> None:
+    named = "photos" if flip else "fashion-mnist-12k"  # the name says nothing of it
+    data = replace(photos, name=named, flip=flip)
+    found = recorded(tmp_path / "run", small_graph(), data, Recipe(flip_average=True))
+    assert found.run.settings["data"]["flip"] is flip
+    export_network(found, tmp_path / "net.py")
+    assert ("MIRROR = True" in (tmp_path / "net.py").read_text(encoding="utf-8")) is flip
+
+
 def test_hostile_names(tmp_path: Path, photos: Dataset) -> None:
     data = replace(photos, class_names=CLASSES, name='"""; raise SystemExit(3) #\\')
     found = recorded(tmp_path / 'r""" \\N', small_graph(), data)

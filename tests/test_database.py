@@ -88,6 +88,21 @@ def test_a_reader_sees_commits_while_the_writer_goes_on(tmp_path: Path) -> None:
     close_writer(connection)
 
 
+def test_a_reader_sees_one_moment_of_all_tables(tmp_path: Path) -> None:
+    writer = open_writer(tmp_path)
+    writer.execute("INSERT INTO meta VALUES ('key', '1')")
+    with open_reader(tmp_path) as reader:
+        assert reader.execute("SELECT count(*) FROM meta").fetchone() == (1,)
+        writer.execute("BEGIN")
+        writer.execute("INSERT INTO meta VALUES ('later', '2')")
+        writer.execute("INSERT INTO recipes (digest, recipe) VALUES ('d', '{}')")
+        writer.execute("COMMIT")
+        assert reader.execute("SELECT count(*) FROM meta").fetchone() == (1,)
+        assert reader.execute("SELECT count(*) FROM recipes").fetchone() == (0,)
+    assert read(tmp_path) == [("key", "1"), ("later", "2")]
+    close_writer(writer)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child with other rights")
 def test_a_read_only_folder_is_read(open_folder: Path) -> None:
     folder = made(open_folder / "run")

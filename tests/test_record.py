@@ -155,6 +155,15 @@ def test_a_refused_start_gives_the_lock_back(tmp_path: Path) -> None:
     Record(tmp_path, {"a": 1}).close()
 
 
+def test_a_start_that_fails_keeps_no_settings(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="options cannot be recorded"):
+        Record(tmp_path, {"a": 1}, {"workers": object()})
+    with open_reader(tmp_path) as connection:
+        assert connection.execute("SELECT * FROM meta").fetchall() == []
+        assert connection.execute("SELECT * FROM starts").fetchall() == []
+    Record(tmp_path, {"a": 2}).close()  # the settings of a search that never began bind nobody
+
+
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("hello")
     with pytest.raises(RunError, match="cannot be made"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,9 @@ from nas.problem import Problem, Rejected
 from nas.source import write_source
 from nas.space import Space
 
-SPACE = Space(Sequential(Conv(channels=choice(2, 4, 8), kernel=choice(3, 99)), Pool(kernel=choice(2, 16)), Classifier()), (1, 8, 8), 3)
+SPACE = Space(
+    Sequential(Conv(channels=choice(2, 4, 8), kernel=choice(3, 99)), Pool(kernel=choice(2, 16)), Classifier()), (1, 8, 8), 3
+)
 FINE = {"conv.channels": 4, "conv.kernel": 3, "pool.kernel": 2}
 
 
@@ -89,7 +93,12 @@ def test_memory_is_bounded() -> None:
     ("objectives", "constraints", "error", "said"),
     [
         (["params"], ["parms<=3"], UnknownNameError, "unknown constraint 'parms'; did you mean 'params'"),
-        (["params"], ["val_accuracy>=0.9"], ObjectiveError, "val_accuracy is known only after training; constrain one of activation_memory"),
+        (
+            ["params"],
+            ["val_accuracy>=0.9"],
+            ObjectiveError,
+            "val_accuracy is known only after training; constrain one of activation_memory",
+        ),
         (["params"], ["params<=much"], ObjectiveError, "cannot be read"),
         (["latency"], [], UnknownNameError, "unknown objective 'latency'"),
         ([Objective("latency", "minimize", exact=True)], [], UnknownNameError, "unknown exact cost 'latency'"),
@@ -100,6 +109,43 @@ def test_problems_that_make_no_sense(objectives: list[str], constraints: list[st
     with pytest.raises(error, match=said) as caught:
         Problem(SPACE, objectives, constraints)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (KeyError("conv"), r"cost 'mine' failed: KeyError: 'conv'$"),
+        (ValueError("two\n  lines"), r"cost 'mine' failed: ValueError: two lines$"),
+        (float("nan"), r"cost 'mine' is nan, expected a finite number"),
+        (float("inf"), r"cost 'mine' is inf, expected a finite number"),
+        ("12", r"cost 'mine' is '12', expected a finite number"),
+        (None, r"cost 'mine' is None, expected a finite number"),
+    ],
+)
+def test_own_costs_that_cannot_be_used_are_told_in_one_line(value: Any, said: str) -> None:
+    def mine(graph: Graph) -> Any:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    problem = Problem(SPACE, ["mine"], own_costs={"mine": mine})
+    with pytest.raises(ObjectiveError, match=said) as caught:
+        problem.consider(FINE)
+    assert "\n" not in str(caught.value) and not isinstance(caught.value, Rejected)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(np.int64(7), int), (np.float32(0.5), float), (np.float64(2.0), float), (True, int)])
+def test_own_costs_become_plain_numbers(value: Any, kind: type) -> None:
+    problem = Problem(SPACE, ["mine"], ["mine<=10"], {"mine": lambda graph: value})
+    cost = problem.consider(FINE).costs["mine"]
+    assert type(cost) is kind and cost == value
+    assert json.loads(json.dumps({"mine": cost})) == {"mine": cost}
+
+
+@pytest.mark.parametrize("name", ["params", "declared_params", "val_accuracy"])
+def test_own_costs_take_no_name_that_is_there(name: str) -> None:
+    with pytest.raises(ObjectiveError, match=f"cost '{name}' has the name of one that is there already; choose another name"):
+        Problem(SPACE, ["params"], own_costs={name: depth})
 
 
 def test_a_missing_measurement_is_named() -> None:

@@ -90,6 +90,24 @@ def test_without_a_number_of_images_there_is_no_interval(tmp_path: Path) -> None
     assert not {"val_accuracy_low", "same_as_previous"} & set(front.columns)
 
 
+def test_what_an_own_evaluator_measured_on_data_has_no_interval(tmp_path: Path) -> None:
+    """A percentage is no share of the validation images, and what the evaluator measured on only its author knows."""
+    settings = {**SETTINGS, "evaluator": "judge"}
+    with Record(tmp_path, settings) as record:
+        recipe = record.add_recipe({"lr": 0.1})
+        for number, (key, percent) in enumerate(((A1, 92.0), (B, 91.5))):
+            record.add_network(NetworkRow(key, {"params": 900 - number}, b"{}"))
+            record.add_proposal(ProposalRow(number, key, recipe, {"x": number}, seen=number, finished=number))
+            result = Measurement(Outcome.COMPLETE, {"val_accuracy": percent})
+            record.add_evaluation(EvaluationRow(number, key, recipe, "", 0, 0, 0, result))
+    run = open_run(tmp_path)
+    front = run.front()
+    assert run.validation_images == 0
+    assert front["val_accuracy"].tolist() == [92.0, 91.5]
+    assert not {"val_accuracy_low", "val_accuracy_high", "same_as_previous"} & set(front.columns)
+    assert run.best().values["val_accuracy"] == 92.0
+
+
 def test_an_empty_run_has_empty_tables(tmp_path: Path) -> None:
     Record(tmp_path, SETTINGS).close()
     run = open_run(tmp_path)

@@ -155,8 +155,3 @@ def _names(graph: Graph, line: list[int]) -> dict[int, str]:
 
 def _comment(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
-
-
-def module_names(graph: Graph) -> dict[int, tuple[str, Op]]:
-    """Returns for each node with a module the attribute it has in the source, and its operation."""
-    return {i: (name, graph.ops[i]) for i, name in _attributes(graph).items()}

@@ -17,7 +17,7 @@ from nas.errors import BlockError
 from nas.graph import graph_from_json
 from nas.library import load_space, shipped
 from nas.notation import space_from_json, space_to_json
-from nas.source import module_names, write_source
+from nas.source import _attributes, write_source
 from nas.space import Architecture, Space
 from nas.variation import same
 
@@ -136,7 +136,7 @@ def test_torch_finds_the_same_shapes_costs_and_outputs(name: str, tmp_path: Path
         for i, graph in enumerate(graphs):
             torch.manual_seed(i)
             module = compile_source(write_source(graph)).eval()
-            parts = {j: getattr(module, attribute) for j, (attribute, _) in module_names(graph).items()}
+            parts = {j: getattr(module, attribute) for j, attribute in _attributes(graph).items()}
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 found = values(graph, torch.from_numpy(image), parts)
             cost = cost_of(graph)

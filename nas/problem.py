@@ -171,19 +171,6 @@ class Problem:
         costs = self.costs(genotype)
         return {i: o.loss(costs[o.name]) for i, o in enumerate(self.objectives) if o.exact}
 
-    def losses(self, values: Mapping[str, float]) -> tuple[float, ...]:
-        """Returns metrics and costs as losses, one an objective, smaller is better.
-
-        Raises:
-            ObjectiveError: When a value is missing.
-        """
-        for o in self.objectives:
-            if o.name not in values:
-                raise ObjectiveError(
-                    f"objective {o.name!r} was not measured; the evaluation gave {', '.join(sorted(values)) or 'nothing'}"
-                )
-        return tuple(o.loss(values[o.name]) for o in self.objectives)
-
 
 _COSTS = (*(field.name for field in fields(Cost)), "declared_params")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.events import FrontPoint
-from nas.ledger import Front, Ledger, replay, replay_steps
+from nas.ledger import Front, Ledger, losses_of, replay, replay_steps
 from nas.measurement import Measurement, Outcome
 from nas.objectives import objectives
 from nas.pareto import non_dominated
@@ -101,3 +102,11 @@ def test_a_replay_shows_each_proposal_what_it_had_seen() -> None:
         row.id: ([t.id for t in ledger.finished], list(ledger.pending)) for row in replay_steps(ledger, ROWS, EVALUATIONS, COSTS)
     }
     assert seen == {0: ([], []), 1: ([], [0]), 2: ([1], [0]), 3: ([1, 0, 2], []), 4: ([1, 0, 2, 3], [])}
+
+
+def test_losses_of_a_failure_are_none_and_a_missing_value_is_an_error() -> None:
+    ranked, values = objectives(["val_accuracy", "params"]), {"params": 12, "val_accuracy": 0.5, "macs": 7}
+    assert losses_of(ranked, values, Outcome.COMPLETE) == (-0.5, 12)
+    assert losses_of(ranked, {}, Outcome.CRASHED) is None
+    with pytest.raises(KeyError, match="val_accuracy"):
+        losses_of(ranked, {"params": 12}, Outcome.COMPLETE)

@@ -41,7 +41,6 @@ def test_a_candidate_is_fully_described() -> None:
     assert found.source() == write_source(architecture.graph)
     assert problem.costs(FINE) == found.costs and problem.feasible(FINE)
     assert problem.exact_losses(FINE) == {1: found.costs["params"], 2: found.costs["layers"]}
-    assert problem.losses({"val_accuracy": 0.5, **found.costs}) == (-0.5, found.costs["params"], found.costs["layers"])
 
 
 def test_dead_parts_are_declared_and_not_counted() -> None:
@@ -146,9 +145,3 @@ def test_own_costs_become_plain_numbers(value: Any, kind: type) -> None:
 def test_own_costs_take_no_name_that_is_there(name: str) -> None:
     with pytest.raises(ObjectiveError, match=f"cost '{name}' has the name of one that is there already; choose another name"):
         Problem(SPACE, ["params"], own_costs={name: depth})
-
-
-def test_a_missing_measurement_is_named() -> None:
-    problem = Problem(SPACE, ["val_accuracy", "params"])
-    with pytest.raises(ObjectiveError, match="objective 'val_accuracy' was not measured; the evaluation gave params"):
-        problem.losses({"params": 3})

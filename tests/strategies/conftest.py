@@ -12,6 +12,7 @@ import pytest
 
 from nas import Space, choice, integer, real
 from nas.blocks import Classifier, Conv, OneOf, Pool, Repeat, Sequential
+from nas.ledger import losses_of
 from nas.measurement import Outcome
 from nas.problem import Problem, Rejected
 from nas.recipe import Recipe
@@ -46,7 +47,10 @@ def losses(problem: Problem, proposal: Proposal) -> tuple[float, ...]:
     """A quick evaluator: accuracy rises with the logarithm of the size, and scatters."""
     candidate = problem.consider(proposal.genotype)
     accuracy = 0.1 * np.log10(1 + candidate.costs["params"]) + 0.2 * noise(candidate.fingerprint)
-    return problem.losses({**candidate.costs, "val_accuracy": float(accuracy), "val_loss": float(1 - accuracy)})
+    values = {**candidate.costs, "val_accuracy": float(accuracy), "val_loss": float(1 - accuracy)}
+    found = losses_of(problem.objectives, values, Outcome.COMPLETE)
+    assert found is not None
+    return found
 
 
 def propose(problem: Problem, strategy: Strategy, history: History, seed: int = 0) -> Proposal:

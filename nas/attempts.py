@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from nas.errors import NasError, StrategyError, brief
 from nas.events import Refused
-from nas.problem import Rejected
+from nas.problem import Rejected, nearest_seen
 from nas.strategies.base import History, Proposal, Strategy
 
 if TYPE_CHECKING:
@@ -63,30 +63,28 @@ def next_candidate(
         StrategyError: When the strategy fails, or returns something else than a proposal.
     """
     rng = np.random.default_rng([seed, history.proposed])
-    refused: Counter[str] = Counter()
-    nearest: dict[str, float] = {}
-    said: dict[str, str] = {}
-    while refused.total() < MAX_REFUSED:
+    refused: list[Rejected] = []
+    while len(refused) < MAX_REFUSED:
         if halted():
             raise Halted
         proposal = _proposed(problem, strategy, history, rng)
         try:
-            return Accepted(proposal, problem.consider(proposal.genotype), dict(refused))
+            return Accepted(proposal, problem.consider(proposal.genotype), dict(Counter(r.reason for r in refused)))
         except Rejected as refusal:
-            refused[refusal.reason] += 1
-            said[refusal.reason] = str(refusal)
-            _remember_nearest(problem, refusal, nearest)
+            refused.append(refusal.with_traceback(None))
             on_refused(Refused(refusal.reason, refusal.costs))
-    reason, count = refused.most_common(1)[0]
-    others = f", {count} of them for this" if len(refused) > 1 else ""
-    row = f"{MAX_REFUSED} candidates were refused in a row{others}"
-    bound = next((constraint for constraint in problem.constraints if constraint.text == reason), None)
-    if bound is not None and reason in nearest:
-        end = "smallest" if bound.compare.startswith("<") else "largest"
-        raise NothingFeasible(
-            f"nothing keeps the constraint {reason}: {row}; the {end} {bound.name} seen is {nearest[reason]:g}; loosen it"
-        )
-    raise NothingFeasible(f"nothing is {reason if bound else 'feasible'}: {row}; the last: {said[reason]}")
+    raise NothingFeasible(_nothing_feasible(problem, refused))
+
+
+def _nothing_feasible(problem: Problem, refused: Sequence[Rejected]) -> str:
+    """Returns one line on why everything was refused: the commonest reason, with the nearest value seen."""
+    reasons = Counter(r.reason for r in refused)
+    reason, count = reasons.most_common(1)[0]
+    others = f", {count} of them for this" if len(reasons) > 1 else ""
+    row = f"{len(refused)} candidates were refused in a row{others}"
+    if nearest := nearest_seen(problem.constraints, reason, refused):
+        return f"nothing keeps the constraint {reason}: {row}; {nearest}; loosen it"
+    return f"nothing is feasible: {row}; the last: {[r for r in refused if r.reason == reason][-1]}"
 
 
 def _proposed(problem: Problem, strategy: Strategy, history: History, rng: np.random.Generator) -> Proposal:
@@ -105,11 +103,3 @@ def _proposed(problem: Problem, strategy: Strategy, history: History, rng: np.ra
     raise StrategyError(
         f"strategy {name} returned {got} at proposal {history.proposed}, expected a Proposal(genotype) of decisions to values"
     )
-
-
-def _remember_nearest(problem: Problem, refusal: Rejected, nearest: dict[str, float]) -> None:
-    for constraint in problem.constraints:
-        if constraint.text == refusal.reason and constraint.name in refusal.costs:
-            closer = min if constraint.compare.startswith("<") else max
-            value = refusal.costs[constraint.name]
-            nearest[refusal.reason] = closer(nearest.get(refusal.reason, value), value)

@@ -172,6 +172,25 @@ class Problem:
         return {i: o.loss(costs[o.name]) for i, o in enumerate(self.objectives) if o.exact}
 
 
+def nearest_seen(constraints: Sequence[Constraint], reason: str, rejections: Sequence[Rejected]) -> str:
+    """Returns how near candidates came that a constraint refused: "the smallest params seen is 1,234".
+
+    Args:
+        constraints: Of the problem.
+        reason: Why they were rejected.
+        rejections: Those of other reasons are passed over.
+
+    Returns:
+        An empty text where the reason is no constraint.
+    """
+    bound = next((constraint for constraint in constraints if constraint.text == reason), None)
+    if bound is None:
+        return ""
+    values = [rejected.costs[bound.name] for rejected in rejections if rejected.reason == reason]
+    side, value = ("smallest", min(values)) if bound.compare.startswith("<") else ("largest", max(values))
+    return f"the {side} {bound.name} seen is {value:,.12g}"
+
+
 _COSTS = (*(field.name for field in fields(Cost)), "declared_params")
 
 

@@ -12,7 +12,7 @@ from nas.domains import Domain, Value, identity
 from nas.errors import EvaluationError, ObjectiveError
 from nas.evaluate import Evaluator, Request
 from nas.measurement import Outcome
-from nas.problem import Candidate, Problem, Rejected
+from nas.problem import Candidate, Problem, Rejected, nearest_seen
 from nas.recipe import Recipe
 from nas.space import Space
 
@@ -93,7 +93,7 @@ def profile_space(problem: Problem, rng: np.random.Generator, samples: int = 100
         except Rejected as rejected:
             rejections.append(rejected)
     if not valid:
-        raise ObjectiveError(f"none of {samples} candidates is valid: {nothing_valid(rejections)}")
+        raise ObjectiveError(f"none of {samples} candidates is valid: {_nothing_valid(problem, rejections)}")
     valid.sort(key=lambda candidate: candidate.costs["macs"])
     infeasible = [str(r) for r in rejections if r.reason == "infeasible"]
     profile = Profile(
@@ -113,18 +113,11 @@ def profile_space(problem: Problem, rng: np.random.Generator, samples: int = 100
     return profile, valid
 
 
-def nothing_valid(rejections: Sequence[Rejected]) -> str:
+def _nothing_valid(problem: Problem, rejections: Sequence[Rejected]) -> str:
     """Returns one line on why everything was rejected: the commonest reason, with the nearest value seen."""
     reason, _ = Counter(r.reason for r in rejections).most_common(1)[0]
-    first = next(r for r in rejections if r.reason == reason)
-    if reason == "infeasible":
-        return str(first)
-    name = re.match(r"\w+", reason)
-    values = [r.costs[name[0]] for r in rejections if name and r.reason == reason and name[0] in r.costs]
-    if not values:
-        return f"{reason} holds for none"
-    side, value = ("smallest", min(values)) if "<" in reason else ("largest", max(values))
-    return f"{reason} holds for none; the {side} {name[0] if name else 'value'} seen is {value:,.0f}"
+    nearest = nearest_seen(problem.constraints, reason, rejections)
+    return f"{reason} holds for none; {nearest}" if nearest else str(next(r for r in rejections if r.reason == reason))
 
 
 def _anywhere(path: str) -> str:

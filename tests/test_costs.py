@@ -295,7 +295,8 @@ def test_receptive_fields_are_what_gradients_see(seed: int) -> None:
             low, high = centre - (field[axis].size - 1) / 2, centre + (field[axis].size - 1) / 2
             if any(
                 centre - (field[axis].size - f[axis].size) / 2 < f[axis].start
-                or centre + (field[axis].size - f[axis].size) / 2 > f[axis].start + (graph.facts[i].shape[1 + axis] - 1) * f[axis].jump
+                or centre + (field[axis].size - f[axis].size) / 2
+                > f[axis].start + (graph.facts[i].shape[1 + axis] - 1) * f[axis].jump
                 for i, f in enumerate(receptive_fields(graph)[:node])
             ):
                 continue  # the field reaches beyond the image, or beyond what was cut out of it

@@ -53,23 +53,23 @@ space = Space(
 )
 '''
 
-SEARCH = '''
+SEARCH = """
 run = nas.search({space}, data="data.npz", evaluations={n}, epochs=1, workers=1, out="runs/own")
 assert len(run.trials()) == {n} and (run.trials().outcome == "complete").all(), run.trials()[["outcome", "error"]].to_string()
-'''
+"""
 
-EXPORT = '''
+EXPORT = """
 said = run.best().export("net.py")
 print(said)
-'''
+"""
 
-STRANGER = '''
+STRANGER = """
 import nas
 run = nas.open_run("runs/own")
 run.report("report.html")
 assert "squash" in run.network("best").source
 assert len(run.front()) >= 1 and nas.cost("runs/own@best").params == run.front().params[0]
-'''
+"""
 
 
 def python(code: str, folder: Path) -> str:

@@ -106,7 +106,9 @@ ALL: list[Block] = [
 def test_the_table_holds_every_block() -> None:
     assert {type(block).__name__: type(block) for block in ALL} == BLOCKS
     for block in ALL:
-        assert type(block).__doc__ and block.segment and hash(block) == hash(replace(block) if not hasattr(block, "blocks") else block)
+        assert (
+            type(block).__doc__ and block.segment and hash(block) == hash(replace(block) if not hasattr(block, "blocks") else block)
+        )
 
 
 def test_open_and_closed() -> None:
@@ -129,7 +131,11 @@ def test_each_decision_is_asked_once_in_the_order_of_declaration() -> None:
         asked.append(path)
         return domain.at(0)
 
-    block = Residual(stride=choice(1, 2), channels=choice(4, 8), body=Sequential(Conv(choice(1, 2)), Conv(kernel=choice(1, 3), channels=choice(4, 5))))
+    block = Residual(
+        stride=choice(1, 2),
+        channels=choice(4, 8),
+        body=Sequential(Conv(choice(1, 2)), Conv(kernel=choice(1, 3), channels=choice(4, 5))),
+    )
     closed = block.close("r", decide)
     assert asked == ["r.channels", "r.stride", "r.body.conv.channels", "r.body.conv2.channels", "r.body.conv2.kernel"]
     assert closed == Residual(channels=4, stride=1, body=Sequential(Conv(1), Conv(4, 1)))
@@ -138,7 +144,13 @@ def test_each_decision_is_asked_once_in_the_order_of_declaration() -> None:
 
 def test_blocks_are_values() -> None:
     assert Conv(3) == Conv(3) != Conv(4) and hash(Conv(choice(1, 2))) == hash(Conv(choice(1, 2)))
-    assert [type(b).__name__ for b in Residual(body=Sequential(Conv(3), Maybe(Pool()))).walk()] == ["Residual", "Sequential", "Conv", "Maybe", "Pool"]
+    assert [type(b).__name__ for b in Residual(body=Sequential(Conv(3), Maybe(Pool()))).walk()] == [
+        "Residual",
+        "Sequential",
+        "Conv",
+        "Maybe",
+        "Pool",
+    ]
     with pytest.raises(AttributeError):
         Conv(3).channels = 4  # type: ignore[misc]
 

@@ -49,7 +49,11 @@ def kinds(found: Graph) -> list[str]:
         (SqueezeExcite(100), (8, 12, 12), 8 + 1 + 8 + 8),
         (InvertedResidual(8), (8, 12, 12), 8 * 48 + 96 + 48 * 9 + 96 + 48 * 8 + 16),
         (InvertedResidual(8, expansion=1), (8, 12, 12), 8 * 9 + 16 + 64 + 16),
-        (InvertedResidual(16, 5, 2, 3, squeeze=4), (16, 6, 6), 8 * 24 + 48 + 24 * 25 + 48 + (24 * 6 + 6 + 6 * 24 + 24) + 24 * 16 + 32),
+        (
+            InvertedResidual(16, 5, 2, 3, squeeze=4),
+            (16, 6, 6),
+            8 * 24 + 48 + 24 * 25 + 48 + (24 * 6 + 6 + 6 * 24 + 24) + 24 * 16 + 32,
+        ),
         (Residual(), (8, 12, 12), 2 * (64 * 9 + 16)),
         (Residual(16, stride=2), (16, 6, 6), 8 * 16 * 9 + 32 + 16 * 16 * 9 + 32 + 8 * 16 + 32),
         (Residual(16, stride=2, shortcut="pad"), (16, 6, 6), 8 * 16 * 9 + 32 + 16 * 16 * 9 + 32),
@@ -92,7 +96,15 @@ def test_inception_of_any_width_has_that_many_channels() -> None:
 def test_the_order_of_layers_in_residual_blocks() -> None:
     plain = ["Conv2d", "BatchNorm", "Activation", "Conv2d", "BatchNorm", "Add", "Activation"]
     assert kinds(graph(Residual())) == plain
-    assert kinds(graph(Residual(preactivation=True))) == ["BatchNorm", "Activation", "Conv2d", "BatchNorm", "Activation", "Conv2d", "Add"]
+    assert kinds(graph(Residual(preactivation=True))) == [
+        "BatchNorm",
+        "Activation",
+        "Conv2d",
+        "BatchNorm",
+        "Activation",
+        "Conv2d",
+        "Add",
+    ]
     assert kinds(graph(Residual(16, shortcut="pad", stride=2))).count("Conv2d") == 2
     strides = {at: [op.stride for op in graph(Residual(8, stride=2, bottleneck=True, stride_at=at)).ops if hasattr(op, "channels") and hasattr(op, "stride")] for at in ("middle", "first")}  # type: ignore[arg-type]  # fmt: skip
     assert sorted(strides["middle"]) == sorted(strides["first"]) and strides["middle"] != strides["first"]

@@ -27,11 +27,22 @@ def prints(*blocks: Block) -> str:
 def test_siblings_have_distinct_steps() -> None:
     block = Sequential(Conv(1), Conv(2, name="conv2"), Conv(3), Pool(), Conv(4), Sequential(), Residual(name="conv4"))
     assert block.labels == ("conv", "conv2", "conv3", "pool", "conv5", "sequential", "conv4")
-    assert OneOf(shared("a", Conv(1)), Conv(2), shared("b", Pool(), )).labels == ("conv", "conv2", "pool")
+    assert OneOf(
+        shared("a", Conv(1)),
+        Conv(2),
+        shared(
+            "b",
+            Pool(),
+        ),
+    ).labels == ("conv", "conv2", "pool")
 
 
 def test_sequences_and_repetitions_are_only_notation() -> None:
-    assert prints(TINY, TINY, TINY) == prints(Repeat(TINY, 3)) == prints(Sequential(TINY, Sequential(TINY), Sequential()), Repeat(TINY, 1))
+    assert (
+        prints(TINY, TINY, TINY)
+        == prints(Repeat(TINY, 3))
+        == prints(Sequential(TINY, Sequential(TINY), Sequential()), Repeat(TINY, 1))
+    )
     assert prints(Repeat(TINY, 0)) == prints() == prints(Repeat(Sequential(), 7))
     assert prints(Repeat(Repeat(TINY, 2), 2)) == prints(Repeat(TINY, 4)) == prints(Repeat(TINY, 4, tied=True))
     assert prints(shared("a", TINY), shared("a", TINY)) == prints(TINY, TINY)

@@ -8,60 +8,22 @@ carried along, and ways that differ in them are all followed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
-from itertools import product
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
-from nas.blocks.base import Block, join_path, settle
+from nas.blocks.base import Block, join_path
 from nas.blocks.structure import Maybe, OneOf, Parallel, Repeat, Sequential, Shared
-from nas.builder import GraphBuilder
-from nas.canonical import fingerprint
+from nas.closings import Closings, Item, flat
 from nas.domains import Domain, Value, identity, is_value
 from nas.errors import BlockError, SpaceError
 from nas.ops import Shape
+from nas.ties import Decisions, agree, carried, is_tied, key_of, moved, options, standing
 from nas.windows import Border
 
-Decisions = Mapping[str, Value]
 Match = tuple[int, Decisions]
 """The place behind what was matched, and the decisions taken for it."""
 
 _MOST_STEPS = 30_000
-_MOST_WAYS = 512  # ways to close a leaf that are expanded and compared
-
-
-@dataclass(frozen=True)
-class Item:
-    """One leaf of the network: the block, and the shape that enters it."""
-
-    block: Block
-    shape: Shape
-
-
-def flat(body: Block, shape: Shape, border: Border, classes: int) -> list[Item]:
-    """Returns the leaves of a closed block in order, each with its input shape.
-
-    Raises:
-        BlockError: When a block cannot be applied.
-    """
-    items: list[Item] = []
-    for leaf in _leaves(body):
-        items.append(Item(leaf, shape))
-        graph = GraphBuilder(shape, border, classes)
-        shape = leaf.expand(graph, graph.input).shape
-    return items
-
-
-def _leaves(block: Block) -> Iterator[Block]:
-    if isinstance(block, Sequential):
-        for part in block.blocks:
-            yield from _leaves(part)
-    elif isinstance(block, Repeat):
-        for _ in range(block.times):
-            yield from _leaves(block.body)
-    elif isinstance(block, Shared):
-        yield from _leaves(block.body)
-    else:
-        yield block
 
 
 class Matcher:
@@ -83,8 +45,7 @@ class Matcher:
         self.furthest, self.reason = -1, ""
         self._steps = 0
         self._matched: dict[tuple[object, ...], tuple[Match, ...]] = {}
-        self._closed: dict[tuple[object, ...], tuple[Decisions, ...]] = {}
-        self._prints: dict[tuple[Block, Shape, Border], str | None] = {}
+        self._closings = Closings(border, classes, written)
         self._inside: dict[tuple[int, Shape], Matcher | None] = {}
 
     def matches(self, body: Block, path: str) -> Iterator[Decisions]:
@@ -110,8 +71,8 @@ class Matcher:
             at: Index of the first item it may take.
             ties: Decisions already taken that may be met again.
         """
-        tied = _is_tied(path)
-        key = (id(block), at, path if tied else "", _key(ties))
+        tied = is_tied(path)
+        key = (id(block), at, path if tied else "", key_of(ties))
         if key not in self._matched:
             self._steps += 1
             if self._steps > _MOST_STEPS:
@@ -120,9 +81,9 @@ class Matcher:
                 )
             first: dict[object, Match] = {}
             for end, decided in self._tried(block, path, at, ties):
-                first.setdefault((end, _key(_carried(decided, path))), (end, decided))
-            self._matched[key] = tuple([(end, _moved(decided, path, "")) for end, decided in first.values()])
-        return [(end, _moved(decided, "", path)) for end, decided in self._matched[key]]
+                first.setdefault((end, key_of(carried(decided, path))), (end, decided))
+            self._matched[key] = tuple([(end, moved(decided, path, "")) for end, decided in first.values()])
+        return [(end, moved(decided, "", path)) for end, decided in self._matched[key]]
 
     def _tried(self, block: Block, path: str, at: int, ties: Decisions) -> Iterator[Match]:
         match block:
@@ -134,11 +95,11 @@ class Matcher:
             case Repeat():
                 yield from self._repeat(block, path, at, ties)
             case OneOf() | Maybe() | Shared():
-                for chosen, standing, place in _options(block, path, ties):
-                    if standing is None:
+                for chosen, option, place in options(block, path, ties):
+                    if option is None:
                         yield at, chosen
                     else:
-                        yield from ((end, {**chosen, **more}) for end, more in self._match(standing, place, at, ties))
+                        yield from ((end, {**chosen, **more}) for end, more in self._match(option, place, at, ties))
             case Parallel():
                 places = tuple([join_path(path, label) for label in block.labels])
                 yield from ((at, decided) for decided in self._aligned(block.blocks, (), places, (), ties))  # every branch left out
@@ -153,8 +114,8 @@ class Matcher:
         found: dict[object, tuple[int, Decisions, Decisions]] = {}
         for at, ties, decided in states:
             for end, more in self._match(block, path, at, ties):
-                after = {**ties, **_carried(more, path)}
-                found.setdefault((end, _key(after)), (end, after, {**decided, **more}))
+                after = {**ties, **carried(more, path)}
+                found.setdefault((end, key_of(after)), (end, after, {**decided, **more}))
         return list(found.values())
 
     def _repeat(self, block: Repeat, path: str, at: int, ties: Decisions) -> Iterator[Match]:
@@ -166,7 +127,7 @@ class Matcher:
         is_open = isinstance(block.times, Domain)
         for n in block.counts:
             chosen = {f"{path}.times": n} if is_open else {}
-            if n < len(behind) and _agree(ties, chosen):
+            if n < len(behind) and agree(ties, chosen):
                 yield from ((end, {**chosen, **decided}) for end, _, decided in behind[n])
 
     # ---- leaves
@@ -178,24 +139,17 @@ class Matcher:
         item, found = self.items[at], False
         if type(block) is type(item.block):
             for decided in self._fields(block, item, path, ties, at):
-                if self._alike or self._print(_closed(block, path, {**ties, **decided}), item.shape, self.border) == self._target(
-                    item
-                ):
+                if self._closings.agrees(block, item, path, {**ties, **decided}):
                     found = True
                     yield at + 1, decided
-        if not found or _is_tied(path):  # other ways matter where the same decisions are met again
-            for decided in self._ways(block, item, path, ties):
+        if not found or is_tied(path):  # other ways matter where the same decisions are met again
+            for decided in self._closings.ways(block, item, path, ties):
                 found = True
                 yield at + 1, decided
         if not found and type(block) is not type(item.block):
             self._fails(
                 at, f"{path}: the space has {type(block).__name__}, the network's block {at + 1} is {type(item.block).__name__}"
             )
-
-    @property
-    def _alike(self) -> bool:
-        """Whether equal blocks give equal graphs in the space and in the network."""
-        return self.border == self.written or {self.border, self.written} == {"floor", "warn"}
 
     def _fields(self, block: Block, item: Item, path: str, ties: Decisions, at: int) -> Iterator[Decisions]:
         """Yields the decisions under which each field of `block` equals the item's."""
@@ -212,7 +166,7 @@ class Matcher:
                 held.append((own, wanted, tuple(labels or [f"{place}[{i}]" for i in range(len(own))])))
             elif isinstance(own, Domain):
                 decided[place] = wanted
-                if not own.holds(wanted) or not _agree(ties, {place: wanted}):
+                if not own.holds(wanted) or not agree(ties, {place: wanted}):
                     already = f"; it is already {ties[place]!r}" if own.holds(wanted) else ""
                     self._fails(at, f"{place} is {own!r}, the network has {wanted!r} in block {at + 1}{already}")
                     return
@@ -236,7 +190,7 @@ class Matcher:
         single = len(paths) == 1 and len(wanted) == 1
         found = self._within(own[0], wanted[0], paths[0], shape, ties) if single else self._aligned(own, wanted, paths, shape, ties)
         for more in found:
-            yield from self._held(rest, shape, {**ties, **_carried(more, paths[0])}, {**decided, **more})
+            yield from self._held(rest, shape, {**ties, **carried(more, paths[0])}, {**decided, **more})
 
     def _aligned(
         self, own: tuple[object, ...], wanted: tuple[object, ...], paths: tuple[str, ...], shape: Shape, ties: Decisions
@@ -246,15 +200,15 @@ class Matcher:
             if not wanted:
                 yield {}
             return
-        for chosen, standing, place in _standing(own[0], paths[0], ties):
-            if standing is None:
+        for chosen, found, place in standing(own[0], paths[0], ties):
+            if found is None:
                 matched: Iterable[Decisions] = ({},)
             else:
-                matched = self._within(standing, wanted[0], place, shape, ties) if wanted else ()
+                matched = self._within(found, wanted[0], place, shape, ties) if wanted else ()
             for more in matched:
                 here = {**chosen, **more}
-                after = {**ties, **_carried(here, paths[0])}
-                for later in self._aligned(own[1:], wanted if standing is None else wanted[1:], paths[1:], shape, after):
+                after = {**ties, **carried(here, paths[0])}
+                for later in self._aligned(own[1:], wanted if found is None else wanted[1:], paths[1:], shape, after):
                     yield {**here, **later}
 
     def _within(self, own: object, wanted: object, path: str, shape: Shape, ties: Decisions) -> Iterator[Decisions]:
@@ -276,111 +230,6 @@ class Matcher:
         yield from (decided for end, decided in inside._match(own, path, 0, ties) if end == len(inside.items))
         if inside.reason:
             self._fails(self.furthest, inside.reason)
-
-    def _ways(self, block: Block, item: Item, path: str, ties: Decisions) -> Iterator[Decisions]:
-        """Yields decisions under which `block`, closed, expands to the same graph as the item."""
-        domains = dict(block.decisions(path))
-        taken = {at: ties[at] for at in domains if at in ties}
-        key = (id(block), item, path if _is_tied(path) else "", _key(taken))
-        if key not in self._closed:
-            found = self._compared(block, item, path, domains, taken)
-            self._closed[key] = tuple([_moved(decided, path, "") for decided in found])
-        yield from (_moved(decided, "", path) for decided in self._closed[key])
-
-    def _compared(
-        self, block: Block, item: Item, path: str, domains: Mapping[str, Domain], taken: Decisions
-    ) -> Iterator[Decisions]:
-        ways = 1
-        for at, domain in domains.items():
-            ways *= 1 if at in taken else domain.size or _MOST_WAYS + 1
-        if ways > _MOST_WAYS or self._target(item) is None:
-            return
-        options = [[taken[at]] if at in taken else [d.at(i) for i in range(d.size or 0)] for at, d in domains.items()]
-        known: set[object] = set()
-        for values in product(*options):
-            used: dict[str, Value] = {}
-            closed, _ = settle(block, path, _recalled(dict(zip(domains, values, strict=True)), used))
-            if _key(used) not in known and self._print(closed, item.shape, self.border) == self._target(item):
-                known.add(_key(used))
-                yield used
-
-    def _target(self, item: Item) -> str | None:
-        return self._print(item.block, item.shape, self.written)
-
-    def _print(self, block: Block | None, shape: Shape, border: Border) -> str | None:
-        """Returns the fingerprint of one block's graph; None where it cannot be applied or stands for nothing."""
-        if block is None:
-            return None
-        key = (block, shape, border)
-        if key not in self._prints:
-            graph = GraphBuilder(shape, border, self.classes)
-            try:
-                self._prints[key] = fingerprint(graph.finish(block.expand(graph, graph.input)))
-            except BlockError:
-                self._prints[key] = None
-        return self._prints[key]
-
-
-def _options(block: OneOf | Maybe | Shared, path: str, ties: Decisions) -> Iterator[tuple[Decisions, Block | None, str]]:
-    """Yields what may stand in the place of a block that only stands for others: the decision, the block or None, its path."""
-    found: list[tuple[dict[str, Value], Block | None, str]]
-    if isinstance(block, OneOf):
-        found = [({join_path(path, "block"): label}, option, join_path(path, label)) for label, option in block.options.items()]
-    elif isinstance(block, Maybe):
-        at = join_path(path, "present")
-        found = [({at: False}, None, path), ({at: True}, block.body, join_path(path, block.body.segment))]
-    else:
-        found = [({}, block.body, f"@{block.key}")]
-    yield from (option for option in found if _agree(ties, option[0]))
-
-
-def _standing(block: object, path: str, ties: Decisions) -> Iterator[tuple[Decisions, object, str]]:
-    """Yields what may stand in a place in the end, through options within options."""
-    if not isinstance(block, OneOf | Maybe | Shared):
-        yield {}, block, path
-        return
-    for chosen, option, place in _options(block, path, ties):
-        if option is None:
-            yield chosen, None, place
-        else:
-            yield from (({**chosen, **more}, standing, at) for more, standing, at in _standing(option, place, ties))
-
-
-def _is_tied(path: str) -> bool:
-    """Returns whether decisions at this path may be met again at another place of the network."""
-    return path.startswith("@") or "[*]" in path
-
-
-def _carried(decided: Decisions, path: str) -> Decisions:
-    """Returns the decisions of the block at `path` that may be met again behind it."""
-    return decided if _is_tied(path) else {at: value for at, value in decided.items() if at.startswith("@")}
-
-
-def _moved(decided: Decisions, old: str, new: str) -> Decisions:
-    """Returns decisions below one path as decisions below another; shared ones stay."""
-    if old == new:
-        return decided
-    return {at if at.startswith("@") else new + at[len(old) :]: value for at, value in decided.items()}
-
-
-def _key(decided: Decisions) -> frozenset[object]:
-    return frozenset([(at, identity(value)) for at, value in decided.items()])
-
-
-def _agree(ties: Decisions, chosen: Decisions) -> bool:
-    return all(at not in ties or identity(ties[at]) == identity(value) for at, value in chosen.items())
-
-
-def _recalled(values: Decisions, used: dict[str, Value]) -> Callable[[str, Domain], Value]:
-    def decide(path: str, domain: Domain) -> Value:
-        used[path] = values[path]
-        return values[path]
-
-    return decide
-
-
-def _closed(block: Block, path: str, decided: Decisions) -> Block | None:
-    return settle(block, path, lambda at, domain: decided.get(at, domain.at(0)))[0]
 
 
 def _holds_blocks(value: object) -> bool:

@@ -13,7 +13,8 @@ from nas.blocks.base import Block, Decide, expand_at, settle
 from nas.blocks.structure import Sequential, Shared
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
-from nas.containment import Matcher, flat
+from nas.closings import flat
+from nas.containment import Matcher
 from nas.counting import Counted
 from nas.domains import Domain, Value
 from nas.errors import BlockError, GenotypeError, SpaceError, brief

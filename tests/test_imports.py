@@ -49,6 +49,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("nas.blocks.base", "nas.table", "nas.picture"),
     ("nas.blocks",),
+    ("nas.ties",),
+    ("nas.closings",),
     ("nas.containment", "nas.variation"),
     ("nas.space",),
     ("nas.notation", "nas.problem"),

@@ -212,7 +212,7 @@ class _Coordinator:
             return reason
         budget, ledger = self.budget, self.ledger
         if budget.evaluations is not None and ledger.evaluations + running >= budget.evaluations:
-            return f"the budget of {budget.evaluations} evaluations is spent"
+            return f"the budget of {budget.evaluations} evaluation{'s' * (budget.evaluations != 1)} is spent"
         if budget.epochs_total is not None and ledger.epochs + (running + 1) * self.training.epochs > budget.epochs_total:
             return f"the budget of {budget.epochs_total} epochs is spent ({ledger.epochs} used, {self.training.epochs} a network)"
         if self.record.elapsed >= self.seconds_limit:

@@ -59,7 +59,8 @@ class Exported:
         if not self.images:
             return f"wrote {files}; not checked: {self.checked_on}"
         checked = f"on {self.images} {self.checked_on} (largest difference {self.difference:.1e})"
-        return f"wrote {files}; outputs equal those of the trained network {checked}"
+        of = "trained network" if self.weights else "network, untrained,"
+        return f"wrote {files}; outputs equal those of the {of} {checked}"
 
 
 def export_network(

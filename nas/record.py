@@ -53,6 +53,7 @@ class Record:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise RunError(f"{self.folder} cannot be made: {problem.strerror}; choose a folder you can write to") from None
+        self._check_free()
         self._lock = Lock(self.folder)
         try:
             self._connection = open_writer(self.folder)
@@ -65,6 +66,13 @@ class Record:
         except BaseException:
             self._lock.release()
             raise
+
+    def _check_free(self) -> None:
+        """Refuses a folder that holds somebody's files and no run."""
+        names = sorted(path.name for path in self.folder.iterdir())
+        strange = [name for name in names if name != "weights" and not name.startswith("run.")]
+        if strange and DATABASE not in names:
+            raise RunError(f"{self.folder} holds no run but other files ({strange[0]}, ...); choose a new or an empty folder")
 
     def _start(self, options: dict[str, Any]) -> None:
         self._open = False
@@ -92,7 +100,10 @@ class Record:
             self._write("INSERT INTO meta VALUES ('created', ?)", (json.dumps(time.time()),))
             return
         changed = differences(json.loads(row[0]), self._settings)
-        if changed:
+        if changed and self._connection.execute("SELECT NOT EXISTS (SELECT 1 FROM proposals)").fetchone()[0]:
+            # a start that failed before its first candidate leaves nothing worth keeping the folder for
+            self._write("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(self._settings),))
+        elif changed:
             name, old, new = changed[0]
             more = f" (and {len(changed) - 1} more: {', '.join(c[0] for c in changed[1:4])})" if len(changed) > 1 else ""
             raise RunError(

@@ -118,7 +118,8 @@ def test_what_cannot_be_written_as_json_is_named(tmp_path: Path) -> None:
 
 
 def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
-    Record(tmp_path, {"seed": 0, "recipe": {"lr": 0.1, "flip": None}, "objectives": ["a", "b"]}).close()
+    with Record(tmp_path, {"seed": 0, "recipe": {"lr": 0.1, "flip": None}, "objectives": ["a", "b"]}) as record:
+        fill(record)
     with pytest.raises(RunError, match=r"with recipe.lr = 0.1, now it is 0.2 \(and 1 more: objectives\[1\]\)"):
         Record(tmp_path, {"seed": 0, "recipe": {"lr": 0.2, "flip": None}, "objectives": ["a", "c"]})
     Record(tmp_path, {"objectives": ["a", "b"], "recipe": {"lr": 0.1, "flip": None}, "seed": 0}).close()
@@ -149,7 +150,8 @@ def test_a_second_coordinator_is_refused_and_told_who(tmp_path: Path) -> None:
 
 
 def test_a_refused_start_gives_the_lock_back(tmp_path: Path) -> None:
-    Record(tmp_path, {"a": 1}).close()
+    with Record(tmp_path, {"a": 1}) as record:
+        fill(record)
     with pytest.raises(RunError):
         Record(tmp_path, {"a": 2})
     Record(tmp_path, {"a": 1}).close()
@@ -219,3 +221,19 @@ def test_a_row_of_everything_takes_less_than_two_kilobytes(tmp_path: Path) -> No
                 replace(EVALUATION, proposal=number, fingerprint=key, measurement=replace(EVALUATION.measurement, curve=curve))
             )
     assert (tmp_path / DATABASE).stat().st_size / count < 2048
+
+
+def test_a_folder_without_a_candidate_takes_other_settings(tmp_path: Path) -> None:
+    Record(tmp_path / "run", {"seed": 0}).close("nothing feasible")
+    record = Record(tmp_path / "run", {"seed": 1})
+    assert record.settings == {"seed": 1}
+    record.close("done")
+    with Record(tmp_path / "run", {"seed": 1}) as again:
+        assert again.settings == {"seed": 1}
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(RunError, match=r"holds no run but other files \(thesis.tex"):
+        Record(tmp_path, {"seed": 0})
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

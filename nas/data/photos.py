@@ -137,7 +137,8 @@ def _unreadable(path: Path, root: Path, error: Exception) -> DataError:
     names = {"UnidentifiedImageError": "no image, or of an unknown kind", "DecompressionBombError": f"too large: {limit}"}
     reason = names.get(type(error).__name__) or " ".join(str(error).split()) or type(error).__name__
     return DataError(
-        f"cannot read image {relative(path, root)} ({reason}); repair or remove it, or skip such files (--skip-unreadable, from Python skip_unreadable=True)"
+        f"cannot read image {relative(path, root)} ({reason}); "
+        "repair or remove it, or skip such files (--skip-unreadable, from Python skip_unreadable=True)"
     )
 
 

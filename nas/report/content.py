@@ -160,7 +160,17 @@ def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
     failed = f", {number(len(trials) - measured)} without a result" if measured < len(trials) else ""
     front = f"{number(on_front)} on the Pareto front" if on_front else "no Pareto front"
     ended = f"The search ended: {reason}." if reason else "The search has not ended, or was killed."
-    return f"{number(len(trials))} {networks} evaluated in {spent}{failed}; {front}. {ended}"
+    return f"{_searched(run.settings)} {number(len(trials))} {networks} evaluated in {spent}{failed}; {front}. {ended}"
+
+
+def _searched(settings: Mapping[str, Any]) -> str:
+    """Returns in a sentence what was searched, on what, how, and under which constraints."""
+    data, epochs = settings.get("data"), settings["epochs"]
+    name = settings["space"]["name"] or "A space without a name"
+    where = f" on {data['name']}" if data else ""
+    trained = f", {epochs} {'epoch' if epochs == 1 else 'epochs'} a network" if settings["evaluator"] == "training" else ""
+    kept = f", {' and '.join(settings['constraints'])}" if settings["constraints"] else ""
+    return f"{name}{where}, searched by {settings['strategy']['name']}{trained}{kept}."
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:

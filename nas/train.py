@@ -123,8 +123,7 @@ class _Loop:
         self.shift, self.flip = recipe.augmentation(epochs, dataset.flip)
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
-        self.batch = min(recipe.batch_size, len(self.images))
-        self.steps = len(self.images) // self.batch  # the ragged rest is left out: it may be one image, too few to normalise
+        self.steps, self.batch = _batches(len(self.images), recipe.batch_size)
 
     def train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
@@ -262,6 +261,18 @@ def _normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_form
         return copy.sub_(mean * scale).div_(std * scale).contiguous(memory_format=layout)
 
     return normalise
+
+
+def _batches(images: int, batch_size: int) -> tuple[int, int]:
+    """Returns steps an epoch and images a step, all steps alike.
+
+    A ragged last batch may be a single image, too few to normalise, so what does not fill a step is left out of the epoch,
+    other images each time. A small data set is cut into smaller batches instead, so that hardly any are.
+    """
+    steps = max(1, images // batch_size)
+    if images < 32 * batch_size and images // (steps + 1) >= max(2, batch_size // 2) and images % batch_size:
+        steps += 1
+    return steps, min(batch_size, images // steps)
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:

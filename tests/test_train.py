@@ -106,14 +106,14 @@ def test_the_seed_decides(dataset: Dataset) -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
-@pytest.mark.parametrize("train_images", [6, 8, 9])
-def test_few_images_work_and_no_batch_of_one_appears(tmp_path: Path, train_images: int) -> None:
+@pytest.mark.parametrize(("train_images", "batches"), [(6, [6]), (8, [8]), (9, [4, 4])])
+def test_few_images_work_and_no_batch_of_one_appears(tmp_path: Path, train_images: int, batches: list[int]) -> None:
     sizes = []
     module = network()
     module.conv.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])) if module.training else None)
     result = train(module, made(tmp_path, train_images), RECIPE, epochs=1)
     assert result.outcome is Outcome.COMPLETE
-    assert sizes == [min(train_images, 8)]
+    assert sizes == batches
 
 
 def test_an_infinite_loss_is_diverged_with_the_curve_before_it(dataset: Dataset) -> None:
@@ -271,3 +271,13 @@ def test_float_images_are_not_touched(tmp_path: Path) -> None:
     measured = train(network(channels=2), dataset, recipe, epochs=1)
     assert measured.outcome is Outcome.COMPLETE
     assert np.array_equal(before, dataset.images("val"))
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "expected"),
+    [(8000, 64, (125, 64)), (254, 64, (4, 63)), (90, 64, (2, 45)), (40, 64, (1, 40)), (3, 2, (1, 2)), (1, 8, (1, 1))],
+)
+def test_small_data_sets_are_cut_into_even_batches(images: int, size: int, expected: tuple[int, int]) -> None:
+    from nas.train import _batches
+
+    assert _batches(images, size) == expected

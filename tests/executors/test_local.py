@@ -139,7 +139,7 @@ def test_the_seed_decides_the_weights_too(executor: LocalExecutor, data: str) ->
         ("raise MemoryError", Outcome.OUT_OF_MEMORY, "MemoryError"),
         ("raise KeyboardInterrupt", Outcome.INTERRUPTED, "KeyboardInterrupt"),
         (
-            "import os, signal; os.kill(os.getpid(), signal.SIGHUP)",
+            "import os, signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGHUP)",
             Outcome.INTERRUPTED,
             "the process was ended from outside by SIGHUP (Hangup)",
         ),

@@ -1,8 +1,14 @@
-"""Small residual, inception and plain networks for 28 x 28 grey images in ten classes.
+"""Small residual, inception and plain networks for 28 x 28 grey images in ten classes."""
 
-Two to four stages, each of one to three blocks and a pooling that halves the image. 16,397,004,358,499,400 genotypes; about
-two thirds of those drawn at random have at most 100,000 parameters.
-"""
+# What it holds: a stem, then two to four stages, each of one to three blocks (a convolution, a residual block or an Inception
+# module) and a pooling that halves the image.
+#
+# Its size: 16,397,004,358,499,400 genotypes. About two thirds of those drawn at random have at most 100,000 parameters; half take
+# more than 19M multiply-adds.
+#
+# What a search costs: 25 networks of at most 7.5M multiply-adds, trained for one epoch each on the embedded images, took four
+# minutes on two CPU cores that other work shared. `nas profile fashion_small --data DATA` measures the seconds a candidate takes
+# on your machine and your images.
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, Inception, OneOf, Pool, Repeat, Residual, Sequential

@@ -8,6 +8,9 @@
 # Its size: 257,502,574,704,066,464,731,371,884,217,600 genotypes. Those drawn at random for 28 x 28 grey images have 3k to
 # 0.8M parameters, half of them below 71k, and 0.2M to 137M multiply-adds, half of them below 4.2M; 59 % have at most 100k
 # parameters.
+#
+# What a search costs: that makes it the quickest of the shipped spaces to search. `nas profile mobile_like --data DATA`
+# measures the seconds a candidate takes on your machine and your images.
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, InvertedResidual, OneOf, Repeat, SeparableConv, Sequential

@@ -7,6 +7,10 @@
 # Its size: 94,755,010,834,167,535,238,400 genotypes. Of those drawn at random for 28 x 28 grey images a quarter is infeasible
 # (a fifth halving does not fit), and the rest has 35k to 14M parameters, half of them above 0.9M; 3 % have at most 100k.
 #
+# What a search costs: half of them take more than 106M multiply-adds an image: minutes of training on a CPU core; a
+# constraint on macs keeps a search short. `nas profile vgg_like --data DATA` measures the seconds a candidate takes on your
+# machine and your images.
+#
 # Four or five halvings need images of 16 or 32 pixels: smaller ones make such genotypes infeasible, and they are drawn again.
 
 from nas import Space, choice, integer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nas.data.content import SPLITS, shown
 from nas.data.dataset import Dataset
+from nas.lines import Cell, aligned
 
 
 def describe(dataset: Dataset) -> str:
@@ -41,10 +42,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 def _table(dataset: Dataset) -> list[str]:
     """Returns one line a class: images in each split."""
-    body = [[shown(name), *(f"{dataset.counts[split][i]:,}" for split in SPLITS)] for i, name in enumerate(dataset.class_names)]
-    rows = [["class", *SPLITS], *body, ["all", *(f"{dataset.size(split):,}" for split in SPLITS)]]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
+    rows: list[list[Cell]] = [["class", *SPLITS]]
+    rows += [[shown(name), *(dataset.counts[split][i] for split in SPLITS)] for i, name in enumerate(dataset.class_names)]
+    rows.append(["all", *map(dataset.size, SPLITS)])
+    return aligned(rows).split("\n")

@@ -165,8 +165,8 @@ def _choose_groups(
         missing, distance = int((wanted & (cut == 0)).sum()), float((((cut - target) / np.maximum(target, 1)) ** 2).sum())
         if best is None or (missing, distance) < (best_missing, best_distance):
             best, best_missing, best_distance = chosen, missing, distance
-        if missing == 0:
-            break
+        if missing == 0 and abs(int(cut.sum() - target.sum())) <= target.sum() / 4:
+            break  # else another order may come nearer: groups of mixed classes can pile up
     assert best is not None
     if every_class and best_missing:
         label = int(np.flatnonzero(wanted & (table[best].sum(0) == 0))[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nas.data.splits import assign_splits
@@ -85,6 +85,7 @@ def test_a_seed_is_a_split() -> None:
 
 
 @given(st.integers(0, 1000))
+@example(743)  # the largest groups first would have cut 52 of 168 images
 def test_groups_stay_whole(seed: int) -> None:
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(40), rng.integers(1, 9, 40))

@@ -22,6 +22,7 @@ from nas.blocks import (
     InvertedResidual,
     Maybe,
     Node,
+    Norm,
     OneOf,
     Parallel,
     Pool,
@@ -66,6 +67,7 @@ EVERYTHING = Space(
             Inception(width=16),
             Inception(branches=(1, 2, 3, 4, 5, 6)),
         ),
+        Norm(activation=choice("none", "relu")),
         Maybe(SqueezeExcite(ratio=integer(2, 4))),
         Repeat(
             Residual(body=Sequential(Conv(choice(2, 3)), Maybe(Pool(kernel=3, stride=1, padding=1)))),

@@ -18,6 +18,7 @@ from nas.blocks import (
     InvertedResidual,
     Maybe,
     Node,
+    Norm,
     OneOf,
     Parallel,
     Pool,
@@ -98,7 +99,7 @@ def test_a_class_whose_annotations_cannot_be_read_is_not_checked() -> None:
 
 
 ALL: list[Block] = [
-    Classifier(), Conv(3), GlobalPool(), Inception(8), InvertedResidual(4), Maybe(Conv(3)), OneOf(Conv(3)), Parallel(Conv(3)), Pool(),
+    Classifier(), Conv(3), GlobalPool(), Inception(8), InvertedResidual(4), Maybe(Conv(3)), Norm(), OneOf(Conv(3)), Parallel(Conv(3)), Pool(),
     Repeat(Conv(3), 2), Residual(), SeparableConv(3), Sequential(), shared("a", Conv(3)), SqueezeExcite(),
 ]  # fmt: skip
 

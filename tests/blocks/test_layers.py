@@ -11,6 +11,7 @@ from nas.blocks import (
     GlobalPool,
     Inception,
     InvertedResidual,
+    Norm,
     Pool,
     Residual,
     SeparableConv,
@@ -20,6 +21,7 @@ from nas.blocks import (
 from nas.costs import cost_of
 from nas.errors import BlockError
 from nas.graph import Graph
+from nas.ops import Dropout
 from nas.space import Space
 
 
@@ -40,6 +42,8 @@ def kinds(found: Graph) -> list[str]:
         (Conv(16, 3, dilation=2, groups=4), (16, 12, 12), 2 * 16 * 9 + 32),
         (Conv(8, 3, groups="depthwise"), (8, 12, 12), 8 * 9 + 16),
         (Conv(16, 3, 2), (16, 6, 6), 8 * 16 * 9 + 32),
+        (Norm(), (8, 12, 12), 16),
+        (Norm("local_response", activation="relu"), (8, 12, 12), 0),
         (Pool(), (8, 6, 6), 0),
         (Pool("avg", 3, 2, 1), (8, 6, 6), 0),
         (Pool("l2", 3, 1, "same"), (8, 12, 12), 0),
@@ -120,6 +124,14 @@ def test_a_head_on_flat_values_needs_no_pooling() -> None:
     assert kinds(found) == ["AdaptivePool2d", "Flatten", "Linear", "Activation", "Linear", "Linear"]
 
 
+def test_fully_connected_layers_have_a_label_and_a_dropout_each() -> None:
+    found = graph(Classifier((7, 5), dropout=(0.0, 0.5, 0.25), pool="none"))
+    assert kinds(found) == ["Flatten", "Linear", "Activation", "Dropout", "Linear", "Activation", "Dropout", "Linear"]
+    assert [op.share for op in found.ops if isinstance(op, Dropout)] == [0.5, 0.25]
+    assert list(dict.fromkeys(label.rpartition(".")[2] for label in found.labels[1:])) == ["fc1", "fc2", "fc3"]
+    assert kinds(graph(Classifier((7,), 0.5))).count("Dropout") == 2
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
@@ -135,6 +147,7 @@ def test_a_head_on_flat_values_needs_no_pooling() -> None:
         (Residual(body=Classifier()), r"\(10,\)|flat"),
         (Classifier((0,)), r"hidden is \(0,\), expected widths of at least 1"),
         (Classifier(dropout=1.0), "dropout is 1.0"),
+        (Classifier((3,), dropout=(0.5,)), "dropout has 1 shares, expected one for each of 2 fully connected layers"),
         (Classifier((3,), activation="rleu"), "unknown activation 'rleu'; did you mean 'relu'"),
         (Sequential(Classifier(), SqueezeExcite()), r"got \(10,\); put it before the classifier"),
         (Sequential(Classifier(), InvertedResidual(8)), "put it before the classifier"),

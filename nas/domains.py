@@ -66,6 +66,11 @@ class Domain(ABC):
     def examples(self) -> tuple[Value, ...]:
         """Returns values by which all are judged: every one of a choice, the two ends of a range."""
 
+    @cached_property
+    def varies(self) -> bool:
+        """Whether there is more than one value."""
+        return len({identity(value) for value in self.examples()}) > 1
+
     @abstractmethod
     def near(self, value: Value) -> tuple[Value, ...]:
         """Returns the other values that one small step reaches from `value`."""
@@ -111,6 +116,9 @@ class Choice(Domain):
         return self.values[int(rng.random() * len(self.values))]
 
     def holds(self, value: object) -> bool:
+        for own in self.values:  # the same object, as a rule: genotypes pass on what was drawn from here
+            if own is value:
+                return True
         return is_value(value) and identity(cast("Value", value)) in self._index
 
     def examples(self) -> tuple[Value, ...]:

@@ -6,6 +6,8 @@ everything and would be ranked silently (moocore's hypervolume turns it into 0.0
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -71,19 +73,25 @@ def crowding(points: ArrayLike) -> Floats:
     Raises:
         ValueError: When `points` is no matrix or holds a NaN.
     """
-    return _crowding(_finite(checked(points)))
+    losses = checked(points)
+    return _crowding(_finite(losses), np.zeros(len(losses), dtype=np.int64))
 
 
-def _crowding(losses: Floats) -> Floats:
-    distance = np.zeros(len(losses))
-    for column in losses.T:
-        order = np.argsort(column, kind="stable")
-        spread = column[order[-1]] - column[order[0]] if len(order) else 0.0
-        if spread <= 0:
-            continue
-        distance[order[[0, -1]]] = np.inf
-        distance[order[1:-1]] += (column[order[2:]] - column[order[:-2]]) / spread
-    return distance
+def _crowding(losses: Floats, rank: NDArray[np.int64]) -> Floats:
+    """Returns the crowding distance of each point among those of its own rank."""
+    fronts: dict[int, list[int]] = {}
+    for i, front in enumerate(rank.tolist()):
+        fronts.setdefault(front, []).append(i)
+    distance = [0.0] * len(losses)
+    for column in losses.T.tolist():  # plain lists: quicker than arrays for the dozen points a search sorts at a time
+        for members in fronts.values():
+            order = sorted(members, key=column.__getitem__)
+            spread = column[order[-1]] - column[order[0]]
+            if spread > 0:
+                distance[order[0]] = distance[order[-1]] = math.inf
+                for before, i, behind in zip(order, order[1:], order[2:], strict=False):
+                    distance[i] += (column[behind] - column[before]) / spread
+    return np.array(distance)
 
 
 def crowded_order(points: ArrayLike) -> NDArray[np.int64]:
@@ -102,12 +110,7 @@ def crowded_order(points: ArrayLike) -> NDArray[np.int64]:
     """
     losses = checked(points)
     rank = ranks(losses)
-    finite, distance = _finite(losses), np.zeros(len(losses))
-    for front in range(int(rank.max(initial=-1)) + 1):
-        members = np.flatnonzero(rank == front)
-        if len(members) > 1:
-            distance[members] = _crowding(finite[members])
-    return np.lexsort((-distance, rank)).astype(np.int64)
+    return np.lexsort((-_crowding(_finite(losses), rank), rank)).astype(np.int64)
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
@@ -171,6 +174,8 @@ def checked(points: ArrayLike) -> Floats:
 
 def _finite(losses: Floats) -> Floats:
     """Clips infinite losses to the range of the finite ones of their column (0 where there is none)."""
+    if np.isfinite(losses).all():
+        return losses
     clipped = losses.copy()
     for column in clipped.T:
         finite = column[np.isfinite(column)]

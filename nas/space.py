@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast, get_args
 
 from nas import variation
-from nas.blocks.base import Block, Decide, expand_at, settle
+from nas.blocks.base import Block, Decide, ask, expand_at, settle
 from nas.blocks.structure import Sequential, Shared
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
@@ -143,6 +143,12 @@ class Space:
             recipe = replace(recipe, **{f: decide(f"recipe.{f}", getattr(recipe, f)) for f in recipe.open_fields()})  # type: ignore[arg-type]
         return Architecture(body or Sequential(), shape, classes, self.border, recipe)
 
+    def ask(self, decide: Decide) -> None:
+        """Asks `decide` what `traverse` asks, in the same order, and builds nothing."""
+        ask(self.body, _root(self.body), decide)
+        for name in self.recipe.open_fields() if self.recipe else ():
+            decide(f"recipe.{name}", getattr(self.recipe, name))
+
     def decode(self, genotype: Genotype) -> Architecture:
         """Returns the architecture that a genotype describes.
 
@@ -200,7 +206,7 @@ class Space:
             genotype[path] = assignment[path]
             return assignment[path]
 
-        self.traverse(decide)
+        self.ask(decide)
         return genotype
 
     # ---- containment (see `nas.containment`)

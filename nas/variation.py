@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Genotype = Mapping[str, Value]
 Decide = Callable[[str, Domain], Value]
+Place = tuple[Genotype, str]
+"""A genotype, and a path in it."""
 
 
 class Tree(Protocol):
@@ -25,6 +27,9 @@ class Tree(Protocol):
 
     def traverse(self, decide: Decide) -> object:
         """Closes itself by asking `decide` for each active decision."""
+
+    def ask(self, decide: Decide) -> None:
+        """Asks the same without closing anything."""
 
     def decisions(self) -> Mapping[str, Domain]:
         """Returns every decision that can ever be active, by path."""
@@ -53,7 +58,7 @@ def complete(tree: Tree, wanted: Genotype, rng: np.random.Generator | None) -> d
                 genotype[path] = domain.at(0) if rng is None else domain.draw(rng)
         return genotype[path]
 
-    tree.traverse(decide)
+    tree.ask(decide)
     return genotype
 
 
@@ -98,11 +103,11 @@ def mutate(tree: Tree, genotype: Genotype, rng: np.random.Generator) -> dict[str
         genotype: Complete and valid; returned as it is where nothing can be changed.
         rng: Draws the decision, its value, and what comes to be active.
     """
-    domains = active(tree, genotype)
-    changeable = [path for path, domain in domains.items() if len({identity(v) for v in domain.examples()}) > 1]
+    domains = tree.decisions()
+    changeable = [path for path in genotype if domains[path].varies]
     if not changeable:
         return dict(genotype)
-    path = changeable[int(rng.integers(len(changeable)))]
+    path = changeable[int(rng.random() * len(changeable))]
     value = _other(domains[path], genotype[path], rng)
     return complete(tree, _changed(genotype, path, value, rng), rng)
 
@@ -116,7 +121,7 @@ def _other(domain: Domain, value: Value, rng: np.random.Generator) -> Value:
                 return found
         return domain.high if value == domain.low else domain.low
     near = domain.near(value)
-    return near[int(rng.integers(len(near)))]
+    return near[int(rng.random() * len(near))]
 
 
 def _changed(genotype: Genotype, path: str, value: Value, rng: np.random.Generator) -> dict[str, Value]:
@@ -126,10 +131,10 @@ def _changed(genotype: Genotype, path: str, value: Value, rng: np.random.Generat
     if path.endswith(".times") and type(old) is int and type(value) is int:
         base = path.removesuffix(".times")
         while old < value:
-            changed = _shifted(changed, base, int(rng.integers(old + 1)), +1)
+            changed = _shifted(changed, base, int(rng.random() * (old + 1)), +1)
             old += 1
         while old > value:
-            changed = _shifted(changed, base, int(rng.integers(old)), -1)
+            changed = _shifted(changed, base, int(rng.random() * old), -1)
             old -= 1
     changed[path] = value
     return changed
@@ -186,52 +191,45 @@ def crossover(tree: Tree, a: Genotype, b: Genotype, rng: np.random.Generator) ->
         rng: Draws whom each decision comes from.
     """
     child: dict[str, Value] = {}
-    sources: dict[str, tuple[tuple[Genotype, str], ...]] = {}
+    places: dict[str, tuple[Place, ...]] = {"": ((a, ""), (b, ""))}  # of each repetition of the child, by its path
 
-    def found(path: str) -> tuple[tuple[Genotype, str], ...]:
-        """Returns the parents that may decide `path`, with the path it has in them."""
-        end = path.rfind("]")
-        while end >= 0:
-            prefix = path[: end + 1]
-            if prefix in sources:
-                return tuple((parent, at + path[end + 1 :]) for parent, at in sources[prefix])
-            end = path.rfind("]", 0, end)
-        return ((a, path), (b, path))
+    def found(repetition: str) -> tuple[Place, ...]:
+        if repetition not in places:  # an inner one that needed no aligning lies where the one around it does
+            outer = repetition[: repetition.rfind("]", 0, -1) + 1]
+            places[repetition] = tuple([(parent, at + repetition[len(outer) :]) for parent, at in found(outer)])
+        return places[repetition]
 
     def decide(path: str, domain: Domain) -> Value:
         if path in child:
             return child[path]
-        parents = [(parent, at) for parent, at in found(path) if at in parent and domain.holds(parent[at])]
+        end = path.rfind("]") + 1
+        rest = path[end:]
+        parents = [(parent, at) for parent, at in found(path[:end]) if at + rest in parent and domain.holds(parent[at + rest])]
         if not parents:
             child[path] = domain.draw(rng)
             return child[path]
-        parent, at = parents[int(rng.integers(len(parents)))]
-        value = child[path] = parent[at]
-        if path.endswith(".times") and type(value) is int:
-            _align(path.removesuffix(".times"), value, parents, sources, rng)
+        parent, at = parents[int(rng.random() * len(parents))]
+        value = child[path] = parent[at + rest]
+        if rest.endswith(".times") and type(value) is int:
+            _align(path, value, [(parent, at + rest) for parent, at in parents], places, rng)
         return value
 
-    tree.traverse(decide)
+    tree.ask(decide)
     return child
 
 
-def _align(
-    base: str,
-    times: int,
-    parents: list[tuple[Genotype, str]],
-    sources: dict[str, tuple[tuple[Genotype, str], ...]],
-    rng: np.random.Generator,
-) -> None:
-    """Says for each repetition of the child which repetitions of its parents it comes from."""
+def _align(path: str, times: int, parents: list[Place], places: dict[str, tuple[Place, ...]], rng: np.random.Generator) -> None:
+    """Says for each repetition of the child, whose number is decided at `path`, which ones of its parents it comes from."""
+    base = path.removesuffix(".times")
     for i in range(times):
-        aligned: list[tuple[Genotype, str]] = []
+        aligned: list[Place] = []
         for parent, at in parents:
             n = parent[at]
             if type(n) is int and n > 0:
-                j = round(i * (n - 1) / (times - 1)) if times > 1 else int(rng.integers(n))
+                j = round(i * (n - 1) / (times - 1)) if times > 1 else int(rng.random() * n)
                 aligned.append((parent, f"{at.removesuffix('.times')}[{j}]"))
-        pick = int(rng.integers(3))
-        sources[f"{base}[{i}]"] = (aligned[pick],) if pick < len(aligned) and len(aligned) > 1 else tuple(aligned)
+        pick = int(rng.random() * 3)
+        places[f"{base}[{i}]"] = (aligned[pick],) if pick < len(aligned) and len(aligned) > 1 else tuple(aligned)
 
 
 def same(a: Genotype, b: Genotype) -> bool:

@@ -26,6 +26,7 @@ from nas.blocks import (
     Sequential,
     shared,
 )
+from nas.blocks.base import Decide, settle
 from nas.domains import choice, identity, integer, real
 from nas.errors import BlockError, GenotypeError, NasError, SpaceError
 from nas.recipe import Recipe
@@ -264,7 +265,7 @@ def test_closed_copies_do_not_pile_up() -> None:
     block = Blurred(share=real(0.0, 1.0), body=Sequential(CONV))
     found, rng = space(block), np.random.default_rng(0)
     for _ in range(6_000):
-        found.sample(rng)
+        found.decode(found.sample(rng))
     assert len(block.__dict__["_closed"]) <= 4_096
 
 
@@ -380,3 +381,38 @@ def test_border_rules_are_the_spaces() -> None:
 
 def test_every_error_of_the_space_language_is_a_nas_error() -> None:
     assert issubclass(SpaceError, NasError) and issubclass(GenotypeError, SpaceError)
+
+
+@given(spaces(), st.integers(0, 2**32 - 1))
+@SLOW
+def test_asking_asks_what_closing_asks(found: Space, seed: int) -> None:
+    genotype = found.sample(np.random.default_rng(seed))
+    asked = []
+    for method in (found.ask, found.traverse):  # a decision that is tied may be asked for several times
+        seen: dict[str, object] = {}
+        method(lambda path, domain, seen=seen: (seen.setdefault(path, domain), genotype[path])[1])  # type: ignore[misc]
+        asked.append(list(seen.items()))
+    assert asked[0] == asked[1]
+    assert dict(asked[0]).keys() == genotype.keys()
+
+
+@dataclass(frozen=True)
+class Twice(Block):
+    """A block of one's own that closes itself in its own way."""
+
+    body: Block
+
+    @property
+    def is_open(self) -> bool:  # type: ignore[override]
+        return True
+
+    def close(self, path: str, decide: Decide) -> Block:
+        return Sequential(*[settle(self.body, f"{path}.half{i}", decide)[0] or Sequential() for i in (1, 2)])
+
+    def expand(self, graph: GraphBuilder, x: Node) -> Node:
+        raise NotImplementedError
+
+
+def test_a_block_that_closes_itself_in_its_own_way_is_sampled_so() -> None:
+    found = space(Twice(Conv(channels=choice(2, 4))))
+    assert list(found.sample(np.random.default_rng(0))) == ["twice.half1.channels", "twice.half2.channels"]

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Union
 
 from nas.annotations import field_hints, matches, spelled
 from nas.builder import GraphBuilder, Node
@@ -24,6 +24,8 @@ B = typing.TypeVar("B", bound="Block")
 
 Decide = Callable[[str, Domain], Value]
 """Answers with the value of the decision at a path."""
+
+_Parts = Union["Block", "tuple[Block, ...]"]
 
 _MOST_REMEMBERED = 4096  # closed copies of one block
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -70,16 +72,17 @@ class Block(ABC):
         return bool(self._open_fields)
 
     @cached_property
-    def _open_fields(self) -> tuple[tuple[str, Domain | Block | tuple[Block, ...]], ...]:
-        found: list[tuple[str, Domain | Block | tuple[Block, ...]]] = []
+    def _open_fields(self) -> tuple[tuple[str, Domain | None, _Parts], ...]:
+        """For each open field its name, and either its domain or the blocks in it."""
+        found: list[tuple[str, Domain | None, _Parts]] = []
         for f in fields(self):
             value = getattr(self, f.name)
-            if (
-                isinstance(value, Domain)
-                or (isinstance(value, Block) and value.is_open)
-                or (isinstance(value, tuple) and any(isinstance(v, Block) and v.is_open for v in value))
+            if isinstance(value, Domain):
+                found.append((f.name, value, ()))
+            elif (isinstance(value, Block) and value.is_open) or (
+                isinstance(value, tuple) and any(isinstance(v, Block) and v.is_open for v in value)
             ):
-                found.append((f.name, value))
+                found.append((f.name, None, value))
         return tuple(found)
 
     def pick(self, path: str, decide: Decide) -> tuple[Block | None, str]:
@@ -97,12 +100,12 @@ class Block(ABC):
             return self
         values: dict[str, Any] = {}
         key: list[object] = []
-        for name, value in self._open_fields:
-            if isinstance(value, Domain):
-                closed: Any = decide(f"{path}.{name}", value)
+        for name, domain, parts in self._open_fields:
+            if domain is not None:
+                closed: Any = decide(f"{path}.{name}", domain)
                 key.append(identity(closed))
             else:
-                closed = _closed_field(value, f"{path}.{name}", decide)
+                closed = _closed_field(parts, f"{path}.{name}", decide)
                 key.append(tuple([id(part) for part in closed]) if isinstance(closed, tuple) else id(closed))
             values[name] = closed
         known: dict[tuple[object, ...], Block] = self.__dict__.setdefault("_closed", {})
@@ -121,23 +124,38 @@ class Block(ABC):
             object.__setattr__(copy, name, values[name] if name in values else getattr(self, name))
         return copy
 
+    def ask(self, path: str, decide: Decide) -> None:
+        """Asks `decide` what `close` asks, in the same order, and builds nothing.
+
+        A class that overrides `close` may leave this alone.
+        """
+        if type(self).close is not Block.close and type(self).ask is Block.ask:
+            self.close(path, decide)
+            return
+        for name, domain, parts in self._open_fields:
+            if domain is not None:
+                decide(f"{path}.{name}", domain)
+            else:
+                for part, at in _parts(parts, f"{path}.{name}"):
+                    ask(part, at, decide)
+
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         """Yields every decision that can ever be active below it, with its path."""
-        for name, value in self._open_fields:
-            if isinstance(value, Domain):
-                yield f"{path}.{name}", value
+        for name, domain, parts in self._open_fields:
+            if domain is not None:
+                yield f"{path}.{name}", domain
             else:
-                for part, at in _parts(value, f"{path}.{name}"):
+                for part, at in _parts(parts, f"{path}.{name}"):
                     yield from part.decisions(at)
 
     def count(self) -> Counted:
         """Returns how many genotypes it has, as a sum over the sets of shared names they use (see `Counted`)."""
         total = Counted({frozenset(): 1})
-        for _, value in self._open_fields:
-            if isinstance(value, Domain):
-                total = total.times(Counted({frozenset(): value.size}))
+        for _, domain, parts in self._open_fields:
+            if domain is not None:
+                total = total.times(Counted({frozenset(): domain.size}))
             else:
-                for part, _ in _parts(value, ""):
+                for part, _ in _parts(parts, ""):
                     total = total.times(part.count())
         return total
 
@@ -185,12 +203,23 @@ def settle(block: Block, path: str, decide: Decide) -> tuple[Block | None, str]:
     return None, path
 
 
+def ask(block: Block, path: str, decide: Decide) -> None:
+    """Asks `decide` what `settle` asks, in the same order, and builds nothing."""
+    current: Block | None = block
+    while current is not None:
+        picked, at = current.pick(path, decide)
+        if picked is current:
+            current.ask(at, decide)
+            return
+        current, path = picked, at
+
+
 def join_path(path: str, segment: str) -> str:
     """Returns `segment` below `path`."""
     return f"{path}.{segment}" if path else segment
 
 
-def _parts(value: Block | tuple[Block, ...], path: str) -> Iterator[tuple[Block, str]]:
+def _parts(value: _Parts, path: str) -> Iterator[tuple[Block, str]]:
     if isinstance(value, Block):
         yield value, path
     else:
@@ -199,7 +228,7 @@ def _parts(value: Block | tuple[Block, ...], path: str) -> Iterator[tuple[Block,
                 yield part, f"{path}[{i}]"
 
 
-def _closed_field(value: Block | tuple[Block, ...], path: str, decide: Decide) -> Any:
+def _closed_field(value: _Parts, path: str, decide: Decide) -> Any:
     if isinstance(value, Block):
         closed, _ = settle(value, path, decide)
         return _nothing() if closed is None else closed

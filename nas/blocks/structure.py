@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast
 
-from nas.blocks.base import Block, Decide, expand_at, join_path, made, settle
+from nas.blocks.base import Block, Decide, ask, expand_at, join_path, made, settle
 from nas.builder import GraphBuilder, Join, Node
 from nas.counting import Counted
 from nas.domains import Choice, Domain, Integer
@@ -80,6 +80,11 @@ class Several(Block):
                 blocks.append(closed)
                 labels.append(segment + at[len(place) :] if at.startswith(place) else segment)
         return made(type(self), {**self.__dict__, "is_open": False, "blocks": tuple(blocks), "labels": tuple(labels)})
+
+    def ask(self, path: str, decide: Decide) -> None:
+        for block, segment in zip(self.blocks, self.labels, strict=True):
+            if block.is_open:
+                ask(block, join_path(path, segment), decide)
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         for block, segment in zip(self.blocks, self.labels, strict=True):
@@ -236,6 +241,13 @@ class Repeat(Block):
                 blocks.append(closed)
                 labels.append(f"[{i}]" + (at[len(place) :] if at.startswith(place) else ""))
         return made(Sequential, {"name": self.name, "blocks": tuple(blocks), "labels": tuple(labels)})
+
+    def ask(self, path: str, decide: Decide) -> None:
+        times: object = self.times
+        n = cast("int", decide(f"{path}.times", times) if isinstance(times, Domain) else times)
+        if self.body.is_open:
+            for i in range(min(n, 1) if self.tied else n):
+                ask(self.body, self.place(path, i), decide)
 
     def decisions(self, path: str) -> Iterator[tuple[str, Domain]]:
         if isinstance(self.times, Domain):

@@ -142,9 +142,10 @@ class NSGA2(Strategy):
     def _take_in(self, now: Population, problem: Problem, trial: Trial) -> None:
         """Folds one more finished trial in, and selects when there are children enough."""
         now.costs.append(_log_costs(problem, trial))
-        if trial.losses is not None and trial.key not in now.known:
+        key = trial.key
+        if trial.losses is not None and key not in now.known:
             now.children.append(trial)
-        now.known.add(trial.key)
+        now.known.add(key)
         if len(now.children) >= (self.offspring if now.parents else self.initial):
             both = now.parents + now.children  # R_t = P_t + Q_t
             now.parents = [both[i] for i in crowded_order(np.array([t.losses for t in both]))[: self.population]]  # P_(t+1)
@@ -153,7 +154,7 @@ class NSGA2(Strategy):
 
 def _tournament(parents: Sequence[Trial], rng: np.random.Generator) -> Trial:
     """Returns the better of two drawn parents; they stand best first by the crowded comparison."""
-    return parents[int(rng.integers(len(parents), size=2).min())]
+    return parents[int(min(rng.random(), rng.random()) * len(parents))]
 
 
 def _loneliest(problem: Problem, proposals: Sequence[Proposal], taken: Iterable[Costs]) -> Proposal:

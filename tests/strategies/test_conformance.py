@@ -141,8 +141,8 @@ def test_notes_survive_json(lab: Any, name: str, make: Callable[[], Strategy]) -
 
 DIGESTS = {
     "random": "f39d5ea80c975438",
-    "evolution": "376065869c4a549d",
-    "nsga2": "27f1589036b5fadd",
+    "evolution": "1914a80f089f2c29",
+    "nsga2": "f9f78eb02b0f831d",
     "optuna:tpe": "1574439c5d8a7b0a",
     "optuna:nsga2": "5ea5be6335e548b7",
 }

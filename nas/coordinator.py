@@ -18,6 +18,7 @@ from nas.budget import Budget
 from nas.errors import EvaluationError, RunError
 from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Repeated, Started
 from nas.ledger import Ledger, losses_of, replay
+from nas.lines import counted, spell_seconds
 from nas.measurement import Measurement, Outcome
 from nas.problem import Rejected
 from nas.recipe import Recipe
@@ -79,7 +80,7 @@ def search_loop(
         strategy: Who proposes.
         evaluator: Who evaluates. It is not closed here.
         record: Where everything is kept. It is not closed here, but all that ended is committed.
-        budget: When to end.
+        budget: When to end, in totals (see `Budget.after`).
         seed: Seed of the search and of every training.
         epochs: Epochs of each training.
         recipe: How networks are trained whose architecture does not say; None: `Recipe()`.
@@ -135,7 +136,6 @@ class _Coordinator:
         self.weights = FrontWeights(record.folder, evaluations)
         self.outbox: list[Event] = []
         self.reason = ""
-        self.seconds_limit = budget.seconds_limit(record.seconds_before)
         self.committed = time.monotonic()
 
     def run(self, faulted: bool) -> str:
@@ -212,11 +212,12 @@ class _Coordinator:
             return reason
         budget, ledger = self.budget, self.ledger
         if budget.evaluations is not None and ledger.evaluations + running >= budget.evaluations:
-            return f"the budget of {budget.evaluations} evaluation{'s' * (budget.evaluations != 1)} is spent"
+            return f"the budget of {counted(budget.evaluations, 'evaluation')} is spent"
         if budget.epochs_total is not None and ledger.epochs + (running + 1) * self.training.epochs > budget.epochs_total:
-            return f"the budget of {budget.epochs_total} epochs is spent ({ledger.epochs} used, {self.training.epochs} a network)"
-        if self.record.elapsed >= self.seconds_limit:
-            return f"the budget of {self.seconds_limit:.0f} seconds is spent"
+            used = f"{ledger.epochs:,} used, {self.training.epochs} a network"
+            return f"the budget of {counted(budget.epochs_total, 'epoch')} is spent ({used})"
+        if budget.seconds is not None and self.record.elapsed >= budget.seconds:
+            return f"the budget of {spell_seconds(budget.seconds)} is spent"
         return ""
 
     def _propose(self) -> Job | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nas.budget import Budget
+from nas.lines import counted
 from nas.measurement import Outcome
 
 
@@ -18,7 +19,7 @@ class Started:
 
     Attributes:
         folder: The run folder.
-        budget: What it may spend.
+        budget: What it may spend, in totals.
         evaluations: Distinct networks that ended in earlier starts.
         pending: Proposals of an earlier start that are evaluated again now.
         epochs: Epochs trained in earlier starts.
@@ -33,9 +34,11 @@ class Started:
     seconds: float
 
     def __str__(self) -> str:
-        how = f"goes on after {self.evaluations} evaluations" if self.evaluations or self.pending else "starts"
-        again = f", {self.pending} in flight are run again" if self.pending else ""
-        return f"search in {self.folder} {how}{again}"
+        goes_on = bool(self.evaluations or self.pending)
+        how = f"goes on after {counted(self.evaluations, 'evaluation')}" if goes_on else "starts"
+        again = f", {self.pending} in flight {'is' if self.pending == 1 else 'are'} run again" if self.pending else ""
+        ends = "; what is being trained when the time is over is finished" if self.budget.seconds is not None else ""
+        return f"search in {self.folder} {how}{again}{ends}"
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ class FrontMoved:
     elapsed: float
 
     def __str__(self) -> str:
-        return f"front: {len(self.front)} networks"
+        return f"front: {counted(len(self.front), 'network')}"
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,7 @@ class Ended:
     elapsed: float
 
     def __str__(self) -> str:
-        return f"search ends: {self.reason}; {self.evaluations} evaluations, {self.elapsed:.0f} s"
+        return f"search ends: {self.reason}; {counted(self.evaluations, 'evaluation')}, {self.elapsed:.0f} s"
 
 
 Event = Started | Refused | Proposed | Repeated | Evaluated | FrontMoved | Ended

@@ -35,6 +35,17 @@ def number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Returns a number with what it counts: "1 epoch", "2 epochs", "1,000 classes".
+
+    Args:
+        count: How many.
+        noun: In the singular.
+        plural: Where it is not the noun and "s".
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def spell_seconds(seconds: float) -> str:
     """Returns a length of time as people say it: "8 s", "12 min", "3 h 05 min"."""
     if seconds < 100:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.attempts import NothingFeasible
-from nas.budget import Budget, parse_budget
+from nas.budget import Budget, parse_budget, stored_budget
 from nas.coordinator import search_loop
 from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
 from nas.events import Event, Refused
@@ -62,8 +62,8 @@ def search(
     objectives: Sequence[str | Objective] = ("val_accuracy", "params"),
     constraints: Sequence[str] = (),
     budget: str | float | Budget | None = None,
-    evaluations: int | None = None,
-    epochs_total: int | None = None,
+    evaluations: str | int | None = None,
+    epochs_total: str | int | None = None,
     epochs: int = 3,
     recipe: Recipe | str | None = None,
     recipe_options: Mapping[str, Any] | None = None,
@@ -87,9 +87,9 @@ def search(
         strategy: Name of a strategy (`nas list strategies`), `FILE.py:Class`, or an object.
         objectives: What is ranked, the first one first.
         constraints: Bounds on exact costs, such as "params<=100k".
-        budget: A time ("30min", or "+4h" on top of what was spent), or a `Budget`.
-        evaluations: Distinct networks to evaluate.
-        epochs_total: Epochs to train, over all networks.
+        budget: A time over all starts ("30min"), or on top of what was spent ("+4h"), or a `Budget`.
+        evaluations: Distinct networks to evaluate over all starts (50), or on top of those that were ("+50").
+        epochs_total: Epochs to train over all networks and starts (500), or on top of those that were ("+500").
         epochs: Epochs of each brief training.
         recipe: How networks are trained, fields open or closed; `FILE.py[:NAME]`; None: the space's own, else `Recipe()`.
         recipe_options: Fields of the recipe to change, such as `{"class_weights": "balanced"}`.
@@ -137,8 +137,9 @@ def search(
             if progress is not None:
                 progress(event)
 
+        limits = limits.after(*record.spent())
         with fault_trace(folder) as faulted, _evaluating(function, dataset, task, workers, device, deadline, record) as judge:
-            record.note({**options, "evaluator": judge.describe()})
+            record.note({**options, "budget": asdict(limits), "evaluator": judge.describe()})
             record.commit()
             reason = search_loop(
                 problem,
@@ -170,21 +171,23 @@ def resume(
     run: str | Path | Run,
     *,
     budget: str | float | Budget | None = None,
-    evaluations: int | None = None,
-    epochs_total: int | None = None,
+    evaluations: str | int | None = None,
+    epochs_total: str | int | None = None,
     workers: int | None = None,
     device: str | None = None,
+    data: str | Path | None = None,
     progress: Callable[[Event], None] | None = None,
 ) -> Run:
     """Goes on with a run as it was started, from the folder in which it was started.
 
     Args:
         run: The run or its folder.
-        budget: A time, or "+4h" on top of what was spent.
-        evaluations: Distinct networks, all starts together.
-        epochs_total: Epochs, all starts together. Without any limit, the limits of the last start hold.
+        budget: A time, all starts together, or "+4h" on top of what was spent.
+        evaluations: Distinct networks, all starts together, or "+50".
+        epochs_total: Epochs, all starts together, or "+500". Without any limit, the limits of the last start hold.
         workers: Evaluations at a time; None: as before.
         device: Where; None: as before.
+        data: Where the same images lie now; None: where they lay before.
         progress: Told of every event.
 
     Returns:
@@ -192,29 +195,49 @@ def resume(
 
     Raises:
         SearchStopped: See `search`.
-        RunError: When it was started from Python with objects that the record does not hold.
+        RunError: When it was started from Python with objects that the record does not hold, or `data` are others.
     """
     run = run if isinstance(run, Run) else open_run(run)
-    starts = run.starts()
-    last = starts[-1]["options"]
-    if last["objects"]:
+    last = run.starts()[-1]["options"]
+    objects = [name for name in last["objects"] if name != "data" or data is None]
+    if objects:
         raise RunError(
-            f"{run.folder} was started from Python with objects as {', '.join(last['objects'])}; "
+            f"{run.folder} was started from Python with objects as {', '.join(objects)}; "
             f"call nas.search again with the same arguments and out={str(run.folder)!r}"
         )
-    limits = None
-    if budget is None and evaluations is None and epochs_total is None:
-        limits = Budget(**last["budget"])
-        if limits.extra:  # on top of what was spent when that start began, whatever it spent itself
-            spent = sum(start["seconds"] for start in starts[:-1])
-            limits = replace(limits, seconds=limits.seconds_limit(spent), extra=False)
-    given = {"budget": limits or budget, "evaluations": evaluations, "epochs_total": epochs_total}
-    again = {name: value for name, value in (("workers", workers), ("device", device)) if value is not None}
+    is_limited = not (budget is None and evaluations is None and epochs_total is None)
+    given = {
+        "budget": budget if is_limited else stored_budget(last["budget"]),
+        "evaluations": evaluations,
+        "epochs_total": epochs_total,
+    }
+    changed = {"workers": workers, "device": device, "data": None if data is None else _same_data(run, last["arguments"], data)}
+    again = {name: value for name, value in changed.items() if value is not None}
     task = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
     return search(**{**last["arguments"], **again, **given, "task": task}, out=run.folder, progress=progress)
 
 
-def _limits(budget: str | float | Budget | None, evaluations: int | None, epochs_total: int | None) -> Budget:
+def _same_data(run: Run, arguments: Mapping[str, Any], data: str | Path) -> str:
+    """Returns where the data of a run lie now.
+
+    Raises:
+        RunError: When these are others, or are split otherwise.
+    """
+    from nas.data import load_data
+
+    told = run.settings["data"]
+    if told is None:
+        raise RunError(f"{run.folder} needs no data: its evaluator brings its own; leave out data {str(data)!r}")
+    dataset = load_data(data, **(arguments.get("data_options") or {}))
+    if dataset.digest != told["digest"]:
+        raise RunError(
+            f"{run.folder} goes on with the images and the split of {told['name']} (digest {told['digest'][:12]}) only; "
+            f"{str(data)!r} has others (digest {dataset.digest[:12]}): name the folder or file where the same images lie now"
+        )
+    return str(data)
+
+
+def _limits(budget: str | float | Budget | None, evaluations: str | int | None, epochs_total: str | int | None) -> Budget:
     if not isinstance(budget, Budget):
         return parse_budget(budget, evaluations=evaluations, epochs_total=epochs_total)
     if evaluations is not None or epochs_total is not None:

@@ -32,6 +32,9 @@ from nas.rows import (
     recipe_text,
 )
 
+_DESCRIBES = ("data.name", "data.validation_counts")
+"""Settings that identify nothing: the digest of the data does, wherever they lie."""
+
 
 class Record:
     """One run, open for writing by its only coordinator.
@@ -99,7 +102,7 @@ class Record:
             self._write("INSERT INTO meta VALUES ('settings', ?)", (json.dumps(self._settings),))
             self._write("INSERT INTO meta VALUES ('created', ?)", (json.dumps(time.time()),))
             return
-        changed = differences(json.loads(row[0]), self._settings)
+        changed = [entry for entry in differences(json.loads(row[0]), self._settings) if entry[0] not in _DESCRIBES]
         if changed and self._connection.execute("SELECT NOT EXISTS (SELECT 1 FROM proposals)").fetchone()[0]:
             # a start that failed before its first candidate leaves nothing worth keeping the folder for
             self._write("UPDATE meta SET value = ? WHERE key = 'settings'", (json.dumps(self._settings),))
@@ -120,6 +123,13 @@ class Record:
     def elapsed(self) -> float:
         """Seconds spent so far, summed over all starts."""
         return self.seconds_before + time.monotonic() - self._begun
+
+    def spent(self) -> tuple[int, int, float]:
+        """Returns the networks evaluated, the epochs trained, and the seconds earlier starts took."""
+        with explained(self._path):
+            query = "SELECT count(DISTINCT proposal), total(to_epoch - from_epoch) FROM evaluations"
+            evaluations, epochs = self._connection.execute(query).fetchone()
+        return evaluations, int(epochs), self.seconds_before
 
     def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
         """Reads the proposals, the evaluations, and the networks' costs by fingerprint."""

@@ -69,6 +69,7 @@ def data_settings(dataset: Dataset) -> dict[str, Any]:
         "preprocessing": dict(dataset.preprocessing),
         "training_images": dataset.size("train"),
         "validation_images": dataset.size("val"),
+        "validation_counts": list(dataset.counts["val"]),
     }
 
 

@@ -15,7 +15,7 @@ class Tally:
 
     Attributes:
         folder: The run folder.
-        budget: What may be spent.
+        budget: What may be spent, in totals.
         proposed: Candidates that became proposals in this start, repeats included.
         repeated: Those of them that were evaluated before.
         refused: Candidates refused before they became a proposal, by constraint.
@@ -88,12 +88,18 @@ class Tally:
         spent, done = elapsed - self.seconds_before, self.evaluations - self.before
         left = []
         if self.budget.seconds is not None:
-            left.append(self.budget.seconds_limit(self.seconds_before) - elapsed)
+            left.append(self.budget.seconds - elapsed)
         if self.budget.evaluations is not None and done:
             left.append((self.budget.evaluations - self.evaluations) * spent / done)
         if self.budget.epochs_total is not None and done and self.epochs:
             left.append((self.budget.epochs_total - self.epochs) * spent / (done * self.epochs / self.evaluations))
         return max(0.0, min(left)) if left else None
+
+    @property
+    def overrun(self) -> float:
+        """Seconds by which this start went over its time, because what was being trained was waited for; 0 where it did not."""
+        limit = self.budget.seconds if self.budget else None
+        return max(0.0, self.elapsed - limit) if limit is not None and self.seconds_before < limit else 0.0
 
     def counts(self) -> str:
         """Returns in words what became of the candidates of this start."""

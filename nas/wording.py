@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-from nas.lines import aligned, number, spell_seconds
+from nas.budget import stored_budget
+from nas.lines import aligned, counted, number, spell_seconds
 from nas.recipe import Recipe
 
 
@@ -32,11 +33,10 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     yield "strategy", f"{strategy['name']}{_in_brackets(strategy['options'])}"
     yield "objectives", ", ".join(f"{o['name']} ({o['direction']})" for o in settings["objectives"])
     yield "constraints", ", ".join(settings["constraints"]) or "none"
-    yield "budget", _budget(options["budget"])
+    yield "budget", str(stored_budget(options["budget"]))
     yield "seed", str(settings["seed"])
     if training:
-        epochs = f"{settings['epochs']} {'epoch' if settings['epochs'] == 1 else 'epochs'} a network"
-        yield "training", f"{epochs}; metrics {', '.join(settings['task']['metrics'])}"
+        yield "training", f"{counted(settings['epochs'], 'epoch')} a network; metrics {', '.join(settings['task']['metrics'])}"
         yield "recipe", _recipe(space["definition"].get("recipe") or {})
         deadline = arguments.get("deadline")
         yield "deadline", f"{spell_seconds(deadline)} an evaluation" if deadline else "none"
@@ -51,8 +51,8 @@ _FACTS = ("precision", "threads", "torch")
 
 def _data(data: Mapping[str, Any]) -> str:
     shape = " x ".join(map(str, data["input_shape"]))
-    images = f"{number(data['training_images'])} training and {number(data['validation_images'])} validation images"
-    return f"{data['name']}, {images} of {shape}, {len(data['class_names'])} classes ({data['digest'][:7]})"
+    images = f"{number(data['training_images'])} training and {counted(data['validation_images'], 'validation image')}"
+    return f"{data['name']}, {images} of {shape}, {counted(len(data['class_names']), 'class', 'classes')} ({data['digest'][:7]})"
 
 
 def _recipe(changed: Mapping[str, Any]) -> str:
@@ -62,13 +62,6 @@ def _recipe(changed: Mapping[str, Any]) -> str:
 
 def _value(value: object) -> str:
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
-
-
-def _budget(budget: Mapping[str, Any]) -> str:
-    parts = [f"{number(budget['evaluations'])} evaluations"] if budget["evaluations"] else []
-    parts += [f"{number(budget['epochs_total'])} epochs"] if budget["epochs_total"] else []
-    parts += [f"{spell_seconds(budget['seconds'])}{' more' if budget['extra'] else ''}"] if budget["seconds"] else []
-    return ", ".join(parts) + (" (whichever comes first)" if len(parts) > 1 else "")
 
 
 def _in_brackets(values: Mapping[str, Any]) -> str:

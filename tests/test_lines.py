@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.lines import aligned, number, spell_seconds
+from nas.lines import aligned, counted, number, spell_seconds
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ def test_numbers(value: float | None, text: str) -> None:
 )
 def test_lengths_of_time(seconds: float, text: str) -> None:
     assert spell_seconds(seconds) == text
+
+
+def test_nouns_are_counted() -> None:
+    assert [counted(n, "epoch") for n in (0, 1, 2, 1234)] == ["0 epochs", "1 epoch", "2 epochs", "1,234 epochs"]
+    assert [counted(n, "class", "classes") for n in (1, 2)] == ["1 class", "2 classes"]
 
 
 def test_numbers_stand_right_and_words_left() -> None:

@@ -19,7 +19,7 @@ import pytest
 from nas.blocks import Classifier, Conv, Sequential
 from nas.budget import Budget
 from nas.domains import choice, real
-from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
+from nas.errors import DataError, EvaluationError, NasError, RunError, UnknownNameError
 from nas.events import Evaluated, Event
 from nas.interrupts import fault_trace
 from nas.loop import SearchStopped, resume, search
@@ -300,6 +300,40 @@ def test_a_search_of_files_alone_is_resumed_from_its_folder(tmp_path: Path) -> N
     assert len(resume(run).trials()) == 4
     assert len(resume(tmp_path / "run", evaluations=6).trials()) == 6
     assert len(resume(tmp_path / "run", budget="+1h", evaluations=7).trials()) == 7
+    more = resume(tmp_path / "run", evaluations="+2")
+    assert len(more.trials()) == 9
+    assert len(resume(more).trials()) == 9  # the limit is the total it came to, not two more
+
+
+def test_data_that_lie_elsewhere_now_are_taken_where_they_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "my.py").write_text(FILE)
+    x, y = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    np.savez(tmp_path / "before.npz", x=x, y=y)
+    np.savez(tmp_path / "other.npz", x=x, y=1 - y)
+    options: dict[str, Any] = {"evaluator": f"{tmp_path / 'my.py'}:judge", "strategy": "random", "out": tmp_path / "run"}
+    space = tmp_path / "open.py"
+    space.write_text(
+        "from nas import Space, choice\nfrom nas.blocks import Classifier, Conv, Sequential\n"
+        "space = Space(Sequential(Conv(channels=choice(1, 2, 3, 4, 5, 6, 7, 8)), Classifier()))\n"
+    )
+    search(space, tmp_path / "before.npz", evaluations=2, **options)
+    (tmp_path / "before.npz").rename(tmp_path / "after.npz")
+    with pytest.raises(DataError, match=r"before\.npz"):
+        resume(tmp_path / "run", evaluations="+1")
+    with pytest.raises(RunError, match=r"goes on with the images and the split of before.* only; '.*other\.npz' has others"):
+        resume(tmp_path / "run", evaluations="+1", data=tmp_path / "other.npz")
+    run = resume(tmp_path / "run", evaluations="+1", data=tmp_path / "after.npz")
+    assert len(run.trials()) == 3
+    assert len(resume(run, evaluations="+1").trials()) == 4  # it is remembered where they lie
+    assert run.settings["data"]["name"].startswith("before")
+
+
+def test_a_run_without_data_takes_none_later(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(FILE)
+    run = search(tmp_path / "my.py", evaluator=f"{tmp_path / 'my.py'}:judge", evaluations=1, out=tmp_path / "run")
+    with pytest.raises(RunError, match="needs no data"):
+        resume(run, evaluations="+1", data="fashion-mnist-12k")
 
 
 def test_resumed_without_limits_a_budget_on_top_is_the_time_it_came_to_and_no_more(
@@ -321,8 +355,8 @@ def test_resumed_without_limits_a_budget_on_top_is_the_time_it_came_to_and_no_mo
         run = resume(run, progress=later)
         assert len(run.trials()) == 2 + 6
         last = run.starts()[-1]
-        assert last["ended"] == "the budget of 4800 seconds is spent"
-        assert last["options"]["budget"] | {"seconds": 4800.0, "extra": False} == last["options"]["budget"]
+        assert last["ended"] == "the budget of 80 min is spent"
+        assert last["options"]["budget"] | {"seconds": 4800.0, "extra": []} == last["options"]["budget"]
 
 
 def test_a_search_with_objects_is_not_resumed_from_its_folder(tmp_path: Path) -> None:

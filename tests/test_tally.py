@@ -59,7 +59,14 @@ def test_the_first_limit_ends_the_search() -> None:
     tally = tally_of(Started("r", Budget(evaluations=1000, epochs_total=20, seconds=500), 0, 0, 0, 0.0), evaluated(0, 10.0))
     assert tally.remaining(10.0) == pytest.approx(90.0)  # 18 epochs are left, 2 take 10 seconds
     assert tally_of(Started("r", Budget(seconds=500), 0, 0, 0, 0.0)).remaining(100.0) == pytest.approx(400.0)
-    assert tally_of(Started("r", Budget(seconds=500, extra=True), 0, 0, 0, 70.0)).remaining(100.0) == pytest.approx(470.0)
+    assert tally_of(Started("r", Budget(seconds=570), 0, 0, 0, 70.0)).remaining(100.0) == pytest.approx(470.0)
+
+
+def test_what_was_waited_for_when_the_time_was_over() -> None:
+    assert tally_of(Started("r", Budget(seconds=60), 0, 0, 0, 0.0), evaluated(0, 90.0)).overrun == 30.0
+    assert tally_of(Started("r", Budget(seconds=60), 0, 0, 0, 0.0), evaluated(0, 50.0)).overrun == 0.0
+    assert tally_of(Started("r", Budget(evaluations=1), 0, 0, 0, 0.0), evaluated(0, 90.0)).overrun == 0.0
+    assert tally_of(Started("r", Budget(seconds=60), 1, 0, 2, 90.0), Ended("spent", 1, 91.0)).overrun == 0.0  # spent before
 
 
 def test_nothing_is_foretold_before_the_first_end() -> None:

@@ -26,7 +26,7 @@ def words(**changes: object) -> dict[str, str]:
         "evaluator": "training",
     }
     options = {
-        "budget": {"evaluations": 2000, "epochs_total": None, "seconds": 1800.0, "extra": True},
+        "budget": {"evaluations": 2000, "epochs_total": None, "seconds": 1800.0, "extra": ["seconds"]},
         "workers": None,
         "device": "auto",
         "arguments": {"deadline": 3600.0},

@@ -13,8 +13,7 @@ from typing import Literal
 
 from nas.errors import BlockError, did_you_mean
 from nas.ops import ACTIVATIONS, Activation, BatchNorm, Conv2d, Dropout, LocalResponseNorm, Op, Pad, Pair, Pool2d, Shape
-from nas.ops.base import out_size, span
-from nas.ops.layers import PADDING_MODES
+from nas.ops.base import PADDING_MODES, out_size, span
 from nas.ops.pooling import POOLS
 
 Border = Literal["error", "warn", "floor", "pad"]
@@ -158,8 +157,11 @@ def conv_plan(
         if border == "pad":
             missing = [s[i] - (sides[i] + more[i] + 2 * p[i] - span(k[i], d[i])) % s[i] if left[i] else 0 for i in (0, 1)]
             more = (more[0] + missing[0], more[1] + missing[1])
-    if any(more):
+    if any(more) and padding_mode == "zeros":
         ops.append(interned(Pad((0, more[1], 0, more[0]))))
+    elif any(more):  # all sides at once: what lies beyond one side is read from the image itself
+        ops.append(interned(Pad((p[1], p[1] + more[1], p[0], p[0] + more[0]), 0, padding_mode)))
+        p, padding_mode = (0, 0), "zeros"
     with_bias = norm != "batch" if bias is None else bool(bias)
     ops.append(interned(Conv2d(channels, k, s, p, d, number, with_bias, padding_mode)))
     ops += [*norm_ops(norm), *activation_ops(activation), *dropout_ops(dropout)]
@@ -182,17 +184,40 @@ def pool_plan(
         raise BlockError(f"pooling needs an input (channels, height, width), got {shape}; put it before the classifier")
     k, s = _positive("kernel", pair(kernel)), _positive("stride", pair(stride))
     p, more = _padding(shape, k, s, (1, 1), padding)
-    ops: list[Op] = []
-    if any(more):
-        ops.append(interned(Pad((0, more[1], 0, more[0]))))
     sides, note = (shape[1], shape[2]), ""
-    if s != (1, 1) and not ceil:
+    ops: tuple[Op, ...] = ()
+    if any(more):
+        ops, ceil = _even_same(kind, sides, k, s, p, more, ceil)
+    elif s != (1, 1) and not ceil:
         left = _left_over(sides, more, k, s, p, (1, 1))
         if any(left):
             note = _misfit(f"{kind} pooling with kernel {kernel}, stride {stride}, padding {padding}", sides, left, border)
             ceil = border == "pad"
-    if kind == "l2" and any(p):
-        ops.append(interned(Pad((p[1], p[1], p[0], p[0]))))
-        p = (0, 0)
-    ops.append(interned(Pool2d(kind, k, s, p, ceil)))
-    return tuple(ops), note
+    return (*ops, interned(Pool2d(kind, k, s, p, ceil))), note
+
+
+def _even_same(
+    kind: str, sides: Pair, kernel: Pair, stride: Pair, padding: Pair, more: Pair, ceil: bool
+) -> tuple[tuple[Op, ...], bool]:
+    """Returns what stands before a pooling with an even kernel and padding "same", and whether it keeps a partly filled window.
+
+    One more row or column below or on the right must not count: it lies beyond the image. As a rule the last window is only
+    partly filled; where it has to be full, pixels are put there that change nothing.
+
+    Raises:
+        BlockError: When there are no such pixels.
+    """
+    axes = tuple(zip(sides, kernel, stride, padding, more, strict=True))
+    wanted = [out_size(n + m, k, s, p, ceil=ceil) for n, k, s, p, m in axes]
+    fits = all(n + 2 * p >= k for n, k, _, p, _ in axes)
+    for last in (ceil, not ceil):
+        if fits and [out_size(n, k, s, p, ceil=last) for n, k, s, p, _ in axes] == wanted:
+            return (), last
+    if any((size - 1) * s - p >= n for size, (n, _, s, p, _) in zip(wanted, axes, strict=True)):
+        raise BlockError(f"{kind} pooling with padding='same' and ceil=True gets a window without a pixel; leave ceil out")
+    if kind == "avg" and any(m and k > 2 for _, k, _, _, m in axes):
+        raise BlockError(
+            f"avg pooling with kernel {kernel}, stride {stride} cannot keep the image's size without counting what lies beyond it; "
+            "use an odd kernel, or a number as padding"
+        )
+    return (interned(Pad((0, more[1], 0, more[0]), 0, "zeros" if kind == "l2" else "replicate")),), ceil

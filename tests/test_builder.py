@@ -48,7 +48,7 @@ def test_a_window_misfits_when_a_real_pixel_lies_beyond_the_last(what: str) -> N
                 if what == "conv":
                     y = graph.conv(graph.input, 2, (k, 1), (s, 1), padding if padding == "same" else (p, 0))
                 else:
-                    y = graph.pool(graph.input, "avg", (k, 1), (s, 1), padding if padding == "same" else (p, 0))
+                    y = graph.pool(graph.input, "max", (k, 1), (s, 1), padding if padding == "same" else (p, 0))
             except BlockError as error:
                 assert border == "error" and over, (n, k, s, padding, str(error))
                 assert f"{n} x 1 pixels leaves" in str(error) and "border='floor'" in str(error)
@@ -104,6 +104,31 @@ def test_even_kernels_pad_below_and_on_the_right() -> None:
     ops = graph.finish(y).ops
     assert ops[1] == Pad((0, 1, 0, 1)) and isinstance(ops[2], Conv2d) and ops[2].padding == (0, 1)
     assert y.shape == (2, 6, 6)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_even_kernels_pad_all_sides_in_the_mode_asked_for(mode: str) -> None:
+    graph = GraphBuilder((1, 6, 6))
+    y = graph.conv(graph.input, 2, 4, padding_mode=mode)
+    ops = graph.finish(y).ops
+    assert ops[1] == Pad((1, 2, 1, 2), 0, mode) and isinstance(ops[2], Conv2d)
+    assert (ops[2].padding, ops[2].padding_mode, y.shape) == ((0, 0), "zeros", (2, 6, 6))
+
+
+@pytest.mark.parametrize("kind", ["max", "avg", "l2"])
+def test_poolings_of_even_kernels_count_real_pixels_only(kind: str) -> None:
+    for kernel, stride, n in product((2, 4, (2, 3), (4, 1)), (1, 2, 3, (1, 2)), (4, 5, 6, 7)):
+        graph = GraphBuilder((1, n, n))
+        even = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        steps = stride if isinstance(stride, tuple) else (stride, stride)
+        try:
+            y = graph.pool(graph.input, kind, kernel, stride, "same")
+        except BlockError as error:
+            assert kind == "avg" and 4 in even and 1 in steps and "use an odd kernel" in str(error)
+            continue
+        assert (y.height, y.width) == (-(-n // steps[0]), -(-n // steps[1]))
+        modes = [op.mode for op in graph.finish(y).ops if isinstance(op, Pad)]
+        assert modes == [] or (modes == ["zeros" if kind == "l2" else "replicate"] and 1 in steps)
 
 
 def test_bias_is_left_out_before_batch_normalisation_only() -> None:
@@ -184,7 +209,7 @@ def test_flat_values_are_added_and_laid_side_by_side() -> None:
         (lambda g, x: g.conv(x, 2, groups="depth"), "groups is 'depth', expected a whole number of at least 1 or 'depthwise'"),
         (lambda g, x: g.conv(x, 3, groups=2), "groups=2 needs channels that it divides, got 4 in and 3 out"),
         (lambda g, x: g.conv(x, 2, padding_mode="mirror"), "unknown padding_mode 'mirror'"),
-        (lambda g, x: g.conv(x, 2, 3, padding=9, padding_mode="reflect"), "reflect padding of 9 needs a larger input, got 8 x 8"),
+        (lambda g, x: g.conv(x, 2, 3, padding=9, padding_mode="reflect"), "reflect padding of 9 needs a larger image than 8 x 8 pixels, which allow 7; use"),
         (lambda g, x: g.conv(x, 2, dropout=-0.1), "dropout is -0.1"),
         (lambda g, x: g.conv(x, 2, norm="layer"), "unknown norm 'layer'"),
         (lambda g, x: g.pool(x, "mean", 2), "unknown pooling 'mean'"),

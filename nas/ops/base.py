@@ -32,6 +32,14 @@ Shape = tuple[int, ...]
 Pair = tuple[int, int]
 
 
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+"""What may stand beyond the border of an image."""
+
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+"""What may stand beyond the border of an image."""
+
+
 class Window(NamedTuple):
     """The window that an operation slides over its input: what receptive fields are computed from."""
 
@@ -198,6 +206,44 @@ def image(shape: Shape, op: str) -> tuple[int, int, int]:
     if len(shape) != 3:
         raise BlockError(f"{op} needs an input (channels, height, width), got {shape}; put it before the classifier")
     return shape[0], shape[1], shape[2]
+
+
+def beyond(mode: str, padding: Pair, sides: Pair) -> None:
+    """Checks that an image is large enough for what is to stand beyond its border.
+
+    Args:
+        mode: One of `PADDING_MODES`; "reflect" and "circular" take their pixels from the image, and each of them once.
+        padding: Pixels along both axes.
+        sides: Height and width of the image.
+
+    Raises:
+        BlockError: When the image is too small.
+    """
+    if mode in ("reflect", "circular") and any(p > n - (mode == "reflect") for p, n in zip(padding, sides, strict=True)):
+        most = tuple(n - (mode == "reflect") for n in sides)
+        raise BlockError(
+            f"{mode} padding of {square(padding)} needs a larger image than {sides[0]} x {sides[1]} pixels, which allow "
+            f"{square((most[0], most[1]))}; use padding mode 'zeros' or 'replicate', or fewer strides and poolings before it"
+        )
+
+
+def beyond(mode: str, padding: Pair, sides: Pair) -> None:
+    """Checks that an image is large enough for what is to stand beyond its border.
+
+    Args:
+        mode: One of `PADDING_MODES`; "reflect" and "circular" take their pixels from the image, and each of them once.
+        padding: Pixels along both axes.
+        sides: Height and width of the image.
+
+    Raises:
+        BlockError: When the image is too small.
+    """
+    if mode in ("reflect", "circular") and any(p > n - (mode == "reflect") for p, n in zip(padding, sides, strict=True)):
+        most = tuple(n - (mode == "reflect") for n in sides)
+        raise BlockError(
+            f"{mode} padding of {square(padding)} needs a larger image than {sides[0]} x {sides[1]} pixels, which allow "
+            f"{square((most[0], most[1]))}; use padding mode 'zeros' or 'replicate', or fewer strides and poolings before it"
+        )
 
 
 def at_least(least: int, op: str, **sizes: int | tuple[int, ...]) -> None:

@@ -7,10 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from nas.errors import BlockError
-from nas.ops.base import Op, Pair, Shape, Window, at_least, image, one_of, out_size, square
-
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
-"""What may stand beyond the border of an image."""
+from nas.ops.base import PADDING_MODES, Op, Pair, Shape, Window, at_least, beyond, image, one_of, out_size, square
 
 
 @dataclass(frozen=True)
@@ -52,10 +49,7 @@ class Conv2d(Op):
                 f"convolution with kernel {square(self.kernel)}, padding {square(self.padding)} does not fit into {h} x {w} "
                 "pixels; use a smaller kernel, more padding, or fewer strides and poolings before it"
             )
-        if self.padding_mode in ("reflect", "circular") and any(
-            p > n - (self.padding_mode == "reflect") for p, n in zip(self.padding, (h, w), strict=True)
-        ):
-            raise BlockError(f"{self.padding_mode} padding of {square(self.padding)} needs a larger input, got {h} x {w} pixels")
+        beyond(self.padding_mode, self.padding, (h, w))
         return (self.channels, *sides)
 
     def _check(self) -> None:
@@ -159,13 +153,13 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True)
 class LocalResponseNorm(Op):
-    """Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3).
+    """Local response normalisation across channels, with the constants of Krizhevsky et al. 2012, section 3.3.
 
-    `alpha` is divided by `size` as PyTorch does; the paper's 1e-4 is `alpha=5e-4` here with `size=5`.
+    PyTorch divides `alpha` by `size`: 5e-4 is the paper's 1e-4 for five channels.
     """
 
     size: int = 5
-    alpha: float = 1e-4
+    alpha: float = 5e-4
     beta: float = 0.75
     k: float = 2.0
     noun: ClassVar[str] = "lrn"

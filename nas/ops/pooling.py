@@ -65,7 +65,7 @@ class Pool2d(Op):
             words += ["count_include_pad=False"] * (self.padding != (0, 0))
             return f"F.avg_pool2d({inputs[0]}, {', '.join(words)})"
         # the root has no gradient at zero: F.lp_pool2d gives NaN there
-        return f"torch.sqrt(F.avg_pool2d({inputs[0]}.square(), {', '.join(words)}, divisor_override=1) + 1e-12)"
+        return f"torch.sqrt(F.avg_pool2d({inputs[0]}.square(), {', '.join(words)}, divisor_override=1).clamp_min(1e-24))"
 
     def is_identity(self, *inputs: Shape) -> bool:
         one_pixel = inputs[0][1:] == (1, 1) or (self.kernel == (1, 1) and self.padding == (0, 0))

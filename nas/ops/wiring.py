@@ -7,7 +7,7 @@ from math import prod
 from typing import ClassVar
 
 from nas.errors import BlockError
-from nas.ops.base import Op, Pair, Shape, Window, at_least, image
+from nas.ops.base import PADDING_MODES, Op, Pair, Shape, Window, at_least, beyond, image, one_of
 
 
 def _same_shapes(op: str, inputs: tuple[Shape, ...]) -> None:
@@ -179,10 +179,17 @@ class Subsample(Op):
 
 @dataclass(frozen=True)
 class Pad(Op):
-    """Puts zeros around an image: pixels (left, right, top, bottom) and channels behind the existing ones."""
+    """Puts pixels around an image (left, right, top, bottom), and channels of zeros behind the existing ones.
+
+    Attributes:
+        pixels: How many on each side.
+        channels: New ones.
+        mode: What the pixels are: zeros, reflect, replicate or circular.
+    """
 
     pixels: tuple[int, int, int, int] = (0, 0, 0, 0)
     channels: int = 0
+    mode: str = "zeros"
     noun: ClassVar[str] = "pad"
     arity: ClassVar[int] = 1
 
@@ -190,10 +197,18 @@ class Pad(Op):
         c, h, w = image(inputs[0], "padding")
         left, right, top, bottom = self.pixels
         at_least(0, "padding", pixels=self.pixels, channels=self.channels)
+        one_of(PADDING_MODES, "padding", mode=self.mode)
+        if self.mode != "zeros" and self.channels:
+            raise BlockError(f"padding adds channels of zeros only, got mode={self.mode!r} and channels={self.channels}")
+        beyond(self.mode, (max(top, bottom), max(left, right)), (h, w))
         return (c + self.channels, h + top + bottom, w + left + right)
 
     def call(self, module: str, *inputs: str) -> str:
-        return f"F.pad({inputs[0]}, {(*self.pixels, 0, self.channels) if self.channels else self.pixels})"
+        mode = "" if self.mode == "zeros" else f', mode="{self.mode}"'
+        return f"F.pad({inputs[0]}, {(*self.pixels, 0, self.channels) if self.channels else self.pixels}{mode})"
+
+    def token(self, *inputs: Shape) -> str:
+        return f"Pad({self.pixels}, {self.channels}{'' if self.mode == 'zeros' else ', ' + repr(self.mode)})"
 
     def is_identity(self, *inputs: Shape) -> bool:
         return not any(self.pixels) and not self.channels

@@ -28,17 +28,38 @@ _LOADED: dict[tuple[Path, int], ModuleType] = {}
 
 
 def shipped() -> dict[str, Path]:
-    """Returns the definitions that come with this package, by name: beside it in a checkout, inside it when installed."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "search_spaces", here.parent / "search_spaces"):
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
-    return {}
+    """Returns the spaces that come with this package, by name: beside it in a checkout, inside it when installed."""
+    return _definitions("")
 
 
 def spaces() -> dict[str, str]:
     """Returns the shipped spaces by name, each with the first line of its file."""
     return {name: _first_line(path) for name, path in shipped().items()}
+
+
+def networks() -> dict[str, Space]:
+    """Returns the classic networks by name, each with nothing open: the tables `NETWORKS` of the files in `search_spaces/classic`.
+
+    Input shape and classes are those of their papers.
+    """
+    return {name: replace(space, name=name) for path in _families() for name, space in load_file(path).NETWORKS.items()}
+
+
+def papers() -> dict[str, str]:
+    """Returns the classic networks by name, each with the first line of its file: its family and paper."""
+    return {name: _first_line(path) for path in _families() for name in load_file(path).NETWORKS}
+
+
+def _families() -> tuple[Path, ...]:
+    return tuple(_definitions("classic").values())
+
+
+def _definitions(below: str) -> dict[str, Path]:
+    here = Path(__file__).resolve().parent
+    for folder in (here / "search_spaces", here.parent / "search_spaces"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted((folder / below).glob("*.py")) if not path.stem.startswith("_")}
+    return {}
 
 
 def _first_line(path: Path) -> str:
@@ -50,8 +71,8 @@ def load_space(address: str | Path | Space) -> Space:
     """Returns a space.
 
     Args:
-        address: A shipped space's name, `FILE.py` (its `space`), `FILE.py:NAME` or `module:NAME` (a space, a block, or a
-            function that returns one), `FILE.json`, or a `Space`.
+        address: Name of a shipped space or of a classic network, `FILE.py` (its `space`), `FILE.py:NAME` or `module:NAME` (a
+            space, a block, or a function that returns one), `FILE.json`, or a `Space`.
 
     Raises:
         UnknownNameError: When no such space is known.
@@ -65,9 +86,12 @@ def load_space(address: str | Path | Space) -> Space:
     if text in shipped():
         return _as_space(load_object(f"{shipped()[text]}:space"), text, text)
     if not _is_file(text) and ":" not in text:
+        classics = networks()
+        if text in classics:
+            return classics[text]
         if any(c in text for c in "/\\"):
             raise SpaceError(f"space {text!r}: no such file; expected FILE.py, FILE.json or a name of: {', '.join(shipped())}")
-        raise UnknownNameError("space", text, shipped())
+        raise UnknownNameError("space or network", text, [*shipped(), *classics])
     found = load_object(text if _split(text)[1] else f"{text}:space")
     return _as_space(found, text, Path(_split(text)[0]).stem)
 

@@ -135,10 +135,10 @@ def test_files_that_cannot_be_used_say_why_and_where(tmp_path: Path, text: str, 
 
 def test_addresses_that_lead_nowhere(file: Path, tmp_path: Path) -> None:
     for address, error, said in (
-        ("fashion_smal", UnknownNameError, "unknown space 'fashion_smal'; did you mean 'fashion_small'"),
-        ("zzzz", UnknownNameError, "unknown space 'zzzz'; known: fashion_small"),
-        ("", UnknownNameError, "unknown space ''"),
-        ("x" * 5_000, UnknownNameError, "unknown space"),
+        ("fashion_smal", UnknownNameError, "unknown space or network 'fashion_smal'; did you mean 'fashion_small'"),
+        ("zzzz", UnknownNameError, "unknown space or network 'zzzz'; known: alexnet, "),
+        ("", UnknownNameError, "unknown space or network ''"),
+        ("x" * 5_000, UnknownNameError, "unknown space or network"),
         (str(tmp_path / "none.py"), SpaceError, "none.py: No such file"),
         (str(tmp_path / "none.py:space"), SpaceError, "none.py: No such file"),
         (str(tmp_path / "none.json"), SpaceError, "none.json: No such file"),

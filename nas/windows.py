@@ -185,14 +185,14 @@ def pool_plan(
     k, s = _positive("kernel", pair(kernel)), _positive("stride", pair(stride))
     p, more = _padding(shape, k, s, (1, 1), padding)
     sides, note = (shape[1], shape[2]), ""
-    ops: tuple[Op, ...] = ()
-    if any(more):
-        ops, ceil = _even_same(kind, sides, k, s, p, more, ceil)
-    elif s != (1, 1) and not ceil:
+    if s != (1, 1) and not ceil:
         left = _left_over(sides, more, k, s, p, (1, 1))
         if any(left):
             note = _misfit(f"{kind} pooling with kernel {kernel}, stride {stride}, padding {padding}", sides, left, border)
             ceil = border == "pad"
+    ops: tuple[Op, ...] = ()
+    if any(more):
+        ops, ceil = _even_same(kind, sides, k, s, p, more, ceil)
     return (*ops, interned(Pool2d(kind, k, s, p, ceil))), note
 
 

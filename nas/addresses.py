@@ -1,14 +1,17 @@
-"""Networks by address: `RUN@id`, `RUN@best`, `RUN@knee`, a space with nothing open, a sample of a space, or a JSON file."""
+"""Networks by address: `RUN@id`, `RUN@best`, a classic by name, a space with nothing open, a sample of a space, or a JSON file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
+
 from nas.canonical import canonical
-from nas.errors import GraphError, NasError, SpaceError, UnknownNameError
+from nas.errors import GraphError, NasError, SpaceError, brief, did_you_mean
 from nas.graph import Graph, graph_from_json
-from nas.library import load_space, spaces
+from nas.library import load_space
+from nas.outline import shape_words
 from nas.run import Found, open_run
 from nas.space import Architecture, Space
 
@@ -47,44 +50,53 @@ def find_network(
     """Returns the network at an address.
 
     Args:
-        address: `RUN@id` (first characters of its fingerprint), `RUN@best`, `RUN@best:params<=50k`, `RUN@knee`; a space by
-            name or file, with nothing open or with `sample`; a JSON file with a graph or a space; or the object itself.
+        address: `RUN@id` (first characters of its fingerprint), `RUN@best`, `RUN@best:params<=50k`, `RUN@knee`; a classic network
+            by name; a space by name or file, with nothing open or with `sample`; a JSON file with a graph, with a space, or
+            written by `nas show --json`; or the object itself.
         sample: Seed of the genotype drawn from an open space.
-        input_shape: `(channels, height, width)`, where the space leaves it to the data.
+        input_shape: `(channels, height, width)`, where the space leaves it to the data. A network with nothing open is made anew
+            for them: its first convolution and its last layer adapt.
         classes: Likewise.
 
     Raises:
+        BlockError: When a block cannot be applied to what images of this shape become; names block, path and shape.
         NasError: When there is no such network; names what is near.
     """
     if isinstance(address, Graph):
-        return _of_graph("graph", address)
+        return _of_graph("the graph", address, input_shape, classes)
     if isinstance(address, Architecture):
-        return _of_architecture("architecture", address)
+        return _of_architecture("architecture", _aimed(address, input_shape, classes))
     if isinstance(address, Space):
         return _of_space(address.name or "space", address, sample, input_shape, classes)
     text = str(address)
     if "@" in text:
-        return _of_run(text)
+        return _of_run(text, input_shape, classes)
     if text.endswith(".json"):
         stored = _graph_file(Path(text))
         if stored is not None:
-            return _of_graph(Path(text).stem, stored)
+            return _of_graph(Path(text).stem, stored, input_shape, classes)
     if Path(text).is_dir():
         raise SpaceError(f"{text!r} is a folder; name one network of a run as {text}@best, {text}@knee or {text}@ID")
-    try:
-        space = load_space(text)
-    except UnknownNameError as error:
-        raise UnknownNameError("network or space", text, error.known) from None
-    return _of_space(text, space, sample, input_shape, classes)
+    return _of_space(text, load_space(text), sample, input_shape, classes)
 
 
-def _of_run(text: str) -> Network:
+_Images = tuple[int, int, int] | None
+
+
+def _of_run(text: str, input_shape: _Images, classes: int | None) -> Network:
     folder, _, which = text.rpartition("@")
     found = open_run(folder).network(which)
-    return replace(_of_graph(f"{folder}@{found.id}", found.graph), found=found)
+    return replace(_of_graph(f"{folder}@{found.id}", found.graph, input_shape, classes), found=found)
 
 
-def _of_graph(name: str, graph: Graph) -> Network:
+def _of_graph(name: str, graph: Graph, input_shape: _Images, classes: int | None) -> Network:
+    asked = (input_shape or graph.input_shape, graph.output_shape if classes is None else (classes,))
+    if asked != (graph.input_shape, graph.output_shape):
+        raise SpaceError(
+            f"{name} takes images of {shape_words(graph.input_shape)} and gives {shape_words(graph.output_shape)} values; only its "
+            f"operations are known, so it cannot be made for {shape_words(asked[0])} and {shape_words(asked[1])}; "
+            "name a space or a classic network instead"
+        )
     simple, digest = canonical(graph)
     return Network(name, simple, digest)
 
@@ -93,8 +105,23 @@ def _of_architecture(name: str, architecture: Architecture) -> Network:
     return Network(name, architecture.graph, architecture.fingerprint, architecture)
 
 
+def _aimed(architecture: Architecture, input_shape: _Images, classes: int | None) -> Architecture:
+    """Returns the architecture for other images, where any are given."""
+    asked = (input_shape or architecture.input_shape, classes or architecture.classes)
+    if asked == (architecture.input_shape, architecture.classes):
+        return architecture
+    return replace(architecture, input_shape=asked[0], classes=asked[1])
+
+
+_SHOWN = frozenset((
+    "name", "params", "macs", "flops", "other_flops", "activation_memory", "training_memory", "weight_bytes", "depth",
+    "input_shape", "output_shape", "level", "notes", "layers", "graph", "fingerprint", "outcome", "metrics", "genotype",
+))  # fmt: skip
+"""What `nas show --json` writes; all but the graph is read from the graph again."""
+
+
 def _graph_file(path: Path) -> Graph | None:
-    """Returns the graph a JSON file holds, or None where it holds something else (a space)."""
+    """Returns the graph a JSON file holds, alone or among what `nas show --json` writes; None where it holds a space."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -102,22 +129,34 @@ def _graph_file(path: Path) -> Graph | None:
     if b'"nodes"' not in text:
         return None
     try:
-        return graph_from_json(text)
+        return graph_from_json(_bare_graph(text))
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
 
 
-def _of_space(
-    name: str, space: Space, sample: int | None, input_shape: tuple[int, int, int] | None, classes: int | None
-) -> Network:
-    shape, number = space.input_shape or input_shape, space.classes or classes
+def _bare_graph(text: bytes) -> bytes:
+    """Returns the graph's own JSON; what is no JSON is left for `graph_from_json` to refuse."""
+    try:
+        data = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
+    if not isinstance(data, dict) or "graph" not in data:
+        return text
+    for key in data:
+        if key not in _SHOWN:
+            raise GraphError(f"unknown key {brief(key)}{did_you_mean(key[:80], _SHOWN)}")
+    return msgspec.json.encode(data["graph"])
+
+
+def _of_space(name: str, space: Space, sample: int | None, input_shape: _Images, classes: int | None) -> Network:
+    shape, number = input_shape or space.input_shape, classes or space.classes
     if shape is None or number is None:
         raise SpaceError(f"{name} takes images of any shape; say which with --input 3x32x32 --classes 10")
-    bound = space.bind(input_shape or shape, classes or number)
+    if not space.decisions():
+        return _of_architecture(name, replace(space, input_shape=shape, classes=number).decode({}))
+    bound = space.bind(shape, number)
     if sample is None:
-        if bound.decisions():
-            raise SpaceError(f"{name} is a space of {bound.size():,} genotypes, expected one network; draw one with --sample SEED")
-        return _of_architecture(name, bound.decode({}))
+        raise SpaceError(f"{name} is a space of {bound.size():,} genotypes, expected one network; draw one with --sample SEED")
     return _sampled(name, bound, sample)
 
 
@@ -132,8 +171,3 @@ def _sampled(name: str, space: Space, seed: int) -> Network:
         except NasError as error:
             reason = reason or error
     raise SpaceError(f"{name}: none of 1000 samples is valid; the first fails so: {reason}")
-
-
-def known_networks() -> tuple[str, ...]:
-    """Returns the names of shipped definitions with nothing open."""
-    return tuple(name for name in spaces() if not load_space(name).decisions())

@@ -158,7 +158,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_python_m_nas_leaves_with_the_exit_code() -> None:
     done = subprocess.run([sys.executable, "-m", "nas", "show", "nothing"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: unknown network or space 'nothing'")
+    assert done.stderr.startswith("error: unknown space or network 'nothing'")
 
 
 def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -95,11 +95,8 @@ class Choice(Domain):
             raise SpaceError("choice() is empty; expected at least one value, for example choice(16, 32)")
         for value in self.values:
             if not is_value(value):
-                fix = "; to choose between blocks write OneOf(block, block, ...)" if hasattr(value, "expand") else ""
-                kind = type(value).__name__
-                raise SpaceError(
-                    f"choice() got {brief(value)} of type {kind}; expected None, bool, int, float, str or tuples of them{fix}"
-                )
+                kind, expected = type(value).__name__, "expected None, bool, int, float, str or tuples of them"
+                raise SpaceError(f"choice() got {brief(value)} of type {kind}; {expected}{_fix(value, len(self.values))}")
         if len(self._index) < len(self.values):
             twice = next(v for i, v in enumerate(self.values) if identity(v) in {identity(w) for w in self.values[:i]})
             raise SpaceError(f"choice() holds {brief(twice)} more than once; expected distinct values")
@@ -237,6 +234,14 @@ class Real(Domain):
 
     def __repr__(self) -> str:
         return f"real({self.low}, {self.high}{', log=True' if self.log else ''})"
+
+
+def _fix(value: object, beside: int) -> str:
+    """Returns what to write instead of a value that is none; empty where that is not plain to see."""
+    listed = list(value) if beside == 1 and isinstance(value, list | range) and 0 < len(value) <= 20 else []
+    if any(hasattr(one, "expand") for one in (value, *listed)):
+        return "; to choose between blocks write OneOf(block, block, ...)"
+    return f"; write choice({', '.join(map(repr, listed))})" if listed and all(map(is_value, listed)) else ""
 
 
 def choice(*values: T) -> T:

@@ -14,11 +14,12 @@ import pytest
 from nas.attempts import MAX_REFUSED, NothingFeasible
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.budget import Budget
-from nas.coordinator import MAX_REPEATS, search_loop
+from nas.coordinator import search_loop
 from nas.domains import choice, integer
 from nas.errors import EvaluationError, RunError
 from nas.evaluate import CallableEvaluator, Evaluator, Request
 from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Refused, Repeated, Started
+from nas.limits import MAX_REPEATS
 from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
 from nas.record import Record

@@ -1,0 +1,129 @@
+"""A job: a proposal on its way through an evaluator, what goes there and what may come back. Knows no record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import EvaluationError, RunError
+from nas.evaluate import Request
+from nas.measurement import Measurement, Outcome
+from nas.objectives import Objective
+from nas.problem import Rejected
+from nas.recipe import Recipe
+from nas.rows import ProposalRow
+
+if TYPE_CHECKING:
+    from nas.problem import Candidate, Problem
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all evaluations of a run have in common.
+
+    Attributes:
+        seed: Seed of the search and of every training.
+        epochs: Epochs of each training.
+        recipe: How networks are trained whose architecture does not say.
+        data: Digest of the data with its split.
+    """
+
+    seed: int
+    epochs: int
+    recipe: Recipe
+    data: str
+
+    def recipe_of(self, candidate: Candidate) -> Recipe:
+        """Returns how a candidate is trained."""
+        return candidate.architecture.recipe or self.recipe
+
+
+@dataclass(frozen=True)
+class Job:
+    """A proposal on its way through an evaluator.
+
+    Attributes:
+        row: As it is recorded.
+        candidate: What it decodes to.
+        again: Whether it was in flight when an earlier start ended.
+    """
+
+    row: ProposalRow
+    candidate: Candidate
+    again: bool = False
+
+    def request(self, training: Training, source: Callable[[], str], checkpoint: Path) -> Request:
+        """Returns what an evaluator is asked.
+
+        Args:
+            training: Of the run.
+            source: Returns the network's text; called only by evaluators that need it.
+            checkpoint: Where to leave weights.
+        """
+        return Request(
+            fingerprint=self.row.fingerprint,
+            architecture=self.candidate.architecture,
+            source=source,
+            recipe=training.recipe_of(self.candidate),
+            seed=training.seed,
+            epochs=training.epochs,
+            first_epoch=0,
+            last_epoch=training.epochs,
+            checkpoint=checkpoint,
+        )
+
+
+def revived(row: ProposalRow, problem: Problem, folder: Path) -> Job:
+    """Returns a recorded proposal as a job again.
+
+    Args:
+        row: A proposal that was in flight when an earlier start ended.
+        problem: Of this start.
+        folder: Of the run, for the message.
+
+    Raises:
+        RunError: When it is refused now, or has become another network.
+    """
+    try:
+        candidate = problem.consider(row.genotype)
+    except Rejected as refusal:
+        raise RunError(f"trial {row.id} of {folder} is refused now ({refusal}); its costs or its space changed") from None
+    if candidate.fingerprint != row.fingerprint:
+        ids = f"{candidate.fingerprint[:7]}, was {row.fingerprint[:7]}"
+        raise RunError(
+            f"trial {row.id} of {folder} is another network now ({ids}); its blocks or operations changed: choose another folder"
+        )
+    return Job(row, candidate, again=True)
+
+
+def checked(measurement: Measurement, costs: Mapping[str, float], objectives: Sequence[Objective], *, first: bool) -> Measurement:
+    """Returns the measurement, as crashed where an objective is missing or a metric, left out then, has the name of a cost.
+
+    Args:
+        measurement: What the evaluator says.
+        costs: Exact costs of the network.
+        objectives: All must have a value.
+        first: Whether nothing was measured rightly so far: then the evaluator is at fault, not the network.
+
+    Raises:
+        EvaluationError: When the evaluator is at fault.
+    """
+    taken = [name for name in measurement.metrics if name in costs]
+    if taken:
+        metrics = {name: value for name, value in measurement.metrics.items() if name not in costs}
+        measurement = replace(measurement, metrics=metrics)
+    if not measurement.outcome.measured:
+        return measurement
+    missing = [o.name for o in objectives if o.name not in costs and o.name not in measurement.metrics]
+    if taken:
+        error = f"metric {taken[0]!r} has the name of an exact cost; return it under another name"
+    elif missing:
+        got = ", ".join([*measurement.metrics, *costs])
+        error = f"objective {missing[0]!r} was not measured; the evaluator and the costs give {got}; measure it or name another"
+    else:
+        return measurement
+    if first:
+        raise EvaluationError(error)
+    return replace(measurement, outcome=Outcome.CRASHED, error=error)

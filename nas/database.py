@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from nas.errors import RunError
 
@@ -172,17 +173,27 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turns an error of SQLite into one line that says what to do.
+class explained:
+    """Turns an error of SQLite into one line that says what to do; may be entered again and again.
+
+    Args:
+        path: The database.
 
     Raises:
         RunError: Instead of any `sqlite3.Error` inside.
     """
-    try:
-        yield
-    except sqlite3.Error as problem:
-        raise RunError(_in_words(path, problem)) from problem
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise RunError(_in_words(self._path, error)) from error
 
 
 def on_network(folder: Path) -> bool:

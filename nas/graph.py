@@ -127,16 +127,18 @@ class Graph:
         """Returns the graph as compact JSON that can be read where the code of its operations is not at hand."""
         table: dict[object, int] = {}
         ops: list[dict[str, Any]] = []
-        nodes: list[tuple[int, tuple[int, ...], str]] = []
-        for op, sources, label in zip(self.ops, self.inputs, self.labels, strict=True):
-            key: object = op.token
-            if not _is_ours(type(op)):
-                op = key = RecordedOp.of(op, tuple([self.facts[s].shape for s in sources]))
-            index = table.get(key)
-            if index is None:
-                index = table[key] = len(ops)
-                ops.append({"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}})
-            nodes.append((index, sources, label))
+        places: list[int] = []
+        for op, facts, sources in zip(self.ops, self.facts, self.inputs, strict=True):
+            place = table.get(facts.token)
+            if place is None:
+                key: object = facts.token
+                if not _is_ours(type(op)):
+                    op = key = RecordedOp.of(op, tuple([self.facts[s].shape for s in sources]))
+                place = table.setdefault(key, len(ops))
+                if place == len(ops):
+                    ops.append({"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}})
+            places.append(place)
+        nodes = list(zip(places, self.inputs, self.labels, strict=True))
         return msgspec.json.encode(
             {"format": _FORMAT, "ops": ops, "nodes": nodes, "output": self.output, "notes": list(self.notes)}
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import le
 
 from nas.events import FrontPoint
 from nas.measurement import Outcome
@@ -44,14 +46,25 @@ class Front:
         self.points: list[FrontPoint] = []
 
     def add(self, point: FrontPoint) -> bool:
-        """Takes a network in if no other is at least as good everywhere; returns whether the front moved."""
-        new = point.losses
-        if any(all(a <= b for a, b in zip(old.losses, new, strict=True)) for old in self.points):
+        """Takes a network in if no other is at least as good everywhere; returns whether the front moved.
+
+        Only a network before it in the order of the front can be, with two objectives only the nearest of them.
+        """
+        before = bisect_right(self.points, point.losses, key=_losses)
+        if any(_as_good(self.points[i].losses, point.losses) for i in range(before - 1, -1, -1)):
             return False
-        self.points = [old for old in self.points if any(a < b for a, b in zip(old.losses, new, strict=True))]
-        self.points.append(point)
-        self.points.sort(key=lambda p: p.losses)
+        self.points = [old for old in self.points if not _as_good(point.losses, old.losses)]
+        insort(self.points, point, key=_losses)
         return True
+
+
+def _losses(point: FrontPoint) -> tuple[float, ...]:
+    return point.losses
+
+
+def _as_good(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Returns whether no loss of the one is above that of the other."""
+    return all(map(le, one, other))
 
 
 class Ledger:

@@ -50,7 +50,7 @@ class Record:
 
     def __init__(self, folder: str | Path, settings: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
         self.folder = Path(folder)
-        self._path = self.folder / DATABASE
+        self._explained = explained(self.folder / DATABASE)
         self._settings = json.loads(plain_json(settings, "settings"))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class Record:
         try:
             self._connection = open_writer(self.folder)
             try:
-                with explained(self._path):
+                with self._explained:
                     self._start(dict(options or {}))
             except BaseException:
                 close_writer(self._connection)
@@ -84,6 +84,7 @@ class Record:
         self._networks: dict[str, int] = dict(self._connection.execute("SELECT fingerprint, id FROM networks"))
         self._sourced = {key for (key,) in self._connection.execute("SELECT fingerprint FROM networks WHERE source NOT NULL")}
         self._recipes: dict[str, int] = dict(self._connection.execute("SELECT digest, id FROM recipes"))
+        self._recipe: tuple[object, str] = (object(), "")
         self.seconds_before = float(self._connection.execute("SELECT total(seconds) FROM starts").fetchone()[0])
         self._begun = time.monotonic()
         row = self._connection.execute("SELECT options FROM starts ORDER BY id DESC LIMIT 1").fetchone()
@@ -126,14 +127,14 @@ class Record:
 
     def spent(self) -> tuple[int, int, float]:
         """Returns the networks evaluated, the epochs trained, and the seconds earlier starts took."""
-        with explained(self._path):
+        with self._explained:
             query = "SELECT count(DISTINCT proposal), total(to_epoch - from_epoch) FROM evaluations"
             evaluations, epochs = self._connection.execute(query).fetchone()
         return evaluations, int(epochs), self.seconds_before
 
     def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
         """Reads the proposals, the evaluations, and the networks' costs by fingerprint."""
-        with explained(self._path):
+        with self._explained:
             return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
 
     def add_network(self, network: NetworkRow) -> None:
@@ -151,10 +152,13 @@ class Record:
 
     def add_recipe(self, recipe: object) -> str:
         """Keeps a closed recipe and returns its digest."""
+        if recipe is self._recipe[0]:  # most runs have one
+            return self._recipe[1]
         digest = recipe_digest(recipe)
         if digest not in self._recipes:
             text = recipe_text(recipe)
             self._recipes[digest] = self._write("INSERT INTO recipes (digest, recipe) VALUES (?, ?)", (digest, text))
+        self._recipe = (recipe, digest)
         return digest
 
     def add_proposal(self, row: ProposalRow) -> None:
@@ -218,7 +222,7 @@ class Record:
 
     def commit(self) -> None:
         """Puts everything written so far on the disk; when it returns, it is there."""
-        with explained(self._path):
+        with self._explained:
             self._begin()
             now = time.monotonic()
             if now >= self._note_time_at:
@@ -263,12 +267,12 @@ class Record:
 
     def _write(self, sql: str, values: tuple[Any, ...]) -> int:
         """Runs one statement in the open transaction and returns the row it made."""
-        with explained(self._path):
+        with self._explained:
             self._begin()
             return self._connection.execute(sql, values).lastrowid or 0
 
     def _pack(self, kind: str, text: bytes) -> bytes:
-        with explained(self._path):
+        with self._explained:
             self._begin()
             return self._packer.pack(kind, text)
 

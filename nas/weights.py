@@ -22,11 +22,12 @@ class FrontWeights:
 
     def __init__(self, folder: Path, evaluations: Iterable[EvaluationRow]) -> None:
         self._folder = folder
+        self._weights = folder / WEIGHTS
         self._files = {row.proposal: row.measurement.checkpoint for row in evaluations if row.measurement.checkpoint}
 
     def file(self, fingerprint: str, recipe: str) -> Path:
         """Returns where the weights of a network, trained by the recipe of that digest, belong."""
-        return self._folder / WEIGHTS / f"{fingerprint[:16]}-{recipe[:8]}.safetensors"
+        return self._weights / f"{fingerprint[:16]}-{recipe[:8]}.safetensors"
 
     def relative(self, checkpoint: str) -> str:
         """Returns a file's name relative to the run folder, so that the folder may be moved."""
@@ -48,7 +49,7 @@ class FrontWeights:
 
     def sweep(self) -> None:
         """Deletes what a killed start left behind."""
-        folder, known = self._folder / WEIGHTS, {Path(name).name for name in self._files.values()}
+        folder, known = self._weights, {Path(name).name for name in self._files.values()}
         for file in folder.iterdir() if folder.is_dir() else ():
             if file.name not in known:
                 file.unlink(missing_ok=True)

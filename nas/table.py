@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import prod
 from typing import Any
 
+import msgspec
+
 from nas.costs import cost_of, receptive_fields
 from nas.graph import Graph
-from nas.outline import Level, Part, outline, part_words, shape_words
+from nas.ops import BatchNorm, Conv2d, Linear
+from nas.outline import Level, Part, outline, part_words, shape_words, short_count
 
 _BYTES = 4
-_SHOWN = 60
-"""Characters of a label or an operation in the printed table; JSON has all of them."""
+_WIDTH = 120
+"""Characters of a printed line; JSON has all that is cut."""
+_GAP = "  "
+
+_LEGEND = {
+    "layer": "path of the {level}",
+    "operation": "what it computes, in order; /2 is a stride",
+    "shape": "what it gives out: channels x height x width, or features",
+    "values": "how many numbers that is, for one image",
+    "bytes": "memory of these in float32, short (k, M, G: powers of 1000)",
+    "params": "trainable values",
+    "weights": "params without biases (of convolutions, linear layers and batch normalisation)",
+    "MACs": "multiply-adds of convolutions and linear layers, one image; FLOPs are twice as many",
+    "RF": "receptive field: pixels of the image that one value sees, height x width; * more than the image has",
+}
+"""Each column of the printed table and what stands in it."""
 
 
 def layer_table(graph: Graph, level: Level = "block") -> list[dict[str, Any]]:
-    """Returns one row for each operation, block or stage, in topological order. Columns add up to the network's sums.
+    """Returns one row for each operation, block or stage, in topological order.
 
     Args:
         graph: As it stands; simplify it first to leave out what is dead.
@@ -25,10 +43,11 @@ def layer_table(graph: Graph, level: Level = "block") -> list[dict[str, Any]]:
 
     Returns:
         Rows with `label` (path of the block), `operation` (in words), `shape` (of what it gives out, without the batch; a
-        tuple of shapes where it gives out several values), `params` (trainable values), `macs` (multiply-adds of convolutions
-        and linear layers, one image), `other_flops` (all else, one image), `memory` (bytes of all its values for one image in
-        float32, as a training step keeps them; they add up to `Cost.training_memory`) and `receptive_field` ((height, width)
-        in pixels of the image, before it is cut at the borders).
+        tuple of shapes where it gives out several values), `values` (numbers in that), `bytes` (of these, in float32), `params`
+        (trainable values), `weights` (those without biases), `macs` (multiply-adds of convolutions and linear layers, one
+        image), `other_flops` (all else, one image), `memory` (bytes of all values inside, as a training step keeps them),
+        `receptive_field` ((height, width) in pixels of the image, before it is cut at the borders) and `exceeds_input` (whether
+        that is more than the image has). `params`, `macs`, `other_flops` and `memory` add up to the network's `Cost`.
 
     Raises:
         UnknownNameError: When there is no such level.
@@ -40,20 +59,34 @@ def layer_table(graph: Graph, level: Level = "block") -> list[dict[str, Any]]:
 def _row(graph: Graph, part: Part, fields: Sequence[tuple[int, int]]) -> dict[str, Any]:
     facts = [graph.facts[i] for i in part.nodes]
     shapes = [graph.facts[i].shape for i in part.outputs]
+    params = sum(fact.params for fact in facts)
+    values = sum(prod(shape) for shape in shapes)
+    field = (max((f[0] for f in fields), default=1), max((f[1] for f in fields), default=1))
     return {
         "label": part.label,
         "operation": part_words(graph, part),
         "shape": shapes[0] if len(shapes) == 1 else tuple(shapes),
-        "params": sum(fact.params for fact in facts),
+        "values": values,
+        "bytes": _BYTES * values,
+        "params": params,
+        "weights": params - sum(_biases(graph, i) for i in part.nodes),
         "macs": sum(fact.macs for fact in facts),
         "other_flops": sum(fact.other_flops for fact in facts),
         "memory": _BYTES * sum(prod(fact.shape) for fact in facts),
-        "receptive_field": (max((f[0] for f in fields), default=1), max((f[1] for f in fields), default=1)),
+        "receptive_field": field,
+        "exceeds_input": any(size > n for size, n in zip(field, graph.input_shape[1:], strict=False)),
     }
 
 
+def _biases(graph: Graph, node: int) -> int:
+    """Returns how many of a node's trainable values are biases, one for each channel or feature."""
+    op = graph.ops[node]
+    has = isinstance(op, BatchNorm) or (isinstance(op, Conv2d | Linear) and op.bias)
+    return graph.facts[node].shape[0] if has else 0
+
+
 def table_json(graph: Graph, name: str, level: Level = "block") -> dict[str, Any]:
-    """Returns what `nas show --json` prints: `name`, the network's exact costs (see `nas.costs.Cost`), and `layers`.
+    """Returns what `nas show --json` prints: `name`, the network's exact costs (see `nas.costs.Cost`), `layers` and `graph`.
 
     Args:
         graph: As it stands.
@@ -61,53 +94,58 @@ def table_json(graph: Graph, name: str, level: Level = "block") -> dict[str, Any
         level: "operation", "block" or "stage".
     """
     costs = asdict(cost_of(graph))
+    layers = layer_table(graph, level)
     return {
         "name": name,
         "params": costs.pop("params"),
         "macs": costs.pop("macs"),
+        "weights": sum(row["weights"] for row in layers),
         **costs,
         "input_shape": list(graph.input_shape),
         "output_shape": list(graph.output_shape),
         "level": level,
         "notes": list(graph.notes),
-        "layers": layer_table(graph, level),
+        "layers": layers,
+        "graph": msgspec.json.decode(graph.to_json()),
     }
 
 
 def table_text(graph: Graph, name: str = "", level: Level = "block") -> str:
-    """Returns the layer table as plain text with sums, ending in a newline; it needs no terminal."""
+    """Returns the layer table as plain text with sums and a legend, ending in a newline; it needs no terminal."""
     rows = layer_table(graph, level)
     cost = cost_of(graph)
-    head = ["layer", "operation", "shape", "params", "MACs", "memory (B)", "receptive field"]
-    cells = [_cells(row) for row in rows]
-    sums = [sum(row[key] for row in rows) for key in ("params", "macs", "memory")]
-    foot = ["sum", f"{len(rows)} rows", "", *(f"{n:,}" for n in sums), ""]
-    lines = _aligned([head, *cells, foot])
+    values, size, params, weights, macs = (
+        sum(row[key] for row in rows) for key in ("values", "bytes", "params", "weights", "macs")
+    )
+    foot = ["sum", f"{len(rows)} rows", "", *_numbers(values, size, params, weights, macs), ""]
+    lines = _aligned([list(_LEGEND), *map(_cells, rows), foot])
     rule = "-" * max(len(line) for line in lines)
     title = f"{_plain(name)}\n" if name else ""
+    legend = _aligned_words([(column, meaning.format(level=level)) for column, meaning in _LEGEND.items()])
     facts = (
         f"{cost.params:,} params, {cost.macs:,} MACs ({cost.flops:,} FLOPs) and {cost.other_flops:,} other FLOPs an image\n"
-        f"inference keeps {cost.activation_memory:,} bytes of activations at most, training {cost.training_memory:,}, "
-        f"weights take {cost.weight_bytes:,} (float32)\n"
+        f"inference keeps {cost.activation_memory:,} bytes of activations at most, training {cost.training_memory:,}\n"
+        f"weights and buffers take {cost.weight_bytes:,} bytes (float32)\n"
     )
     notes = "".join(f"note: {_plain(note)}\n" for note in graph.notes)
-    return "\n".join([title + lines[0], rule, *lines[1:-1], rule, lines[-1], ""]) + facts + notes
+    return "\n".join([title + lines[0], rule, *lines[1:-1], rule, lines[-1], "", *legend, "", ""]) + facts + notes
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     shapes = row["shape"] if row["shape"] and isinstance(row["shape"][0], tuple) else (row["shape"],)
+    height, width = row["receptive_field"]
+    field = f"{height:,}" if height == width else f"{height:,}x{width:,}"
     return [
-        _shortened(row["label"]),
-        _shortened(row["operation"]),
-        ", ".join(shape_words(shape) for shape in shapes),
-        *(f"{row[key]:,}" for key in ("params", "macs", "memory")),
-        shape_words(row["receptive_field"]),
+        _plain(row["label"]),
+        re.sub(r",? stride ", "/", re.sub(r"dropout [\d.e-]+", "dropout", _plain(row["operation"]))),
+        ", ".join(shape_words(shape, "x") for shape in shapes),
+        *_numbers(*(row[key] for key in ("values", "bytes", "params", "weights", "macs"))),
+        field + "*" * row["exceeds_input"],
     ]
 
 
-def _shortened(text: str) -> str:
-    text = _plain(text)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+def _numbers(values: int, size: int, params: int, weights: int, macs: int) -> list[str]:
+    return [f"{values:,}", short_count(size), f"{params:,}", f"{weights:,}", f"{macs:,}"]
 
 
 def _plain(text: str) -> str:
@@ -116,10 +154,23 @@ def _plain(text: str) -> str:
 
 
 def _aligned(table: list[list[str]]) -> list[str]:
-    """Returns one line a row; words stand left, numbers right."""
+    """Returns one line a row; words stand left, numbers right. Words are cut where a line would be longer than `_WIDTH`."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    widths[2] = min(widths[2], 24)
+    room = _WIDTH - sum(widths[2:]) - len(_GAP) * (len(widths) - 1)
+    widths[0] = min(widths[0], max(16, room // 2, room - widths[1]))
+    widths[1] = min(widths[1], max(12, room - widths[0]))
     lines = []
     for row in table:
-        cells = [cell.ljust(width) if i < 3 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
+        words = [_cut(cell, width).ljust(width) for cell, width in zip(row[:3], widths, strict=False)]
+        lines.append(_GAP.join([*words, *(cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))]).rstrip())
     return lines
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _aligned_words(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    width = max(len(word) for word, _ in pairs)
+    return [f"{word.ljust(width)}{_GAP}{meaning}" for word, meaning in pairs]

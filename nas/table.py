@@ -125,7 +125,7 @@ def table_text(graph: Graph, name: str = "", level: Level = "block") -> str:
     facts = (
         f"{cost.params:,} params, {cost.macs:,} MACs ({cost.flops:,} FLOPs) and {cost.other_flops:,} other FLOPs an image\n"
         f"inference keeps {cost.activation_memory:,} bytes of activations at most, training {cost.training_memory:,}\n"
-        f"weights and buffers take {cost.weight_bytes:,} bytes (float32)\n"
+        f"parameters and buffers take {cost.weight_bytes:,} bytes (float32)\n"
     )
     notes = "".join(f"note: {_plain(note)}\n" for note in graph.notes)
     return "\n".join([title + lines[0], rule, *lines[1:-1], rule, lines[-1], "", *legend, "", ""]) + facts + notes

@@ -20,6 +20,7 @@ from nas.data.cache import cache_root
 from nas.errors import DataError, EvaluationError
 from nas.graph import Graph
 from nas.intervals import wilson
+from nas.lines import counted
 from nas.ops import RecordedOp
 from nas.outline import shape_words
 from nas.run import INTERVAL_METRICS, Found
@@ -58,7 +59,7 @@ class Exported:
         files = f"{self.path} and {self.weights.name}" if self.weights else f"{self.path} (no weights)"
         if not self.images:
             return f"wrote {files}; not checked: {self.checked_on}"
-        checked = f"on {self.images} {self.checked_on} (largest difference {self.difference:.1e})"
+        checked = f"on {counted(self.images, self.checked_on.removesuffix('s'))} (largest difference {self.difference:.1e})"
         of = "trained network" if self.weights else "network, untrained,"
         return f"wrote {files}; outputs equal those of the {of} {checked}"
 
@@ -75,7 +76,8 @@ def export_network(
 ) -> Exported:
     """Writes a network as `OUT.py` and `OUT.safetensors`, replaced by rename when the check has passed.
 
-    The file offers `Network`, `load`, `to_input` and `predict`, and `python OUT.py photo.jpg` prints label and share. Without data
+    The file offers `Network`, `load`, `to_input` and `predict`, and `python OUT.py photo.jpg` prints label and share, or says
+    that there are no weights. Without data
     (a bare graph, or a run of an evaluator of one's own) it offers `Network` and `load` alone.
 
     Args:
@@ -98,7 +100,7 @@ def export_network(
     source = found.source if found else write_source(graph)
     usage = _usage(found, data, mirror)
     tensors = _tensors(found.weights if found and weights is None else weights)
-    text = standalone_text(source, header or _header(found, graph, path, tensors is not None), usage)
+    text = standalone_text(source, header or _header(found, graph, path, tensors is not None, usage), usage)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".nas-export-", dir=path.parent) as folder:
@@ -138,7 +140,7 @@ def _usage(found: Found | None, data: Dataset | None, mirror: bool) -> Usage | N
     return Usage(told["class_names"], told["mean"], told["std"], told["preprocessing"], mirror) if told else None
 
 
-def _header(found: Found | None, graph: Graph, path: Path, weights: bool) -> str:
+def _header(found: Found | None, graph: Graph, path: Path, weights: bool, usage: Usage | None) -> str:
     cost = cost_of(graph)
     stem = path.stem
     title = f"{stem}: a network for images of {shape_words(graph.input_shape)}"
@@ -147,7 +149,8 @@ def _header(found: Found | None, graph: Graph, path: Path, weights: bool) -> str
         lines += [f"from    {found.run.folder.name}@{found.id}", *_measured(found)]
     lines.append(f"costs   {cost.params:,} parameters, {cost.macs:,} multiply-adds ({cost.flops:,} FLOPs) an image")
     lines.append(f"weights {stem}.safetensors" if weights else "weights none: load(None) gives fresh ones")
-    lines += ["", f"    python {path.name} photo.jpg", f"    from {stem} import load, predict"]
+    lines += ["", *([f"    python {path.name} photo.jpg"] if usage and usage.reads_photos and weights else [])]
+    lines.append(f"    from {stem} import load{', predict' if usage else ''}")
     return "\n".join(lines)
 
 
@@ -160,11 +163,11 @@ def _measured(found: Found) -> list[str]:
         interval = ""
         if objective.name in INTERVAL_METRICS and images:
             low, high = wilson(value, images)
-            interval = f" (95 % interval {low:.4f} to {high:.4f}, {images:,} images)"
+            interval = f" (95 % interval {low:.4f} to {high:.4f}, {counted(images, 'image')})"
         epochs = found.measurement.epochs if found.measurement else 0
-        lines.append(f"{objective.name} {value:.4f}{interval} after {epochs} epoch{'' if epochs == 1 else 's'} of brief training")
+        lines.append(f"{objective.name} {value:.4f}{interval} after {counted(epochs, 'epoch')} of brief training")
     if data:
-        lines.append(f"data    {data['name']} ({data['digest'][:16]}), {data['training_images']:,} training images")
+        lines.append(f"data    {data['name']} ({data['digest'][:16]}), {counted(data['training_images'], 'training image')}")
     return lines
 
 

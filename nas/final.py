@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from nas.errors import EvaluationError, RecipeError
 from nas.export import export_network, is_own_text
 from nas.graph import Graph
 from nas.intervals import wilson
+from nas.lines import counted
 from nas.measurement import Outcome
 from nas.outline import shape_words
 from nas.recipe import Recipe, Task
@@ -79,6 +80,7 @@ def train_network(
 
     Raises:
         NasError: When there is no such network, it does not fit the data, the training diverges, or the folder cannot be used.
+        KeyboardInterrupt: After Ctrl-C; nothing is kept of a training that has not ended.
     """
     from nas.device import settle
     from nas.module import compile_source
@@ -101,7 +103,7 @@ def train_network(
     torch.manual_seed(seed)
     module = compile_source(source)
     on, bits = settings.device, settings.precision
-    with _threads(threads):
+    with _threads(threads), _unkept_if_stopped(folder):
         measured = train(module, dataset, recipe, epochs=epochs, seed=seed, task=task, device=on, precision=bits, on_epoch=on_epoch)
     _write_curve(folder / CURVE, measured.curve)
     if measured.outcome is not Outcome.COMPLETE:
@@ -119,6 +121,18 @@ def train_network(
     results |= {"source": str(exported.path), "weights": str(exported.weights), "curve": str(folder / CURVE)}
     (folder / METRICS).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return results
+
+
+@contextmanager
+def _unkept_if_stopped(folder: Path) -> Iterator[None]:
+    """Removes what a training broken off by Ctrl-C would leave: an empty curve, and the folder where nothing else lies in it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            (folder / CURVE).unlink()
+            folder.rmdir()
+        raise
 
 
 @contextmanager
@@ -151,7 +165,7 @@ def _network(network: AnyNetwork | Found, dataset: Dataset) -> tuple[str, Graph,
     if wanted != given:
         raise EvaluationError(
             f"{name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but {dataset.name} has "
-            f"images of {shape_words(given[0])} in {given[1][0]} classes"
+            f"images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}"
         )
     return name, graph, found
 
@@ -215,12 +229,17 @@ def _tested(module: nn.Module, dataset: Dataset, recipe: Recipe, task: Task, dev
 
 
 def _header(name: str, graph: Graph, dataset: Dataset, results: Mapping[str, Any]) -> str:
-    lines = [f"{name}, trained for {results['epochs']} epochs on {dataset.name} ({dataset.digest[:16]}) by paretonas", ""]
+    lines = [
+        f"{name}, trained for {counted(results['epochs'], 'epoch')} on {dataset.name} ({dataset.digest[:16]}) by paretonas",
+        "",
+    ]
     if "test_accuracy" in results:
         interval = f"95 % interval {results['test_accuracy_low']:.4f} to {results['test_accuracy_high']:.4f}"
-        lines.append(f"test_accuracy {results['test_accuracy']:.4f} ({interval}, {results['test_images']:,} images, measured once)")
+        lines.append(
+            f"test_accuracy {results['test_accuracy']:.4f} ({interval}, {counted(results['test_images'], 'image')}, measured once)"
+        )
     if "val_accuracy" in results:
-        lines.append(f"val_accuracy  {results['val_accuracy']:.4f} ({dataset.size('val'):,} images)")
+        lines.append(f"val_accuracy  {results['val_accuracy']:.4f} ({counted(dataset.size('val'), 'image')})")
     cost = cost_of(graph)
     lines.append(f"costs         {cost.params:,} parameters, {cost.macs:,} multiply-adds ({cost.flops:,} FLOPs) an image")
     lines += ["", "    python network.py photo.jpg", "    from network import load, predict"]

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.events import Evaluated, Event, FrontMoved, FrontPoint, Started
+from nas.hints import guessing, next_commands
 from nas.intervals import wilson
-from nas.lines import number, spell_seconds
+from nas.lines import counted, number, spell_seconds
 from nas.run import Run, open_run
 from nas.tally import Tally
 from nas.wording import settings_words
@@ -160,34 +161,29 @@ def front_table(objectives: Sequence[str], rows: Sequence[Sequence[str]]) -> Tab
 
 
 def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
-    """Returns what is said at the end: what came out, and the commands a user wants next.
+    """Returns what is said at the end: what came out, what to try where that is nothing, and the commands a user wants next.
 
     Args:
         run: The run.
         tally: What its last start told.
         stopped: Whether a signal ended it, so that there is more to do.
     """
-    counts = f"{tally.evaluations} networks evaluated in {spell_seconds(tally.elapsed)}; in this start {tally.counts()}"
-    failure = f"\nfirst failure: {tally.first_error}" if tally.first_error else ""
-    folder = _quoted(str(run.folder))
-    commands = [(f"nas resume {folder}", "goes on; nothing is lost")] if stopped else []
-    commands.append((f"nas report {folder}", "everything in one HTML file"))
-    if tally.front:
-        commands.append((f"nas show {folder}@knee", "layers, shapes and costs of the knee of the front"))
-        commands.append(
-            (f"nas export {folder}@best net.py", f"{tally.front[0].fingerprint[:7]} as plain PyTorch, weights beside it")
-        )
-    width = max(len(command) for command, _ in commands)
-    return "\n".join(
-        [f"ended: {tally.reason}", counts + failure, "", "next:", *(f"  {c:<{width}}  # {about}" for c, about in commands)]
-    )
+    spent = f"{counted(tally.evaluations, 'network')} evaluated in {spell_seconds(tally.elapsed)}{_overrun(tally)}"
+    lines = [f"ended: {tally.reason}", f"{spent}; in this start {tally.counts()}"]
+    lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
+    lines += list(filter(None, [guessing(run)]))
+    return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
+
+
+def _overrun(tally: Tally) -> str:
+    """Returns by how much the time was overrun, where that is more than a tenth."""
+    limit = tally.budget.seconds if tally.budget else None
+    if limit is None or tally.overrun <= limit / 10:
+        return ""
+    return f", {spell_seconds(tally.overrun)} over the budget of {spell_seconds(limit)}: what was being trained was finished"
 
 
 def _thinned(front: Sequence[FrontPoint], most: int) -> list[FrontPoint]:
     if len(front) <= most:
         return list(front)
     return [front[round(i * (len(front) - 1) / (most - 1))] for i in range(most)]
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if any(c.isspace() for c in text) else text

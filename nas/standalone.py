@@ -51,15 +51,18 @@ def standalone_text(source: str, header: str, usage: Usage | None) -> str:
     if usage is not None:
         blocks.append(_constants(usage))
     blocks += [*parts[0].body, _LOAD]
-    imports = [*parts[0].imports, "import torch", "from pathlib import Path"]
+    imports = [*parts[0].imports, "import torch", "from pathlib import Path", "import sys"]
     if usage is not None:
         imports += ["import numpy as np", "from typing import Any"]
-        if usage.reads_photos:
-            photos = _split(inspect.getsource(_image_module()))
-            imports += [*photos.imports, "import sys"]
-            blocks += [*photos.body, _TO_INPUT, _PREDICT_PHOTOS, _MAIN]
-        else:
-            blocks += [_TO_INPUT, _PREDICT_ARRAYS]
+    if usage is None:
+        blocks += [_NO_WEIGHTS, _MAIN_NO_PHOTOS % "load"]
+    elif not usage.reads_photos:
+        blocks += [_TO_INPUT, _PREDICT_ARRAYS, _NO_WEIGHTS, _MAIN_NO_PHOTOS % "load, predict"]
+    else:
+        photos = _split(inspect.getsource(_image_module()))
+        imports += photos.imports
+        blocks += [*photos.body, _TO_INPUT, _PREDICT_PHOTOS, _NO_WEIGHTS, _MAIN_PHOTOS]
+    blocks.append(_RUN)
     return "\n".join([f'"""{_docstring(header)}"""\n', *_ordered(imports), "", *_spaced(blocks)])
 
 
@@ -195,12 +198,23 @@ def predict(arrays: Any, model: nn.Module | None = None) -> list[list[tuple[str,
     return ranked
 '''.strip()
 
-_MAIN = '''
+_NO_WEIGHTS = '''
+def no_weights() -> str:
+    """Returns in a line that there are no trained weights; empty where there are."""
+    here = Path(__file__).name
+    return "" if WEIGHTS.is_file() else f"{here} has no trained weights: {WEIGHTS.name} does not lie beside it"
+'''.strip()
+
+_MAIN_PHOTOS = '''
 def main(photos: list[str]) -> int:
-    """Prints label and share of each photo; returns 2 where one could not be read."""
+    """Prints label and share of each photo; returns 2 where one could not be read, or where there are no trained weights."""
     if not photos or photos[0] in ("-h", "--help"):
-        print(f"usage: python {Path(__file__).name} PHOTO [PHOTO ...]", file=sys.stdout if photos else sys.stderr)
+        usage = f"usage: python {Path(__file__).name} PHOTO [PHOTO ...]; prints the likeliest class of each photo and its share"
+        print(usage, file=sys.stdout if photos else sys.stderr)
         return 0 if photos else 2
+    if no_weights():
+        print(no_weights(), file=sys.stderr)
+        return 2
     failed, model = 0, load()
     for photo in photos:
         try:
@@ -211,8 +225,19 @@ def main(photos: list[str]) -> int:
         else:
             print(f"{photo}: {label} {share:.1%}")
     return failed
+'''.strip()
 
+_MAIN_NO_PHOTOS = '''
+def main(arguments: list[str]) -> int:
+    """Says what this file is for; returns 2 unless it was asked for that."""
+    here = Path(__file__)
+    is_asked = arguments[:1] in (["-h"], ["--help"])
+    usage = f"usage: from {here.stem} import %s ({here.name} reads no photos)"
+    print("; ".join(filter(None, [no_weights(), usage])), file=sys.stdout if is_asked else sys.stderr)
+    return 0 if is_asked else 2
+'''.strip()
 
+_RUN = """
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-'''.strip()
+""".strip()

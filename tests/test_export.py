@@ -117,8 +117,27 @@ def test_the_command_line_of_the_file(tmp_path: Path, photos: Dataset) -> None:
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert len(done.stdout.splitlines()) == 1 and done.stdout.startswith(f"{photo}: class") and done.stdout.rstrip().endswith("%")
     assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["text.jpg", "missing.jpg"]
-    nothing = subprocess.run([sys.executable, "net.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert nothing.returncode == 2 and nothing.stderr.startswith("usage: ")
+    code, said = called(tmp_path)
+    assert code == 2 and said == "usage: python net.py PHOTO [PHOTO ...]; prints the likeliest class of each photo and its share\n"
+
+
+def called(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Runs `python net.py` and returns its exit code and what it said on standard error."""
+    done = subprocess.run([sys.executable, "net.py", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_file_without_weights_says_so_and_labels_nothing(tmp_path: Path, photos: Dataset) -> None:
+    export_network(recorded(tmp_path / "run", small_graph(), photos), tmp_path / "net.py", data=photos)
+    (tmp_path / "net.safetensors").unlink()
+    photo = next((tmp_path / "photos" / "class0").iterdir())
+    missing = "net.py has no trained weights: net.safetensors does not lie beside it"
+    assert called(tmp_path, str(photo)) == (2, f"{missing}\n")
+    export_network(small_graph(), tmp_path / "net.py")
+    assert called(tmp_path, str(photo)) == (2, f"{missing}; usage: from net import load (net.py reads no photos)\n")
+    assert called(tmp_path)[0] == 2
+    assert "python net.py photo.jpg" not in (tmp_path / "net.py").read_text("utf-8")
 
 
 def test_the_file_says_where_it_comes_from(tmp_path: Path, photos: Dataset) -> None:
@@ -146,8 +165,9 @@ def test_arrays_that_are_no_photos(tmp_path: Path) -> None:
     module = compile_source(write_source(small_graph((2, 12, 10))))
     written = export_network(small_graph((2, 12, 10)), tmp_path / "net.py", weights=module.state_dict(), data=data)
     assert written.checked_on == "validation images"
-    code = "import net, numpy as np; print(len(net.predict(np.zeros((3, 2, 12, 10), np.float32))), 'main' in dir(net))"
-    assert alone(code, tmp_path).split() == ["3", "False"]
+    code = "import net, numpy as np; print(len(net.predict(np.zeros((3, 2, 12, 10), np.float32))))"
+    assert alone(code, tmp_path).split() == ["3"]
+    assert called(tmp_path, "photo.jpg") == (2, "usage: from net import load, predict (net.py reads no photos)\n")
 
 
 def test_mirror_images_are_averaged_where_the_recipe_did(tmp_path: Path, photos: Dataset) -> None:

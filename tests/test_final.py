@@ -111,6 +111,21 @@ def test_bad_input_gives_one_line(tmp_path: Path, data: Dataset) -> None:
         train_network(small(), data, epochs=1, out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("before", [(), ("notes.txt",)])
+def test_a_training_that_is_stopped_leaves_nothing_behind(tmp_path: Path, data: Dataset, before: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    for name in before:
+        out.mkdir()
+        (out / name).write_text("mine")
+
+    def stop(entry: Mapping[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_network(small(), data, epochs=3, recipe=QUICK, device="cpu", precision="fp32", out=out, on_epoch=stop)
+    assert (sorted(path.name for path in out.iterdir()) if out.exists() else []) == list(before)
+
+
 def test_a_training_that_diverges_says_so(tmp_path: Path, data: Dataset) -> None:
     wild = Recipe(batch_size=16, lr=1e3, shift=0, flip=False, warmup=0.0, momentum=0.9999, label_smoothing=0.0)
     b = GraphBuilder((1, 8, 8), classes=3)

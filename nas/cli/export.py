@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from nas.cli.options import Json, input_shape, print_json
+from nas.cli.options import Classes, Json, input_shape, print_json
 
 
 def export(
@@ -15,7 +15,7 @@ def export(
     *,
     sample: int | None = None,
     input: str | None = None,
-    classes: int | None = None,
+    classes: Classes = None,
     trust_code: bool = False,
     json: Json = False,
 ) -> None:

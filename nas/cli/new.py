@@ -17,6 +17,7 @@ def new(file: Path, /, *, from_: Annotated[str, Parameter(name="--from")] = "fas
         file: The Python file to write; it must not exist.
         from_: Name of the shipped space to begin with (nas list spaces).
     """
+    from nas.hints import quoted
     from nas.library import shipped
 
     known = shipped()
@@ -31,4 +32,4 @@ def new(file: Path, /, *, from_: Annotated[str, Parameter(name="--from")] = "fas
         raise SpaceError(f"{file} exists already and is left as it is; choose another name") from None
     except OSError as problem:
         raise SpaceError(f"{file} cannot be written: {problem.strerror}") from None
-    print(f"wrote {file}; edit it, then: nas profile {file}")
+    print(f"wrote {file}; edit it, then: nas profile {quoted(file)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from nas.errors import NasError, SpaceError
 
@@ -21,6 +21,7 @@ Constraints = Annotated[
     ),
 ]
 Device = Annotated[str, Parameter(help="auto (CUDA where it is, else CPU), cpu, cuda or mps.")]
+Classes = Annotated[int | None, Parameter(validator=validators.Number(gte=2))]
 Workers = Annotated[int | None, Parameter(help="Trainings at a time; one a core when left out.", show_default=False)]
 
 

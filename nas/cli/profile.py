@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from nas.cli.options import Constraints, DataOptions, Device, Json, Workers, input_shape, print_json
+from nas.cli.options import Classes, Constraints, DataOptions, Device, Json, Workers, input_shape, print_json
 from nas.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def profile(
     epochs: int = 3,
     budget: str = "30min",
     input: str | None = None,
-    classes: int | None = None,
+    classes: Classes = None,
     workers: Workers = None,
     device: Device = "auto",
     data_options: Annotated[DataOptions, Parameter(name="*")] = _DATA,
@@ -50,6 +50,7 @@ def profile(
     import numpy as np
 
     from nas.budget import duration
+    from nas.lines import counted, spell_seconds
     from nas.problem import Problem
     from nas.profiling import profile_space
 
@@ -68,9 +69,8 @@ def profile(
         return
     print(_words(found))
     if candidates is not None:
-        print(
-            f"{slots} workers train about {candidates:,} candidates of {epochs} epochs in {budget} (good to a factor of about two)"
-        )
+        trained = f"{counted(candidates, 'candidate')} of {counted(epochs, 'epoch')} in {spell_seconds(seconds)}"
+        print(f"{counted(slots, 'worker')} can train about {trained} (good to a factor of about two)")
 
 
 def _bound(
@@ -85,7 +85,7 @@ def _bound(
 
         dataset = load_data(data, **options.given())
         return space.bind(dataset.input_shape, len(dataset.class_names)), dataset
-    shape, classes = shape or space.input_shape, classes or space.classes
+    shape, classes = shape or space.input_shape, space.classes if classes is None else classes
     if shape is None or classes is None:
         raise SpaceError(f"{address} takes images of any shape; say which with --data, or with --input 3x32x32 --classes 10")
     return space.bind(shape, classes), None

@@ -14,6 +14,7 @@ def report(run: Path, /, *, out: Path | None = None, json: Json = False) -> None
         run: The run folder, of a finished search or one that still goes on.
         out: The HTML file; report.html in the run folder when left out.
     """
+    from nas.hints import next_commands
     from nas.run import open_run
 
     opened = open_run(run)
@@ -21,4 +22,5 @@ def report(run: Path, /, *, out: Path | None = None, json: Json = False) -> None
     if json:
         print_json({"run": run, "report": path.absolute()})
     else:
-        print(f"report: {path.absolute()}")
+        told = next_commands(opened, is_reported=True)
+        print(f"report: {path.absolute()}", *(["", told] if told else []), sep="\n")

@@ -27,8 +27,8 @@ def search(
     objectives: str = "val_accuracy,params",
     constraint: Constraints = None,
     budget: str | None = None,
-    evaluations: int | None = None,
-    epochs_total: int | None = None,
+    evaluations: str | None = None,
+    epochs_total: str | None = None,
     epochs: int = 3,
     recipe: str | None = None,
     class_weights: Literal["none", "balanced"] | None = None,
@@ -54,8 +54,8 @@ def search(
         strategy: Who proposes candidates (nas list strategies), or FILE.py:Class.
         objectives: What is ranked, separated by commas, the first one first (nas list objectives).
         budget: Time over all starts, such as 90s, 30min, 4h; +4h is on top of what was spent.
-        evaluations: Distinct networks to evaluate, over all starts.
-        epochs_total: Epochs to train, over all networks and starts.
+        evaluations: Distinct networks to evaluate over all starts, such as 50; +50 is on top of those that were.
+        epochs_total: Epochs to train over all networks and starts, such as 500; +500 is on top of those that were.
         epochs: Epochs of each brief training.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
@@ -105,10 +105,11 @@ def resume(
     /,
     *,
     budget: str | None = None,
-    evaluations: int | None = None,
-    epochs_total: int | None = None,
+    evaluations: str | None = None,
+    epochs_total: str | None = None,
     workers: Annotated[int | None, Parameter(help="Trainings at a time; as before when left out.", show_default=False)] = None,
     device: Annotated[str | None, Parameter(help="auto, cpu, cuda or mps; as before when left out.", show_default=False)] = None,
+    data: str | None = None,
     json: Json = False,
 ) -> int:
     """Go on with a search as it was started, from the folder in which it was started.
@@ -116,8 +117,9 @@ def resume(
     Args:
         run: The run folder.
         budget: Time over all starts; +4h is on top of what was spent. Without any limit the last start's limits hold.
-        evaluations: Distinct networks to evaluate, over all starts.
-        epochs_total: Epochs to train, over all networks and starts.
+        evaluations: Distinct networks to evaluate over all starts, such as 50; +50 is on top of those that were.
+        epochs_total: Epochs to train over all networks and starts, such as 500; +500 is on top of those that were.
+        data: Where the same images lie now, if they were moved.
     """
     from nas.loop import resume as run_resume
 
@@ -129,6 +131,7 @@ def resume(
             epochs_total=epochs_total,
             workers=workers,
             device=device,
+            data=data,
             progress=progress,
         ),
         json,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from nas.cli.options import Json, input_shape, print_json
+from nas.cli.options import Classes, Json, input_shape, print_json
 from nas.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def show(
     sample: int | None = None,
     contains: str | None = None,
     input: str | None = None,
-    classes: int | None = None,
+    classes: Classes = None,
     source: bool = False,
     svg: Path | None = None,
     json: Json = False,

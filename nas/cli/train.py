@@ -53,6 +53,7 @@ def train(
     from nas.addresses import find_network
     from nas.data import load_data
     from nas.final import recipe_of, train_network
+    from nas.lines import counted
     from nas.loop import load_recipe
 
     dataset = load_data(data, **data_options.given())
@@ -61,25 +62,37 @@ def train(
     if class_weights is not None:
         chosen = replace(chosen, class_weights=class_weights)
     say = sys.stderr if json else sys.stdout
+    done = 0
 
     def tell(entry: Mapping[str, float]) -> None:
+        nonlocal done
+        done = int(entry["epoch"])
         values = ", ".join(f"{name} {entry[name]:.4f}" for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"))
         print(f"epoch {entry['epoch']} of {epochs}: {values}, {entry['seconds']:.1f} s", file=say, flush=True)
 
-    print(f"{found.name} on {dataset.name}, {epochs} epochs, seed {seed}, device {device}\nrecipe {_recipe(chosen)}", file=say)
-    results = train_network(
-        found.architecture or found.graph if sample is not None else network,
-        dataset,
-        epochs=epochs,
-        recipe=chosen,
-        seed=seed,
-        device=device,
-        threads=threads,
-        out=out or _free_folder(),
-        test=test,
-        on_epoch=tell,
-        trust_code=trust_code,
+    print(
+        f"{found.name} on {dataset.name}, {counted(epochs, 'epoch')}, seed {seed}, device {device}\nrecipe {_recipe(chosen)}",
+        file=say,
     )
+    try:
+        results = train_network(
+            found.architecture or found.graph if sample is not None else network,
+            dataset,
+            epochs=epochs,
+            recipe=chosen,
+            seed=seed,
+            device=device,
+            threads=threads,
+            out=out or _free_folder(),
+            test=test,
+            on_epoch=tell,
+            trust_code=trust_code,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"stopped after {done} of {counted(epochs, 'epoch')}: nothing was kept; the same command starts again", file=sys.stderr
+        )
+        raise
     if json:
         print_json(results)
     else:

@@ -14,6 +14,7 @@ def verify(run: Path, /, *, trust_code: bool = False, json: Json = False) -> int
         run: The run folder.
         trust_code: Execute the files of somebody's own that the run was made with (blocks, costs, strategy).
     """
+    from nas.lines import counted
     from nas.rebuild import rebuild
     from nas.recompute import verify as recompute
     from nas.run import open_run
@@ -26,5 +27,5 @@ def verify(run: Path, /, *, trust_code: bool = False, json: Json = False) -> int
     else:
         for mismatch in mismatches:
             print(mismatch)
-        print(f"{proposals - len(mismatches)} of {proposals} proposals come out as recorded")
+        print(f"{proposals - len(mismatches):,} of {counted(proposals, 'proposal')} come out as recorded")
     return 1 if mismatches else 0

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
-from nas.lines import number, spell_seconds
+from nas.hints import guessing
+from nas.lines import counted, number, spell_seconds
 from nas.measurement import Outcome
 from nas.objectives import OBJECTIVES, Objective
 from nas.picture import draw_svg
@@ -85,6 +86,7 @@ class Content:
     Attributes:
         title: Name of the run.
         summary: The result in a sentence or two.
+        advice: What to try where no network does better than guessing; empty where one does.
         facts: What was searched, name and value.
         starts: One row a start: when, how long, where, how it ended, with which versions.
         objectives: What was ranked.
@@ -102,6 +104,7 @@ class Content:
 
     title: str
     summary: str
+    advice: str
     facts: Sequence[tuple[str, str]]
     starts: Sequence[Mapping[str, str]]
     objectives: Sequence[Objective]
@@ -132,6 +135,7 @@ def gather(run: Run) -> Content:
     return Content(
         title=run.folder.resolve().name,
         summary=_summary(run, trials, len(ids)),
+        advice=guessing(run),
         facts=_facts(run),
         starts=_starts(run),
         objectives=objectives,
@@ -156,19 +160,18 @@ def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
     starts = run.starts()
     reason = starts[-1]["ended"] if starts else ""
     spent = spell_seconds(sum(start["seconds"] for start in starts))
-    networks = "network" if len(trials) == 1 else "networks"
     failed = f", {number(len(trials) - measured)} without a result" if measured < len(trials) else ""
     front = f"{number(on_front)} on the Pareto front" if on_front else "no Pareto front"
     ended = f"The search ended: {reason}." if reason else "The search has not ended, or was killed."
-    return f"{_searched(run.settings)} {number(len(trials))} {networks} evaluated in {spent}{failed}; {front}. {ended}"
+    return f"{_searched(run.settings)} {counted(len(trials), 'network')} evaluated in {spent}{failed}; {front}. {ended}"
 
 
 def _searched(settings: Mapping[str, Any]) -> str:
     """Returns in a sentence what was searched, on what, how, and under which constraints."""
-    data, epochs = settings.get("data"), settings["epochs"]
+    data = settings.get("data")
     name = settings["space"]["name"] or "A space without a name"
     where = f" on {data['name']}" if data else ""
-    trained = f", {epochs} {'epoch' if epochs == 1 else 'epochs'} a network" if settings["evaluator"] == "training" else ""
+    trained = f", {counted(settings['epochs'], 'epoch')} a network" if settings["evaluator"] == "training" else ""
     kept = f", {' and '.join(settings['constraints'])}" if settings["constraints"] else ""
     return f"{name}{where}, searched by {settings['strategy']['name']}{trained}{kept}."
 

@@ -38,6 +38,7 @@ def settings(ranked: tuple[Objective, ...], name: str = "small") -> dict[str, An
         "data": {
             "name": name, "digest": "e" * 64, "input_shape": [3, 8, 8], "class_names": ["a", name], "mean": [0.5], "std": [0.5],
             "preprocessing": {}, "training_images": 80, "validation_images": 200,
+            "validation_counts": [150, 50],
         },
         "strategy": {"name": "random", "options": {}},
         "objectives": [asdict(o) for o in ranked],
@@ -178,6 +179,13 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert not [key for _, attributes in seen.tags for key in attributes if key.startswith("on")]
     assert "".join(seen.words).count(EVIL) >= 6, "in table cells, facts and source, as it was written"
     assert any(EVIL in column["label"] for column in seen.data()["columns"])
+
+
+def test_networks_that_only_guess_are_told_with_what_to_try(tmp_path: Path) -> None:
+    content = gather(write(tmp_path / "guess", accuracies=(0.75, 0.5)))
+    assert content.advice.startswith("no network does better than naming every image 'a': the best val_accuracy is 0.7500")
+    assert any(content.advice in words for words in Page(page(content, "")).words)
+    assert gather(write(tmp_path / "learn")).advice == ""
 
 
 def test_a_run_without_a_result(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What a user may want to do next: commands to copy, and what to try where a search found nothing. Reads a run, changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nas.run import Run
+
+_FLAGS = {"seed": "split-seed"}
+"""Arguments of `nas.data.load_data` that the command line knows by another name."""
+
+
+def quoted(text: object) -> str:
+    """Returns one argument as a shell takes it: in quotes where it holds a blank or anything a shell would act on."""
+    return subprocess.list2cmdline([str(text)]) if os.name == "nt" else shlex.quote(str(text))
+
+
+def next_commands(run: Run, *, is_stopped: bool = False, is_reported: bool = False) -> str:
+    """Returns the commands a user wants after a search, one a line under "next:"; empty where there is none.
+
+    Args:
+        run: The run.
+        is_stopped: Whether a signal ended it, so that there is more to do.
+        is_reported: Whether its report was just written.
+    """
+    commands = list(_commands(run, is_stopped, is_reported))
+    width = max((len(command) for command, _ in commands), default=0)
+    return "\n".join(["next:", *(f"  {command:<{width}}  # {about}" for command, about in commands)] if commands else [])
+
+
+def _commands(run: Run, is_stopped: bool, is_reported: bool) -> Iterator[tuple[str, str]]:
+    if is_stopped:
+        yield f"nas resume {quoted(run.folder)}", "goes on; nothing is lost"
+    if not is_reported:
+        yield f"nas report {quoted(run.folder)}", "everything in one HTML file"
+    if run.front().empty:
+        return
+    best, address = run.best(), quoted(f"{run.folder}@best")
+    yield f"nas show {address}", f"layers, shapes and costs of {best.id}"
+    yield f"nas export {address} net.py", "plain PyTorch, weights beside it" if best.weights else "plain PyTorch"
+    arguments = run.starts()[-1]["options"].get("arguments") or {}
+    if arguments.get("data"):
+        data = " ".join([quoted(arguments["data"]), *_flags(arguments.get("data_options") or {})])
+        yield f"nas train {address} --data {data} --epochs 30", "trains it at length, measures the test images once"
+
+
+def _flags(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yields options of `nas.data.load_data` as they are written on the command line."""
+    for name, value in options.items():
+        flag = f"--{_FLAGS.get(name, name).replace('_', '-')}"
+        if value is True:
+            yield flag
+        elif value is not None and value is not False:
+            yield f"{flag} {quoted('x'.join(map(str, value)) if isinstance(value, list | tuple) else value)}"
+
+
+def guessing(run: Run) -> str:
+    """Returns one line, with what to try, where no network beats naming the most frequent class of the validation images.
+
+    Empty where one does, where accuracy is no objective, and where the run does not say how many images each class has.
+    """
+    data = run.settings.get("data") or {}
+    counts = data.get("validation_counts")
+    if not counts or not run.validation_images or "val_accuracy" not in [objective.name for objective in run.objectives]:
+        return ""
+    best, share = run.trials()["val_accuracy"].max(), max(counts) / sum(counts)
+    if not best <= share + 1e-9:
+        return ""
+    name, epochs = data["class_names"][counts.index(max(counts))], run.settings["epochs"]
+    recipe = run.settings["space"]["definition"].get("recipe") or {}
+    tries = [f"more than --epochs {epochs}", "another objective such as val_balanced_accuracy"]
+    if recipe.get("class_weights") != "balanced":
+        tries.insert(1, "--class-weights balanced")
+    return (
+        f"no network does better than naming every image {name!r}: the best val_accuracy is {best:.4f}, the share of that class "
+        f"{share:.4f}; try {', '.join(tries[:-1])} or {tries[-1]}, in a new run"
+    )

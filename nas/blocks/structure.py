@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,15 +24,19 @@ def _segments(owner: str, blocks: tuple[Block, ...]) -> tuple[str, ...]:
         SpaceError: When two siblings have one name.
     """
     taken = [block.name for block in blocks if block.name]
-    for name in taken:
-        if taken.count(name) > 1:
+    for name, count in Counter(taken).items():
+        if count > 1:
             raise SpaceError(f"{owner}: two blocks side by side have the name {name!r}; give each its own")
+    used, reached = set(taken), dict[str, int]()
     segments: list[str] = []
     for block in blocks:
-        segment, n = block.segment, 1
-        while not block.name and (segment in segments or segment in taken):
-            n += 1
-            segment = f"{block.segment}{n}"
+        segment = block.segment
+        if not block.name:
+            n = reached.get(segment, 1)
+            while (numbered := segment if n == 1 else f"{segment}{n}") in used:
+                n += 1
+            reached[segment], segment = n, numbered
+        used.add(segment)
         segments.append(segment)
     return tuple(segments)
 

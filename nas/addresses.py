@@ -114,8 +114,8 @@ def _aimed(architecture: Architecture, input_shape: _Images, classes: int | None
 
 
 _SHOWN = frozenset((
-    "name", "params", "macs", "weights", "flops", "other_flops", "activation_memory", "training_memory", "weight_bytes", "depth",
-    "input_shape", "output_shape", "level", "notes", "layers", "graph", "fingerprint", "outcome", "metrics", "genotype",
+    "name", "params", "macs", "weights", "flops", "other_flops", "values", "activation_memory", "training_memory", "weight_bytes",
+    "depth", "input_shape", "output_shape", "level", "notes", "layers", "graph", "fingerprint", "outcome", "metrics", "genotype",
 ))  # fmt: skip
 """What `nas show --json` writes; all but the graph is read from the graph again."""
 

@@ -1,18 +1,29 @@
-"""Exact costs of a graph, as integers, before any tensor exists.
+"""Exact costs of a graph, as integers, before any tensor exists, and what each of its nodes sees of the image.
 
-MACs are multiply-adds of convolutions and linear layers for one image; FLOPs are 2 x MACs; what remains (normalisation,
-activation, pooling, addition) is `other_flops`. Memory is that of float32 values.
+MACs are multiply-adds of convolutions and linear layers for one image; FLOPs are 2 x MACs. What remains is `other_flops`, as
+each operation counts it (`Op.other_flops`), for one image at inference:
+
+    convolution, linear   1 a value of the output, for the offset, where there is one
+    batch normalisation   2 a value: one scale, one offset
+    local response        2 size + 3 a value: squares, their sum, scale, offset, power, quotient
+    activation            1 a value, whatever it is
+    pooling               1 a pixel of the window, a value of the output (l2: 2); windows at the border count in full
+    addition, product     1 a value, for each input after the first
+    all else              0: they only move values
+
+Counters disagree here: PyTorch's `FlopCounterMode` counts 2 x MACs and nothing else; fvcore calls one multiply-add one flop
+and adds normalisation; ptflops, thop and torchinfo each add some of the rest to the MACs. Memory: see `nas.memory`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from nas.graph import Graph
-from nas.ops import AdaptivePool2d, Crop, Flatten, Linear, Window
-
-_BYTES = 4
+from nas.memory import BYTES, peaks
+from nas.ops import AdaptivePool2d, Crop, Flatten, Linear, Op, Shape, Zero
 
 
 @dataclass(frozen=True)
@@ -24,8 +35,9 @@ class Cost:
         macs: Multiply-adds of convolutions and linear layers, one image.
         flops: 2 x MACs.
         other_flops: Floating-point operations that are not multiply-adds of convolutions and linear layers, one image.
-        activation_memory: Peak bytes of live activations, inference of one image in graph order.
-        training_memory: Bytes of all activations of one image, as a training step keeps them.
+        values: Values of all nodes of one image, the image too: the lecture's sum of H x W x C.
+        activation_memory: Peak bytes of live activations, inference of one image in graph order (`nas.memory`).
+        training_memory: Peak bytes of activations and their gradients, one image's share of a training step (`nas.memory`).
         weight_bytes: Bytes of weights and buffers.
         depth: Layers with weights on the longest path (convolutions and linear layers).
     """
@@ -34,6 +46,7 @@ class Cost:
     macs: int
     flops: int
     other_flops: int
+    values: int
     activation_memory: int
     training_memory: int
     weight_bytes: int
@@ -49,33 +62,7 @@ def cost_of(graph: Graph) -> Cost:
         other += facts.other_flops
         buffers += facts.buffers
         values += facts.volume
-    return Cost(params, macs, 2 * macs, other, _BYTES * _peak(graph), _BYTES * values, _BYTES * (params + buffers), _depth(graph))
-
-
-def _peak(graph: Graph) -> int:
-    """Returns the most values alive at once when nodes run in order and a value is dropped after its last use.
-
-    Flattening only looks at its input in another way and takes no memory.
-    """
-    ops, last = graph.ops, [0] * len(graph)
-    owner = list(range(len(graph)))
-    for i, sources in enumerate(graph.inputs):
-        if type(ops[i]) is Flatten:
-            owner[i] = owner[sources[0]]
-        for s in sources:
-            last[owner[s]] = i
-    last[owner[graph.output]] = len(ops)
-    alive = peak = 0
-    ends: dict[int, int] = {}  # values that die behind a node
-    for i, facts in enumerate(graph.facts):
-        if owner[i] == i:
-            alive += facts.volume
-            end = last[i] or i
-            ends[end] = ends.get(end, 0) + facts.volume
-            if alive > peak:
-                peak = alive
-        alive -= ends.get(i, 0)
-    return peak
+    return Cost(params, macs, 2 * macs, other, values, *peaks(graph), BYTES * (params + buffers), _depth(graph))
 
 
 def _depth(graph: Graph) -> int:
@@ -87,53 +74,105 @@ def _depth(graph: Graph) -> int:
     return depth[graph.output]
 
 
+# ---- receptive fields
+
+
 class Field(NamedTuple):
-    """The part of the image that one value of a node depends on, along one axis, in pixels.
+    """The part of the image that the values of a node depend on, along one axis, in pixels; as if the image had no border.
+
+    Value i depends on pixels from `start + i * jump - (size - 1) / 2` to `start + i * jump + (size - 1) / 2` at most.
 
     Attributes:
-        size: How many pixels.
-        jump: Pixels between the fields of two neighbouring values.
-        start: Centre of the first value's field, from the first pixel's centre.
+        size: How many pixels, gaps of dilated kernels included; 0 for a value that does not depend on the image.
+        jump: Pixels between the fields of two neighbouring values; 0 where all see the same.
+        start: Offset: centre of the first value's field, from the first pixel's centre.
     """
 
     size: int
     jump: int
     start: float
 
+    @property
+    def first(self) -> int:
+        """First pixel that value 0 depends on; negative where it lies beyond the border."""
+        return round(self.start - (self.size - 1) / 2)
+
+
+_PIXEL = Field(1, 1, 0.0)
+_NONE = Field(0, 0, 0.0)
+
 
 def receptive_fields(graph: Graph) -> list[tuple[Field, Field]]:
     """Returns the receptive field of each node, vertical and horizontal (Araujo et al. 2019, "Computing Receptive Fields").
 
-    Where branches meet, the largest field counts. Global pooling and fully connected layers see all that their input sees.
+    A field reaches from the first to the last pixel that a value can depend on; where branches meet, over the fields of all of
+    them. It is exact wherever branches that meet have the same jump (they have, unless an image is joined with one of another
+    resolution) and pooling to a given size divides its input evenly; otherwise the smallest regular field that holds all.
+    What stands beyond the border counts as pixels there: mirrored and repeated ones see no further, circular ones see the other
+    side too. Global pooling, flattening and fully connected layers see all that their input sees.
     """
     fields: list[tuple[Field, Field]] = []
-    for op, sources in zip(graph.ops, graph.inputs, strict=True):
+    for i, (op, sources) in enumerate(zip(graph.ops, graph.inputs, strict=True)):
         if not sources:
-            fields.append((Field(1, 1, 0.0), Field(1, 1, 0.0)))
-            continue
-        shape = graph.facts[sources[0]].shape
-        whole = isinstance(op, AdaptivePool2d | Linear | Flatten)
-        window = op.window()
-        if isinstance(op, Crop):  # how much is cut off at the top and the left depends on the input
-            window = Window((1, 1), (1, 1), (-((shape[1] - op.size[0]) // 2), -((shape[2] - op.size[1]) // 2)))
-        axes = []
-        for axis in (0, 1):
-            widest = max((fields[s][axis] for s in sources), key=lambda f: (f.size, f.jump))
-            if whole:
-                n = shape[1 + axis] if len(shape) == 3 else 1
-                axes.append(Field(widest.size + (n - 1) * widest.jump, widest.jump * n, widest.start + (n - 1) * widest.jump / 2))
-            else:
-                axes.append(_slid(widest, window, axis))
-        fields.append((axes[0], axes[1]))
+            fields.append((_PIXEL, _PIXEL))
+        elif type(op) is Zero:
+            fields.append((_NONE, _NONE))
+        else:
+            shapes = [graph.facts[s].shape for s in sources]
+            out = graph.facts[i].shape
+            rows, columns = (_seen(op, axis, [fields[s][axis] for s in sources], shapes, out) for axis in (0, 1))
+            fields.append((rows, columns))
     return fields
 
 
-def _slid(field: Field, window: Window | None, axis: int) -> Field:
+def _seen(op: Op, axis: int, fields: Sequence[Field], shapes: Sequence[Shape], out: Shape) -> Field:
+    """Returns the field of an operation along an axis from those of its inputs."""
+    m = out[1 + axis] if len(out) == 3 else 1
+    field = fields[0] if len(fields) == 1 else _joined(fields, [_side(shape, axis) for shape in shapes], m)
+    if not field.size:
+        return _NONE
+    n, window = max([_side(shape, axis) for shape in shapes]), op.window()
+    if isinstance(op, Linear | Flatten):
+        return _through(field, Field(n, n, (n - 1) / 2))
+    if isinstance(op, AdaptivePool2d):
+        return _through(field, _regular([(j, j * n // m, -(-(j + 1) * n // m) - 1) for j in range(m)], (n // m, -(-n // m))))
+    if isinstance(op, Crop):
+        return _through(field, Field(1, 1, (n - m) // 2))
     if window is None:
-        return field
+        return field if n == m else _through(field, Field(n, n, (n - 1) / 2))  # a user's own: any part of its input, so all
     reach = (window.kernel[axis] - 1) * window.dilation[axis]
-    return Field(
-        field.size + reach * field.jump,
-        field.jump * window.stride[axis],
-        field.start + (reach / 2 - window.padding[axis]) * field.jump,
-    )
+    return _through(field, Field(reach + 1, window.stride[axis], reach / 2 - window.padding[axis]))
+
+
+def _side(shape: Shape, axis: int) -> int:
+    return shape[1 + axis] if len(shape) == 3 else 1
+
+
+def _through(below: Field, window: Field) -> Field:
+    """Returns what a window sees through its input, whose values see `below` of the image."""
+    size = below.size + (window.size - 1) * below.jump
+    return Field(size, below.jump * window.jump, below.start + window.start * below.jump)
+
+
+def _joined(fields: Sequence[Field], sides: Sequence[int], m: int) -> Field:
+    """Returns the field of `m` values that see several inputs, each at its own place; all of an input of another size."""
+    seen = {f if n == m else _through(f, Field(n, 0, (n - 1) / 2)) for f, n in zip(fields, sides, strict=True) if f.size}
+    if len(seen) < 2:
+        return seen.pop() if seen else _NONE
+    ends = [(j, f.first + j * f.jump, f.first + j * f.jump + f.size - 1) for f in seen for j in {0, m - 1}]
+    return _regular(ends, sorted({f.jump for f in seen}, reverse=True))
+
+
+def _regular(seen: Sequence[tuple[int, int, int]], jumps: Iterable[int]) -> Field:
+    """Returns the smallest field, with one of these jumps, in which value j holds pixels `first` to `last`.
+
+    Args:
+        seen: (j, first, last); where first and last grow evenly with j, the two ends are enough.
+        jumps: The first of those that give the smallest field is taken.
+    """
+    found = []
+    for jump in jumps:
+        low = min([first - j * jump for j, first, _ in seen])
+        high = max([last - j * jump for j, _, last in seen])
+        found.append(Field(high - low + 1, jump, (low + high) / 2))
+    return min(found, key=lambda field: field.size)

@@ -45,9 +45,9 @@ def layer_table(graph: Graph, level: Level = "block") -> list[dict[str, Any]]:
         Rows with `label` (path of the block), `operation` (in words), `shape` (of what it gives out, without the batch; a
         tuple of shapes where it gives out several values), `values` (numbers in that), `bytes` (of these, in float32), `params`
         (trainable values), `weights` (those without biases), `macs` (multiply-adds of convolutions and linear layers, one
-        image), `other_flops` (all else, one image), `memory` (bytes of all values inside, as a training step keeps them),
-        `receptive_field` ((height, width) in pixels of the image, before it is cut at the borders) and `exceeds_input` (whether
-        that is more than the image has). `params`, `macs`, `other_flops` and `memory` add up to the network's `Cost`.
+        image), `other_flops` (all else, one image), `memory` (bytes of all values inside), `receptive_field`
+        ((height, width) in pixels of the image, before it is cut at the borders) and `exceeds_input` (whether that is more than
+        the image has). `params`, `macs` and `other_flops` add up to the network's `Cost`, `memory` to the bytes of `Cost.values`.
 
     Raises:
         UnknownNameError: When there is no such level.

@@ -236,12 +236,14 @@ Windows = list[list[slice]]
 
 
 def sliding(size: Pair, kernel: Pair, stride: Pair, sides: Sides = (0, 0, 0, 0), ceil: bool = False) -> Windows:
-    """Window i of an axis holds pixels `i s - p` to `i s - p + k - 1`, as far as there are any."""
+    """Window i of an axis holds pixels `i s - p` to `i s - p + k - 1`, as far as there are any; sizes as in `output_size`."""
     found: Windows = []
     for axis, n in enumerate(size):
         before, behind, k, s = sides[2 * axis], sides[2 * axis + 1], kernel[axis], stride[axis]
-        count = output_size(n + behind - before, k, s, before, 1, ceil)  # as many zeros behind as before, the rest like pixels
-        starts = [i * s - before for i in range(count)]
+        full = n + before + behind - k
+        starts = list(range(-before, full + 1 - before, s))
+        if ceil and full % s and starts[-1] + s < n:
+            starts.append(starts[-1] + s)
         found.append([slice(max(0, start), min(n, max(0, start + k))) for start in starts])
     return found
 

@@ -51,7 +51,7 @@ class Pool2d(Op):
         return (c, *sides)
 
     def other_flops(self, *inputs: Shape) -> int:
-        return prod(self.shape(*inputs)) * prod(self.kernel)
+        return prod(self.shape(*inputs)) * prod(self.kernel) * (2 if self.kind == "l2" else 1)
 
     def window(self) -> Window:
         return Window(self.kernel, self.stride, self.padding)
@@ -87,7 +87,9 @@ class AdaptivePool2d(Op):
         return (image(inputs[0], "global pooling")[0], *self.size)
 
     def other_flops(self, *inputs: Shape) -> int:
-        return prod(inputs[0])
+        c, *sides = inputs[0]
+        rows, columns = (sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(sides, self.size, strict=True))
+        return c * rows * columns
 
     def call(self, module: str, *inputs: str) -> str:
         return f"F.adaptive_{self.kind}_pool2d({inputs[0]}, {square(self.size)})"

@@ -32,6 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "nas.processes",
         "nas.lines",
     ),
+    ("nas.userfile",),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
     ("nas.annotations",),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
@@ -59,7 +60,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.train",),
     ("nas.executors.base",),
     ("nas.executors", "nas.executors.local", "nas.executors.worker"),
-    ("nas.evaluate",),
+    ("nas.evaluate", "nas.stopwatch"),
     ("nas.strategies.base",),
     ("nas.strategies",),
     ("nas.ledger", "nas.settings", "nas.attempts"),
@@ -84,7 +85,7 @@ UPWARDS = {
 """The imports upwards that there are, each inside a function, and why."""
 
 WITHOUT_TORCH = FLOORS[: FLOORS.index(("nas.library", "nas.overview")) + 1]
-HEAVY = ("torch", "optuna", "pandas", "plotly", "jinja2", "PIL", "moocore", "networkx", "rich")
+HEAVY = ("torch", "optuna", "pandas", "plotly", "matplotlib", "jinja2", "PIL", "moocore", "networkx", "rich")
 
 
 class Import(NamedTuple):

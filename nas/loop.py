@@ -19,6 +19,7 @@ from nas.recipe import Recipe, Task
 from nas.record import Record
 from nas.run import Run, open_run
 from nas.settings import run_settings, start_options
+from nas.userfile import load_object
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -112,7 +113,7 @@ def search(
         SearchStopped: After Ctrl-C, SIGTERM or SIGHUP, when everything is written.
         NasError: When something about the arguments, the data or the folder is wrong; one line that says what.
     """
-    from nas.library import load_object, load_space
+    from nas.library import load_space
     from nas.problem import Problem
     from nas.strategies.table import make_strategy
 
@@ -275,8 +276,6 @@ def load_recipe(recipe: Recipe | str | None) -> Recipe | None:
     """
     if not isinstance(recipe, str | Path):
         return recipe
-    from nas.library import load_object
-
     address = str(recipe)
     found = load_object(f"{address}:recipe" if address.endswith(".py") else address)
     if not isinstance(found, Recipe):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nas.errors import EvaluationError, UnknownNameError
+from nas.userfile import BrokenFile, run_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def load_metric(metric: str) -> Metric:
     file, colon, function = metric.rpartition(":")
     if not colon:
         raise UnknownNameError("metric", metric, METRICS)
-    names = _execute(Path(file))
+    names = vars(_module(Path(file)))
     found = names.get(function)
     if not callable(found):
         known = [name for name, value in names.items() if callable(value) and not name.startswith("_")]
@@ -86,18 +87,19 @@ def measure(metrics: Sequence[str], logits: NDArray[np.float32], labels: NDArray
     return {metric_name(metric): load_metric(metric)(logits, labels) for metric in metrics}
 
 
-def _execute(path: Path) -> dict[str, Any]:
-    """Runs a user's file as a module of its own, its folder importable as it is for a script."""
-    spec = importlib.util.spec_from_file_location(f"_metric_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise EvaluationError(f"metric file {str(path)!r} is not there; expected a Python file, written FILE.py:function")
-    module = importlib.util.module_from_spec(spec)
+def _module(path: Path) -> ModuleType:
+    """Runs a user's file, its folder importable as it is for a script, also while its functions are called.
+
+    Raises:
+        EvaluationError: When it is missing or fails.
+    """
+    try:
+        module = run_file(path)
+    except OSError:
+        raise EvaluationError(f"metric file {str(path)!r} is not there; expected a Python file, written FILE.py:function") from None
+    except BrokenFile as broken:
+        raise EvaluationError(f"metric file {str(path)!r}{broken.place} cannot be run: {broken.said}") from broken.__cause__
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    sys.modules[module.__name__] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise EvaluationError(f"metric file {str(path)!r} cannot be run: {type(error).__name__}: {error}") from error
-    return vars(module)
+    return module

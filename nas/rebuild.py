@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.errors import RunError
-from nas.library import load_object, load_space, own_blocks
+from nas.library import load_space, own_blocks
 from nas.notation import space_from_json
 from nas.objectives import Objective
 from nas.problem import Problem
 from nas.run import Run
 from nas.strategies.base import Strategy
 from nas.strategies.table import STRATEGIES, make_strategy
+from nas.userfile import load_object
 
 
 def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:

@@ -9,7 +9,7 @@ import pytest
 
 from nas.blocks import Conv, Sequential
 from nas.errors import NasError, SpaceError, UnknownNameError
-from nas.library import load_object, load_space, own_blocks, shipped, spaces
+from nas.library import load_space, own_blocks, shipped, spaces
 from nas.notation import space_to_json
 from nas.space import Space
 
@@ -82,23 +82,6 @@ def test_modules_and_json(file: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert load_space(tmp_path / "plain.json") == plain and load_space(tmp_path / "plain.json").name == "plain"
 
 
-def test_a_changed_file_is_read_again(file: Path) -> None:
-    import os
-
-    first = load_object(f"{file}:number")
-    file.write_text(FILE.replace("number = 3", "number = 4"), encoding="utf-8")
-    os.utime(file, ns=(1, 1))
-    assert (first, load_object(f"{file}:number")) == (3, 4)
-
-
-def test_a_file_may_import_its_neighbours(file: Path, tmp_path: Path) -> None:
-    (tmp_path / "neighbour_of_mine.py").write_text("width = 5\n", encoding="utf-8")
-    (tmp_path / "other.py").write_text("from neighbour_of_mine import width\n", encoding="utf-8")
-    before = list(sys.path)
-    assert load_object(f"{tmp_path / 'other.py'}:width") == 5
-    assert sys.path == before
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -153,8 +136,6 @@ def test_addresses_that_lead_nowhere(file: Path, tmp_path: Path) -> None:
         with pytest.raises(error, match=said) as caught:
             load_space(address)
         assert "\n" not in str(caught.value)
-    with pytest.raises(SpaceError, match=r"names no object; expected FILE\.py:NAME or module:NAME"):
-        load_object("os")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

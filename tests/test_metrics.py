@@ -81,3 +81,13 @@ def test_what_is_wrong_with_a_metric_is_one_line(tmp_path: Path) -> None:
     file.write_text("import no_such_module_at_all\n")
     with pytest.raises(EvaluationError, match=r"cannot be run: ModuleNotFoundError"):
         load_metric(f"{file}:f")
+
+
+def test_a_metric_may_import_its_neighbours_when_it_is_called_and_names_the_line_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "called_late.py").write_text("FACTOR = 3\n")
+    file = tmp_path / "late.py"
+    file.write_text("def third(logits, labels):\n    from called_late import FACTOR\n    return len(labels) / FACTOR\n")
+    assert load_metric(f"{file}:third")(logits_of([0]), np.array([0])) == pytest.approx(1 / 3)
+    file.write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(EvaluationError, match=r"late\.py', line 2 cannot be run: SystemExit: 3"):
+        load_metric(f"{file}:third")

@@ -36,8 +36,9 @@ def test_python_blocks_run(tmp_path: Path) -> None:
 def test_own_space_and_block_are_spaces(tmp_path: Path) -> None:
     import numpy as np
 
-    from nas.library import load_object, load_space
+    from nas.library import load_space
     from nas.space import Space
+    from nas.userfile import load_object
 
     for text in PYTHON:
         if named := re.match(r"# (\w+\.py)\n", text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nas.data.arrays import arrays_source, parts_of
 from nas.data.content import ImageOptions, Source, shown
 from nas.errors import DataError, NasError, SpaceError
+from nas.userfile import load_object
 
 
 def function_source(address: str, options: ImageOptions) -> Source:
@@ -17,8 +18,6 @@ def function_source(address: str, options: ImageOptions) -> Source:
         DataError: When there is no such file, it or the function fails, or the function returns something else than `(x, y)`,
             `(x, y, groups)` or a dict of split to such.
     """
-    from nas.library import load_object  # loads the language of spaces, which workers that only read images need not
-
     try:
         function = load_object(address)
     except SpaceError as error:

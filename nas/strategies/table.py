@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nas.errors import StrategyError, UnknownNameError
 from nas.strategies.base import Strategy
+from nas.userfile import load_object
 
 
 class Entry(NamedTuple):
@@ -73,8 +74,6 @@ def _class(name: str) -> type[Strategy]:
         return _checked(getattr(import_module(entry.module), entry.name), name)
     if ":" not in name or name.startswith("optuna:"):
         raise UnknownNameError("strategy", name, STRATEGIES)
-    from nas.library import load_object
-
     return _checked(load_object(name), name)
 
 

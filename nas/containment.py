@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from nas.blocks.base import Block, join_path
-from nas.blocks.structure import Maybe, OneOf, Parallel, Repeat, Sequential, Shared
+from nas.blocks.structure import Maybe, OneOf, Parallel, Repeat, Sequential, Several, Shared
 from nas.closings import Closings, Item, flat
 from nas.domains import Domain, Value, identity, is_value
 from nas.errors import BlockError, SpaceError
@@ -157,12 +157,12 @@ class Matcher:
         held: list[tuple[tuple[object, ...], tuple[object, ...], tuple[str, ...]]] = []
         for f in fields(block):
             own, wanted, place = getattr(block, f.name), getattr(item.block, f.name), f"{path}.{f.name}"
-            if f.name == "name" or (f.name == "labels" and isinstance(block, Parallel)):
+            if f.name == "name" or (f.name == "labels" and isinstance(block, Several)):
                 continue
             if isinstance(own, Block) and isinstance(wanted, Block):
                 held.append(((own,), (wanted,), (place,)))
             elif _holds_blocks(own) and isinstance(wanted, tuple):
-                labels = [join_path(path, label) for label in block.labels] if isinstance(block, Parallel) else []
+                labels = [join_path(path, label) for label in block.labels] if isinstance(block, Several) else []
                 held.append((own, wanted, tuple(labels or [f"{place}[{i}]" for i in range(len(own))])))
             elif isinstance(own, Domain):
                 decided[place] = wanted

@@ -14,6 +14,7 @@ from random_spaces import spaces
 from nas.blocks import (
     BLOCKS,
     Block,
+    Cell,
     Classifier,
     Conv,
     GlobalPool,
@@ -21,6 +22,9 @@ from nas.blocks import (
     Inception,
     InvertedResidual,
     Maybe,
+    NasnetCell,
+    NasnetStack,
+    NasnetStep,
     Node,
     Norm,
     OneOf,
@@ -30,7 +34,9 @@ from nas.blocks import (
     Residual,
     SeparableConv,
     Sequential,
+    Skip,
     SqueezeExcite,
+    Zeroize,
     shared,
 )  # fmt: skip
 from nas.domains import choice, integer, real
@@ -77,6 +83,14 @@ EVERYTHING = Space(
         ),
         Parallel(Conv(4), shared("a", Conv(choice(2, 3))), merge="concat", fix="crop"),
         shared("a", Conv(choice(2, 3))),
+        Cell(OneOf(Zeroize(), Skip(), Conv(None, kernel=choice(1, 3))), nodes=3),
+        NasnetStack(
+            NasnetCell(OneOf(Skip(), Pool(stride=1, padding="same")), steps=2),
+            shared("b", NasnetCell(NasnetStep(choice(0, 1), Conv(None), 1, Skip(), merge=choice("add", "concat")))),
+            channels=2,
+            repeats=1,
+            stages=2,
+        ),
         GlobalPool(size=(2, 1)),
         Classifier(hidden=choice((), (8, 4)), dropout=choice(0.0, 0.5)),
     ),

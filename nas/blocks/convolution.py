@@ -1,4 +1,4 @@
-"""Convolution, pooling, and the blocks of small devices made from them."""
+"""Convolution, and the blocks of small devices made from it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from nas.windows import Padding, Size
 
 @dataclass(frozen=True)
 class Conv(Block):
-    """Convolution, normalisation, activation and dropout, in this order.
+    """Convolution, normalisation, activation and dropout, in this order unless `order` says otherwise.
 
     Attributes:
-        channels: Output channels.
+        channels: Output channels; None keeps the input's.
         kernel, stride, dilation: One number, or (vertical, horizontal).
         padding: Pixels on each side (a number or a pair), "same" (output ceil(n / stride)) or "valid" (none).
         groups: Groups of channels that do not see each other, or "depthwise".
-        bias: None: only where no batch normalisation follows.
+        bias: None: only where the block has no batch normalisation.
         norm: "batch", "local_response" or "none".
         activation: relu, relu6, sigmoid, tanh, elu, gelu, silu, hardswish or none.
         dropout: Share of values set to zero while training.
         padding_mode: What stands beyond the border: zeros, reflect, replicate or circular.
+        order: "act-conv-norm" as in cells (Zoph et al. 2018; Dong and Yang 2020), "norm-act-conv" as in pre-activated networks
+            (He et al. 2016; Huang et al. 2017). Dropout is the last in any order.
     """
 
-    channels: int
+    channels: int | None
     kernel: Size = 3
     stride: Size = 1
     padding: Padding = "same"
@@ -38,59 +40,28 @@ class Conv(Block):
     activation: str = "relu"
     dropout: float = 0.0
     padding_mode: str = "zeros"
+    order: Literal["conv-norm-act", "act-conv-norm", "norm-act-conv"] = "conv-norm-act"
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
+        norm, activation, bias = self.norm, self.activation, self.bias
+        if self.order != "conv-norm-act":
+            if self.order == "norm-act-conv":
+                x, norm, bias = graph.norm(x, norm), "none", norm != "batch" if bias is None else bias
+            x, activation = graph.activation(x, activation), "none"
         return graph.conv(
             x,
-            self.channels,
+            x.channels if self.channels is None else self.channels,
             self.kernel,
             self.stride,
             self.padding,
             dilation=self.dilation,
             groups=self.groups,
-            bias=self.bias,
+            bias=bias,
             padding_mode=self.padding_mode,
-            norm=self.norm,
-            activation=self.activation,
+            norm=norm,
+            activation=activation,
             dropout=self.dropout,
         )
-
-
-@dataclass(frozen=True)
-class Pool(Block):
-    """Pooling over windows.
-
-    Attributes:
-        kind: "max", "avg", or "l2" (root of the sum of squares).
-        kernel, stride: One number, or (vertical, horizontal); the stride is the kernel where it is None.
-        padding: Pixels on each side, "same" or "valid".
-        ceil: Keep a last window that is only partly filled.
-    """
-
-    kind: Literal["max", "avg", "l2"] = "max"
-    kernel: Size = 2
-    stride: Size | None = None
-    padding: Padding = 0
-    ceil: bool = False
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        return graph.pool(x, self.kind, self.kernel, self.stride, self.padding, ceil=self.ceil)
-
-
-@dataclass(frozen=True)
-class GlobalPool(Block):
-    """Pools the whole image to a few pixels, each over its share of it (Lin et al. 2013 for one pixel).
-
-    Attributes:
-        kind: "avg" or "max".
-        size: Pixels that remain: one number, or (vertical, horizontal).
-    """
-
-    kind: Literal["avg", "max"] = "avg"
-    size: Size = 1
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        return graph.adaptive_pool(x, self.kind, self.size)
 
 
 @dataclass(frozen=True)
@@ -98,19 +69,32 @@ class SeparableConv(Block):
     """A depthwise convolution, then a 1x1 convolution, both normalised and activated (Howard et al. 2017, MobileNets, section 3.1).
 
     Attributes:
-        channels: Output channels.
+        channels: Output channels; None keeps the input's.
         kernel, stride: Of the depthwise convolution.
-        activation: Behind both.
+        activation: Behind both; with `order="act-conv-norm"` before them.
+        order: "act-conv-norm": activated before the depthwise convolution and normalised behind the 1x1 one, nothing in between,
+            as in cells (Zoph et al. 2018).
+        twice: Do all of it a second time, without the stride, as cells do.
     """
 
-    channels: int
+    channels: int | None
     kernel: Size = 3
     stride: Size = 1
     activation: str = "relu"
+    order: Literal["conv-norm-act", "act-conv-norm"] = "conv-norm-act"
+    twice: bool = False
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        x = graph.conv(x, x.channels, self.kernel, self.stride, groups="depthwise", norm="batch", activation=self.activation)
-        return graph.conv(x, self.channels, 1, norm="batch", activation=self.activation)
+        channels = x.channels if self.channels is None else self.channels
+        for stride in (self.stride, 1) if self.twice else (self.stride,):
+            if self.order == "act-conv-norm":
+                x = graph.activation(x, self.activation)
+                x = graph.conv(x, x.channels, self.kernel, stride, groups="depthwise", bias=False)
+                x = graph.conv(x, channels, 1, norm="batch")
+            else:
+                x = graph.conv(x, x.channels, self.kernel, stride, groups="depthwise", norm="batch", activation=self.activation)
+                x = graph.conv(x, channels, 1, norm="batch", activation=self.activation)
+        return x
 
 
 @dataclass(frozen=True)
@@ -139,14 +123,14 @@ class InvertedResidual(Block):
     The input is added where stride and channels leave its shape as it is.
 
     Attributes:
-        channels: Output channels.
+        channels: Output channels; None keeps the input's.
         kernel, stride: Of the depthwise convolution.
         expansion: Channels in between, in multiples of the input's; 1 leaves the first convolution out.
         squeeze: Ratio of a squeeze-and-excitation behind the depthwise convolution; 0 leaves it out.
         activation: Behind the first two convolutions.
     """
 
-    channels: int
+    channels: int | None
     kernel: Size = 3
     stride: Size = 1
     expansion: int = 6
@@ -162,5 +146,5 @@ class InvertedResidual(Block):
         y = graph.conv(y, wide, self.kernel, self.stride, groups="depthwise", norm="batch", activation=self.activation)
         if self.squeeze:
             y = SqueezeExcite(self.squeeze).expand(graph, y)
-        y = graph.conv(y, self.channels, 1, norm="batch")
+        y = graph.conv(y, x.channels if self.channels is None else self.channels, 1, norm="batch")
         return graph.add(x, y) if y.shape == x.shape else y

@@ -8,6 +8,7 @@ from typing import Literal
 from nas.blocks.base import Block
 from nas.builder import GraphBuilder, Node
 from nas.errors import BlockError
+from nas.windows import Size
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Inception(Block):
         branches: The channels themselves instead: 1x1, reduction before 3x3, 3x3, reduction before 5x5, 5x5, behind the pooling.
         reduce: Whether 1x1 convolutions reduce the channels first (figure 2b) or not (figure 2a, the naive version, in which
             the pooling branch keeps all its input's channels).
-        large: What the third branch is: "5x5", "3x3 twice" (Szegedy et al. 2015, figure 5), or "3x3".
+        large: What the third branch is: "5x5", "3x3 twice" (Szegedy et al. 2015, "Rethinking the Inception Architecture", figure
+            5), or "3x3".
+        factorised: n: each convolution of the second and third branch is a 1 x n and then an n x 1 one instead (Szegedy et al.
+            2015, section 3.2); figure 6 is `large="3x3 twice", factorised=7`. 0: square ones.
+        pool: What the fourth branch does; "avg" in the networks of 2015.
         norm: Behind each convolution; "none" is the paper of 2014.
         activation: Behind each convolution.
     """
@@ -29,6 +34,8 @@ class Inception(Block):
     branches: tuple[int, int, int, int, int, int] | None = None
     reduce: bool = True
     large: Literal["5x5", "3x3 twice", "3x3"] = "5x5"
+    factorised: int = 0
+    pool: Literal["max", "avg"] = "max"
     norm: str = "batch"
     activation: str = "relu"
 
@@ -46,13 +53,23 @@ class Inception(Block):
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         one, reduce3, three, reduce5, five, behind = self._channels()
+        if self.factorised < 0:
+            raise BlockError(f"factorised is {self.factorised}, expected 0, or the length of the kernels, for example 7")
 
-        def conv(y: Node, channels: int, kernel: int) -> Node:
+        def conv(y: Node, channels: int, kernel: Size) -> Node:
             return graph.conv(y, channels, kernel, norm=self.norm, activation=self.activation)
 
-        second = conv(conv(x, reduce3, 1) if self.reduce else x, three, 3)
-        third = conv(x, reduce5, 1) if self.reduce else x
-        for kernel in {"5x5": (5,), "3x3 twice": (3, 3), "3x3": (3,)}[self.large]:
-            third = conv(third, five, kernel)
-        pooled = graph.pool(x, "max", 3, 1, 1)
+        def spatial(y: Node, channels: int, sizes: tuple[int, ...]) -> Node:
+            between = y.channels if self.reduce else channels
+            n = self.factorised
+            kernels: list[Size] = [(1, n), (n, 1)] * len(sizes) if n else list(sizes)
+            for i, kernel in enumerate(kernels):
+                narrow = n and i < len(kernels) - 1  # figure 6 widens in the last one
+                y = conv(y, between if narrow else channels, kernel)
+            return y
+
+        second = spatial(conv(x, reduce3, 1) if self.reduce else x, three, (3,))
+        sizes = {"5x5": (5,), "3x3 twice": (3, 3), "3x3": (3,)}[self.large]
+        third = spatial(conv(x, reduce5, 1) if self.reduce else x, five, sizes)
+        pooled = graph.pool(x, self.pool, 3, 1, 1)
         return graph.concat(conv(x, one, 1), second, third, conv(pooled, behind, 1) if self.reduce else pooled)

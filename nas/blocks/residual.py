@@ -53,7 +53,7 @@ class Residual(Block):
             y = self._convolutions(graph, pre, x.channels if self.channels is None else self.channels)
         if self.squeeze:
             y = SqueezeExcite(self.squeeze).expand(graph, y)
-        y = graph.add(self._shortcut(graph, x, y), y)
+        y = self._sum(graph, self._shortcut(graph, x, y), y)
         return y if self.preactivation else graph.activation(y, self.activation)
 
     def _convolutions(self, graph: GraphBuilder, x: Node, channels: int) -> Node:
@@ -75,6 +75,14 @@ class Residual(Block):
             else:
                 x = graph.conv(x, width, kernel, stride, norm=self.norm, activation="none" if last else self.activation)
         return x
+
+    def _sum(self, graph: GraphBuilder, shortcut: Node, y: Node) -> Node:
+        if shortcut.shape != y.shape:
+            raise BlockError(
+                f"the shortcut gives {shortcut.shape} and the body {y.shape}, and no stride makes them agree; "
+                "let the body keep its input's pixels, for example by padding='same'"
+            )
+        return graph.add(shortcut, y)
 
     def _shortcut(self, graph: GraphBuilder, x: Node, y: Node) -> Node:
         if x.shape == y.shape:

@@ -227,25 +227,6 @@ def beyond(mode: str, padding: Pair, sides: Pair) -> None:
         )
 
 
-def beyond(mode: str, padding: Pair, sides: Pair) -> None:
-    """Checks that an image is large enough for what is to stand beyond its border.
-
-    Args:
-        mode: One of `PADDING_MODES`; "reflect" and "circular" take their pixels from the image, and each of them once.
-        padding: Pixels along both axes.
-        sides: Height and width of the image.
-
-    Raises:
-        BlockError: When the image is too small.
-    """
-    if mode in ("reflect", "circular") and any(p > n - (mode == "reflect") for p, n in zip(padding, sides, strict=True)):
-        most = tuple(n - (mode == "reflect") for n in sides)
-        raise BlockError(
-            f"{mode} padding of {square(padding)} needs a larger image than {sides[0]} x {sides[1]} pixels, which allow "
-            f"{square((most[0], most[1]))}; use padding mode 'zeros' or 'replicate', or fewer strides and poolings before it"
-        )
-
-
 def at_least(least: int, op: str, **sizes: int | tuple[int, ...]) -> None:
     """Checks the sizes of an operation, which a file may have got wrong.
 

@@ -10,6 +10,7 @@ import pytest
 from nas.blocks import (
     BLOCKS,
     Block,
+    Cell,
     Classifier,
     Conv,
     GlobalPool,
@@ -17,6 +18,9 @@ from nas.blocks import (
     Inception,
     InvertedResidual,
     Maybe,
+    NasnetCell,
+    NasnetStack,
+    NasnetStep,
     Node,
     Norm,
     OneOf,
@@ -26,7 +30,9 @@ from nas.blocks import (
     Residual,
     SeparableConv,
     Sequential,
+    Skip,
     SqueezeExcite,
+    Zeroize,
     shared,
 )  # fmt: skip
 from nas.domains import Domain, Value, choice, integer, real
@@ -100,7 +106,8 @@ def test_a_class_whose_annotations_cannot_be_read_is_not_checked() -> None:
 
 ALL: list[Block] = [
     Classifier(), Conv(3), GlobalPool(), Inception(8), InvertedResidual(4), Maybe(Conv(3)), Norm(), OneOf(Conv(3)), Parallel(Conv(3)), Pool(),
-    Repeat(Conv(3), 2), Residual(), SeparableConv(3), Sequential(), shared("a", Conv(3)), SqueezeExcite(),
+    Repeat(Conv(3), 2), Residual(), SeparableConv(3), Sequential(), shared("a", Conv(3)), SqueezeExcite(), Cell(Conv(None)), Skip(),
+    Zeroize(), NasnetStep(0, Skip(), 1, Skip()), NasnetCell(Skip()), NasnetStack(NasnetCell(Skip()), NasnetCell(Skip()), 8),
 ]  # fmt: skip
 
 

@@ -6,7 +6,24 @@ from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
-from nas.blocks import Block, Classifier, Conv, Maybe, OneOf, Parallel, Pool, Repeat, Residual, Sequential, SqueezeExcite, shared
+from nas.blocks import (
+    Block,
+    Cell,
+    Classifier,
+    Conv,
+    Maybe,
+    NasnetCell,
+    NasnetStack,
+    OneOf,
+    Parallel,
+    Pool,
+    Repeat,
+    Residual,
+    Sequential,
+    Skip,
+    SqueezeExcite,
+    shared,
+)
 from nas.domains import Domain, Value, choice, integer
 from nas.space import Space
 
@@ -28,7 +45,14 @@ _CONV = st.builds(Conv, channels=_some(2, 3, 4), kernel=_some(1, 3), dropout=_so
 _POOL = st.builds(Pool, kind=_some("max", "avg"), kernel=st.just(3), stride=st.just(1), padding=st.just(1))
 _RESIDUAL = st.builds(Residual, channels=_some(2, 4, None), bottleneck=_some(False, True), expansion=_some(2, 1))
 _TIED = st.sampled_from(sorted(TIED)).map(lambda key: shared(key, TIED[key]))
-_LEAVES = st.one_of(_CONV, _CONV, _POOL, _RESIDUAL, st.builds(SqueezeExcite, ratio=_some(1, 2)), _TIED)
+_EDGE = OneOf(Skip(), Conv(None, kernel=choice(1, 3), order="act-conv-norm"), Pool(kernel=3, stride=1, padding="same"))
+CELLS = {
+    "edges": Cell(OneOf(Skip(), Conv(None, kernel=choice(1, 3))), nodes=3),
+    "steps": NasnetCell(_EDGE, steps=1),
+    "stack": NasnetStack(NasnetCell(_EDGE, steps=1), NasnetCell(Skip(), steps=1), channels=2, repeats=1, stages=2),
+}
+_CELLS = st.sampled_from(sorted(CELLS)).map(CELLS.__getitem__)
+_LEAVES = st.one_of(_CONV, _CONV, _POOL, _RESIDUAL, st.builds(SqueezeExcite, ratio=_some(1, 2)), _TIED, _CELLS)
 _TIMES = st.one_of(
     st.integers(0, 3),
     st.tuples(st.integers(0, 2), st.integers(0, 2)).map(lambda t: integer(min(t), max(t))),

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.arguments import (
+    bound_space,
+    budget_of,
+    changed_recipe,
+    check_numbers,
+    evaluator_name,
+    free_folder,
+    load_recipe,
+)
 from nas.attempts import NothingFeasible
-from nas.budget import Budget, parse_budget, stored_budget
+from nas.budget import Budget, stored_budget
 from nas.coordinator import search_loop
-from nas.errors import EvaluationError, NasError, RunError, UnknownNameError
-from nas.events import Event, Refused
+from nas.errors import RunError
+from nas.events import Event
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
-from nas.record import Record
 from nas.run import Run, open_run
+from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
 from nas.userfile import load_object
 
 if TYPE_CHECKING:
-    from nas.data import Dataset
     from nas.evaluate import Evaluator
     from nas.objectives import Objective
     from nas.problem import ExactCost
@@ -30,11 +36,6 @@ if TYPE_CHECKING:
     from nas.strategies.base import Strategy
 
 __all__ = ["NothingFeasible", "SearchStopped", "resume", "search", "search_loop"]
-
-Function = Callable[[Any], Mapping[str, float]]
-"""A user's own evaluator: `f(architecture) -> dict of metrics`."""
-
-LOG = "run.log"
 
 
 class SearchStopped(KeyboardInterrupt):
@@ -118,20 +119,20 @@ def search(
     from nas.strategies.table import make_strategy
 
     arguments = {name: value for name, value in locals().items() if name in _REPEATED}
-    limits = _limits(budget, evaluations, epochs_total)
-    _check_numbers(epochs, seed, workers, deadline)
+    limits = budget_of(budget, evaluations, epochs_total)
+    check_numbers(epochs, seed, workers, deadline)
     chosen = make_strategy(strategy, **(strategy_options or {}))
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
-    bound, dataset = _bound(load_space(space), data, data_options or {}, needed=function is None)
-    bound = replace(bound, recipe=_changed(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
+    bound, dataset = bound_space(load_space(space), data, data_options or {}, needed=function is None)
+    bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
     problem = Problem(bound, objectives, constraints, own_costs)
     settings = run_settings(
-        problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=_evaluator_name(function)
+        problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=evaluator_name(function)
     )
-    folder = Path(out) if out is not None else _free_folder(bound.name, str(settings["strategy"]["name"]))
+    folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device)
-    with Interrupts() as interrupts, _recorded(folder, settings, options) as record, _logged(folder) as log:
+    with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
 
         def tell(event: Event) -> None:
             log(event)
@@ -139,7 +140,7 @@ def search(
                 progress(event)
 
         limits = limits.after(*record.spent())
-        with fault_trace(folder) as faulted, _evaluating(function, dataset, task, workers, device, deadline, record) as judge:
+        with fault_trace(folder) as faulted, evaluating(function, dataset, task, workers, device, deadline, record) as judge:
             record.note({**options, "budget": asdict(limits), "evaluator": judge.describe()})
             record.commit()
             reason = search_loop(
@@ -236,156 +237,3 @@ def _same_data(run: Run, arguments: Mapping[str, Any], data: str | Path) -> str:
             f"{str(data)!r} has others (digest {dataset.digest[:12]}): name the folder or file where the same images lie now"
         )
     return str(data)
-
-
-def _limits(budget: str | float | Budget | None, evaluations: str | int | None, epochs_total: str | int | None) -> Budget:
-    if not isinstance(budget, Budget):
-        return parse_budget(budget, evaluations=evaluations, epochs_total=epochs_total)
-    if evaluations is not None or epochs_total is not None:
-        raise RunError("the budget is given twice: as a Budget and as evaluations or epochs_total; give one of them")
-    return budget
-
-
-def _check_numbers(epochs: int, seed: int, workers: int | None, deadline: float | None) -> None:
-    for name, number, least in (("epochs", epochs, 1), ("seed", seed, 0), ("workers", 1 if workers is None else workers, 1)):
-        if type(number) is not int or number < least:
-            raise RunError(f"{name} is {number!r}, expected a whole number of at least {least}")
-    if deadline is not None and not (type(deadline) in (int, float) and 0 < deadline < float("inf")):
-        raise RunError(f"deadline is {deadline!r}, expected a number of seconds above 0, or None")
-
-
-def _bound(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool) -> tuple[Space, Dataset | None]:
-    """Returns the space with its input shape and classes known, and the data set if there is one."""
-    if data is None:
-        if needed:
-            raise RunError(
-                "no data given; expected the name of a data set, a folder of images, arrays, or an evaluator of your own"
-            )
-        return space, None
-    from nas.data import load_data
-
-    dataset = load_data(data, **options)
-    return space.bind(dataset.input_shape, len(dataset.class_names)), dataset
-
-
-def load_recipe(recipe: Recipe | str | None) -> Recipe | None:
-    """Returns the recipe at `FILE.py` (its `recipe`), `FILE.py:NAME` or `module:NAME`; a `Recipe` or None as it is.
-
-    Raises:
-        NasError: When there is none.
-    """
-    if not isinstance(recipe, str | Path):
-        return recipe
-    address = str(recipe)
-    found = load_object(f"{address}:recipe" if address.endswith(".py") else address)
-    if not isinstance(found, Recipe):
-        raise RunError(f"recipe {address!r} is {type(found).__name__}, expected a nas.Recipe(...)")
-    return found
-
-
-def _changed(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
-    known = [field.name for field in fields(Recipe)]
-    for name in options:
-        if name not in known:
-            raise UnknownNameError("field of the recipe", name, known)
-    return replace(recipe, **options)
-
-
-def _evaluator_name(function: Any) -> str:
-    """Returns what the settings say of who evaluates."""
-    from nas.evaluate import Evaluator
-
-    if function is None:
-        return "training"
-    if isinstance(function, Evaluator):
-        return type(function).__qualname__
-    if not callable(function):
-        raise EvaluationError(f"evaluator is {function!r}, expected a function of the architecture that returns a dict of metrics")
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _free_folder(space: str, strategy: str) -> Path:
-    """Makes the first free `runs/SPACE-STRATEGY-N`."""
-    name = f"{space or 'space'}-{strategy.rpartition('.')[2]}".replace(":", "-").replace("/", "-")
-    try:
-        Path("runs").mkdir(exist_ok=True)
-        for number in range(1, 100_000):
-            folder = Path("runs") / f"{name}-{number}"
-            with suppress(FileExistsError):
-                folder.mkdir()
-                return folder
-    except OSError as problem:
-        raise RunError(f"{Path('runs').absolute()} cannot be written: {problem.strerror}; name a folder with --out") from None
-    raise RunError(f"runs holds too many folders named {name}; name one with --out")
-
-
-@contextmanager
-def _recorded(folder: Path, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Record]:
-    """Opens the record; where the search fails, says so in it as far as the disk allows."""
-    record = Record(folder, settings, options)
-    try:
-        yield record
-    except BaseException as error:
-        record.rollback()
-        with suppress(NasError):
-            record.close(f"failed: {type(error).__name__}: {error}"[:500])
-        raise
-
-
-@contextmanager
-def _logged(folder: Path) -> Iterator[Callable[[Event], None]]:
-    """Writes what happens, and what the package logs meanwhile, into the run folder."""
-    try:
-        handler: logging.Handler = _QuietHandler(folder / LOG, encoding="utf-8")
-    except OSError as problem:
-        raise RunError(f"{folder / LOG} cannot be written: {problem.strerror}; choose a folder you can write to") from None
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger, level = logging.getLogger("nas"), logging.getLogger("nas").level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-
-    def log(event: Event) -> None:
-        if not isinstance(event, Refused):
-            logger.info("%s", event)
-
-    try:
-        yield log
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
-        handler.close()
-
-
-class _QuietHandler(logging.FileHandler):
-    """A full disk must not be told a thousand times: the record tells it once, in words."""
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Drops the line."""
-
-
-@contextmanager
-def _evaluating(
-    function: Evaluator | Function | None,
-    dataset: Dataset | None,
-    task: Task | None,
-    workers: int | None,
-    device: str,
-    deadline: float | None,
-    record: Record,
-) -> Iterator[Evaluator]:
-    """Yields who evaluates; closes it where it was made here."""
-    from nas.evaluate import CallableEvaluator, Evaluator, TrainingEvaluator
-
-    if isinstance(function, Evaluator):
-        yield function
-        return
-    if function is not None:
-        with CallableEvaluator(function) as judge:
-            yield judge
-        return
-    assert dataset is not None
-    before = record.options_before.get("evaluator", {})
-    same = record.options_before.get("device") == device
-    precision = str(before.get("precision", "auto")) if same else "auto"  # measured once a run: it changes the figures
-    with TrainingEvaluator(dataset, task, workers=workers, device=device, precision=precision, deadline=deadline) as trainer:
-        yield trainer

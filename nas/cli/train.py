@@ -51,10 +51,10 @@ def train(
     from dataclasses import replace
 
     from nas.addresses import find_network
+    from nas.arguments import load_recipe
     from nas.data import load_data
     from nas.final import recipe_of, train_network
     from nas.lines import counted
-    from nas.loop import load_recipe
 
     dataset = load_data(data, **data_options.given())
     found = find_network(network, sample=sample, input_shape=dataset.input_shape, classes=len(dataset.class_names))

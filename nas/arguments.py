@@ -1,0 +1,128 @@
+"""What a user writes, checked and turned into what a search works with. Starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.budget import Budget, parse_budget
+from nas.errors import EvaluationError, RunError, UnknownNameError
+from nas.recipe import Recipe
+from nas.userfile import load_object
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
+    from nas.space import Space
+
+
+def budget_of(budget: str | float | Budget | None, evaluations: str | int | None, epochs_total: str | int | None) -> Budget:
+    """Returns the budget that was given, as one or as up to three limits.
+
+    Raises:
+        RunError: When there is none, it is given twice, or it makes no sense.
+    """
+    if not isinstance(budget, Budget):
+        return parse_budget(budget, evaluations=evaluations, epochs_total=epochs_total)
+    if evaluations is not None or epochs_total is not None:
+        raise RunError("the budget is given twice: as a Budget and as evaluations or epochs_total; give one of them")
+    return budget
+
+
+def check_numbers(epochs: int, seed: int, workers: int | None, deadline: float | None) -> None:
+    """Raises RunError where a number of a search makes no sense, and names it."""
+    for name, number, least in (("epochs", epochs, 1), ("seed", seed, 0), ("workers", 1 if workers is None else workers, 1)):
+        if type(number) is not int or number < least:
+            raise RunError(f"{name} is {number!r}, expected a whole number of at least {least}")
+    if deadline is not None and not (type(deadline) in (int, float) and 0 < deadline < float("inf")):
+        raise RunError(f"deadline is {deadline!r}, expected a number of seconds above 0, or None")
+
+
+def bound_space(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool) -> tuple[Space, Dataset | None]:
+    """Returns the space with its input shape and classes known, and the data set if there is one.
+
+    Args:
+        space: Its shape and classes may be open.
+        data: What `load_data` takes, or None.
+        options: Passed on to `load_data`.
+        needed: Whether nothing can be evaluated without data.
+
+    Raises:
+        NasError: When data are missing, cannot be loaded, or do not fit the space.
+    """
+    if data is None:
+        if needed:
+            raise RunError(
+                "no data given; expected the name of a data set, a folder of images, arrays, or an evaluator of your own"
+            )
+        return space, None
+    from nas.data import load_data
+
+    dataset = load_data(data, **options)
+    return space.bind(dataset.input_shape, len(dataset.class_names)), dataset
+
+
+def load_recipe(recipe: Recipe | str | None) -> Recipe | None:
+    """Returns the recipe at `FILE.py` (its `recipe`), `FILE.py:NAME` or `module:NAME`; a `Recipe` or None as it is.
+
+    Raises:
+        NasError: When there is none.
+    """
+    if not isinstance(recipe, str | Path):
+        return recipe
+    address = str(recipe)
+    found = load_object(f"{address}:recipe" if address.endswith(".py") else address)
+    if not isinstance(found, Recipe):
+        raise RunError(f"recipe {address!r} is {type(found).__name__}, expected a nas.Recipe(...)")
+    return found
+
+
+def changed_recipe(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """Returns a recipe with some of its fields replaced.
+
+    Raises:
+        UnknownNameError: When it has no such field.
+    """
+    known = [field.name for field in fields(Recipe)]
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("field of the recipe", name, known)
+    return replace(recipe, **options)
+
+
+def evaluator_name(function: Any) -> str:
+    """Returns what the settings say of who evaluates.
+
+    Raises:
+        EvaluationError: When nobody can.
+    """
+    from nas.evaluate import Evaluator
+
+    if function is None:
+        return "training"
+    if isinstance(function, Evaluator):
+        return type(function).__qualname__
+    if not callable(function):
+        raise EvaluationError(f"evaluator is {function!r}, expected a function of the architecture that returns a dict of metrics")
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def free_folder(space: str, strategy: str) -> Path:
+    """Makes the first free `runs/SPACE-STRATEGY-N`.
+
+    Raises:
+        RunError: When it cannot be made.
+    """
+    name = f"{space or 'space'}-{strategy.rpartition('.')[2]}".replace(":", "-").replace("/", "-")
+    try:
+        Path("runs").mkdir(exist_ok=True)
+        for number in range(1, 100_000):
+            folder = Path("runs") / f"{name}-{number}"
+            with suppress(FileExistsError):
+                folder.mkdir()
+                return folder
+    except OSError as problem:
+        raise RunError(f"{Path('runs').absolute()} cannot be written: {problem.strerror}; name a folder with --out") from None
+    raise RunError(f"runs holds too many folders named {name}; name one with --out")

@@ -1,0 +1,103 @@
+"""What is open while a search runs: its record, its log and its evaluator, each closed on every way out. Searches nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.errors import NasError, RunError
+from nas.evaluate import CallableEvaluator, Evaluator, TrainingEvaluator
+from nas.events import Event, Refused
+from nas.recipe import Task
+from nas.record import Record
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
+
+Function = Callable[[Any], Mapping[str, float]]
+"""A user's own evaluator: `f(architecture) -> dict of metrics`."""
+
+LOG = "run.log"
+
+
+@contextmanager
+def recorded(folder: Path, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Record]:
+    """Opens the record; where the search fails, says so in it as far as the disk allows."""
+    record = Record(folder, settings, options)
+    try:
+        yield record
+    except BaseException as error:
+        record.rollback()
+        with suppress(NasError):
+            record.close(f"failed: {type(error).__name__}: {error}"[:500])
+        raise
+
+
+@contextmanager
+def logged(folder: Path) -> Iterator[Callable[[Event], None]]:
+    """Writes what happens, and what the package logs meanwhile, into the run folder."""
+    try:
+        handler: logging.Handler = _QuietHandler(folder / LOG, encoding="utf-8")
+    except OSError as problem:
+        raise RunError(f"{folder / LOG} cannot be written: {problem.strerror}; choose a folder you can write to") from None
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger, level = logging.getLogger("nas"), logging.getLogger("nas").level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+    def log(event: Event) -> None:
+        if not isinstance(event, Refused):
+            logger.info("%s", event)
+
+    try:
+        yield log
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+class _QuietHandler(logging.FileHandler):
+    """A full disk must not be told a thousand times: the record tells it once, in words."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drops the line."""
+
+
+@contextmanager
+def evaluating(
+    function: Evaluator | Function | None,
+    dataset: Dataset | None,
+    task: Task | None,
+    workers: int | None,
+    device: str,
+    deadline: float | None,
+    record: Record,
+) -> Iterator[Evaluator]:
+    """Yields who evaluates; closes it where it was made here.
+
+    Args:
+        function: Who evaluates; None: training.
+        dataset: What is trained on, None where nothing is.
+        task: What is measured.
+        workers: Evaluations at a time.
+        device: Where.
+        deadline: Seconds an evaluation may take.
+        record: Says which precision an earlier start measured to be the quicker one.
+    """
+    if isinstance(function, Evaluator):
+        yield function
+        return
+    if function is not None:
+        with CallableEvaluator(function) as judge:
+            yield judge
+        return
+    assert dataset is not None
+    before = record.options_before.get("evaluator", {})
+    same = record.options_before.get("device") == device
+    precision = str(before.get("precision", "auto")) if same else "auto"  # measured once a run: it changes the figures
+    with TrainingEvaluator(dataset, task, workers=workers, device=device, precision=precision, deadline=deadline) as trainer:
+        yield trainer

@@ -76,23 +76,27 @@ def _labels(several: Several) -> tuple[str, ...]:
         return ()
 
 
-def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = ()) -> Space:
+def space_from_json(text: bytes | str, blocks: Iterable[type[Block]] = (), *, file: str = "") -> Space:
     """Reads what `space_to_json` wrote.
 
     Args:
         text: The JSON text.
         blocks: Classes of a user's own that it may name.
+        file: Where it was read from, for errors.
 
     Raises:
         SpaceError: When it is no such text, or a key, a block or a value is not understood; names the place.
     """
     known = {**BLOCKS, **{block.__name__: block for block in blocks}}
+    where = f"{file}: " if file else ""
     try:
         return _space(msgspec.json.decode(text), known)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise SpaceError(f"this is no space: {error}") from None
+        raise SpaceError(f"{where}this is no space: {error}") from None
     except RecursionError:
-        raise SpaceError("this is no space: it is nested too deeply") from None
+        raise SpaceError(f"{where}this is no space: it is nested too deeply") from None
+    except SpaceError as error:
+        raise SpaceError(f"{where}{error}") from None
 
 
 def _space(data: object, known: Mapping[str, type[Block]]) -> Space:

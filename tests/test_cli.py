@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,10 @@ def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         (["list", "spacs"], "spaces"),
         (["list", "spaces", "again"], "again"),
         (["search", "fashion_small", "--seed"], "--seed"),
+        (["search", "fashion_small", "--evaluations", "+0"], "at least 1"),
+        (["show", "vgg_like", "--sample", "1", "--input", "3x32x32", "--classes", "0"], '"0" for --classes. Must be >= 2'),
+        (["profile", "vgg_like", "--input", "3x32x32", "--classes", "1"], '"1" for --classes. Must be >= 2'),
+        (["export", "vgg_like", "n.py", "--sample", "1", "--classes", "-3"], '"-3" for --classes. Must be >= 2'),
     ],
 )
 def test_the_parser_complains_in_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +178,14 @@ def test_new_writes_a_space_that_loads(capsys: pytest.CaptureFixture[str]) -> No
     assert "did you mean 'vgg_like'" in refused(["new", "your.py", "--from", "vgg_lik"], capsys)
     assert "your.py" in refused(["new", "your.txt", "--from", "vgg_like"], capsys)
     assert "cannot be written" in refused(["new", "nowhere/your.py"], capsys)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="quotes of POSIX")
+def test_paths_to_paste_are_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(["new", "my space.py"], capsys).rstrip().endswith("nas profile 'my space.py'")
+    answer([*TOY_SEARCH[:-1], "a run"], capsys)
+    told = answer(["report", "a run"], capsys)
+    assert "nas show 'a run@best'" in told and "nas export 'a run@best' net.py" in told and "nas report" not in told
 
 
 def test_data(capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,6 +348,26 @@ def test_a_network_that_is_not_in_the_run(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_damaged_json_file(capsys: pytest.CaptureFixture[str]) -> None:
+    misspelt = {"format": 1, "body": {"block": "Sequential", "blocks": [{"block": "Conv", "chanels": 3}]}}
+    Path("space.json").write_text(json.dumps(misspelt))
+    for command in ("show", "profile"):
+        told = refused([command, "space.json"], capsys)
+        assert told == "error: space.json: body.blocks[0] (Conv): unknown key 'chanels'; did you mean 'channels'?"
     Path("net.json").write_text('{"nodes": [')
     assert "net.json" in refused(["show", "net.json"], capsys)
     assert "nowhere.json" in refused(["show", "nowhere.json"], capsys)
+
+
+def test_a_training_that_is_stopped_says_what_was_kept(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("bars.npz", x=rng.integers(0, 255, (60, 8, 8), dtype=np.uint8), y=np.arange(60) % 3)
+
+    def stopped(*arguments: object, on_epoch: Callable[[dict[str, float]], None], **options: object) -> None:
+        values = dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"), 0.5)
+        on_epoch({"epoch": 1, **values})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nas.final.train_network", stopped)
+    assert main(["train", "vgg_like", "--sample", "1", "--data", "bars.npz", "--epochs", "4"]) == 130
+    err = capsys.readouterr().err
+    assert err == "stopped after 1 of 4 epochs: nothing was kept; the same command starts again\n"

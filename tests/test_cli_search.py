@@ -86,7 +86,7 @@ def test_the_same_command_and_resume_go_on(capsys: pytest.CaptureFixture[str]) -
     said([*TOY_SEARCH, "--out", "r"], capsys)
     again = said([*TOY_SEARCH, "--out", "r"], capsys)
     assert "0 proposed" in again
-    more = said(["resume", "r", "--evaluations", "9"], capsys)
+    more = said(["resume", "r", "--evaluations", "+3"], capsys)
     assert "9 networks evaluated" in more and "goes on after 6 evaluations" in more
     assert "9 of 9 proposals" in said(["verify", "r", "--trust-code"], capsys)
 
@@ -192,8 +192,11 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert "class_weights balanced" in text and "batch_size 16" in text
     shown = json.loads(said(["show", "r@best", "--json"], capsys))
     assert shown["outcome"] == "complete" and shown["metrics"]["val_right"] == shown["metrics"]["val_accuracy"]
-    said(["report", "r"], capsys)
+    assert "nas train r@best --data bars.npz --epochs 30" in said(["report", "r"], capsys)
     assert "report.html" in os.listdir("r")
+    Path("bars.npz").rename("stripes.npz")
+    assert "3 networks evaluated" in said(["resume", "r", "--evaluations", "+1", "--data", "stripes.npz"], capsys)
+    Path("stripes.npz").rename("bars.npz")
     assert "outputs equal" in said(["export", "r@best", "net.py"], capsys)
     trained = json.loads(said(["train", "r@best", "--data", "bars.npz", "--epochs", "3", "--json"], capsys))
     assert trained["test_accuracy"] > 0.5

@@ -11,10 +11,12 @@ import pytest
 from rich.console import Console
 
 import nas
-from nas.events import Event
+from nas.budget import Budget
+from nas.events import Ended, Event, Started
 from nas.progress import Progress, closing_words
 from nas.run import Run
 from nas.space import Architecture
+from nas.tally import Tally
 
 
 def measure(architecture: Architecture) -> Mapping[str, float]:
@@ -89,7 +91,7 @@ def test_failures_are_told_with_the_first_error_and_brackets_survive(tmp_path: P
     assert "nas export" not in words  # there is nothing to export
 
 
-def test_closing_words_name_three_commands_that_work(tmp_path: Path) -> None:
+def test_closing_words_name_commands_that_work(tmp_path: Path) -> None:
     from nas.cli.app import app
 
     progress = Progress(Console(file=io.StringIO()), Steps())
@@ -101,6 +103,21 @@ def test_closing_words_name_three_commands_that_work(tmp_path: Path) -> None:
         app.parse_args(command.removeprefix("nas "), exit_on_error=False, print_error=False)
     assert run.best().fingerprint[:7] in words
     assert "nas resume" in closing_words(run, progress.tally, stopped=True)
+
+
+def test_time_that_was_overrun_is_said(tmp_path: Path) -> None:
+    text = io.StringIO()
+    run = search(tmp_path / "r", Progress(Console(file=text), Steps()), budget="1h")
+    assert "; what is being trained when the time is over is finished" in text.getvalue().splitlines()[0]
+    started = Started(str(run.folder), Budget(seconds=600), 0, 0, 0, 0.0)
+    for elapsed, said in (
+        (900.0, "in 15 min, 5 min over the budget of 10 min: what was being trained was finished;"),
+        (650.0, "in 11 min;"),
+    ):
+        tally = Tally()
+        tally.take(started)
+        tally.take(Ended("the budget of 10 min is spent", 6, elapsed))
+        assert said in closing_words(run, tally)
 
 
 def test_a_display_that_went_on_shows_earlier_evaluations(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ app = App(
     version=_version,
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,
 )
 for _name, _command in COMMANDS.items():
     app.command(_command, name=_name, sort_key=list(COMMANDS).index(_name))

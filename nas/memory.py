@@ -1,16 +1,19 @@
 """Memory of activations, in bytes of float32, for one image: the peak of inference, and of a training step.
 
-Both follow PyTorch as generated source runs it: no operation works in place, nothing is fused, nothing is computed twice. Per
-image: a batch takes as many times more. Weights, their gradients, an optimiser's state and the working space inside one
-operation (an unfolded image, a term of a longer sum) come on top.
+Operations run one after another in the order of the graph; none works in place, nothing is fused, nothing is computed twice. A
+batch takes as many times more. Weights, their gradients, an optimiser's state and the working space inside one operation (an
+unfolded image, a term of a longer sum) come on top.
 
 Inference. A value exists from the operation that computes it until the last one that uses it has run; the image too. Flatten,
 Crop, Subsample and Dropout only look at their input in another way: they take no memory, and their input lives on with them.
+This is what PyTorch allocates when each value is let go at once. Ordinary code holds on longer, generated source too: `x =
+relu(bn(conv(x)))` lets the old `x` go at the end of the line, and the caller keeps the image; that took up to 2.3 times as much.
 
-Training. Going forward, autograd keeps what each operation needs on the way back (`kept`); going back, these are freed one
-operation after another while gradients of values come and go: the gradient of a value exists from the operation that used it
-last until the one that computed it. The peak is taken over the way back, operation by operation, where both meet. No gradient
-reaches the image, and nothing is kept below the first weights.
+Training. Going forward, autograd keeps what each operation needs on the way back (`kept`), nothing below the first weights;
+going back, these are freed one operation after another while gradients of values come and go: the gradient of a value exists
+from the operation that used it last until the one that computed it. The peak is taken over the way back, operation by
+operation, where both meet. What is kept agrees with PyTorch to the byte; the peak that PyTorch reached lay between 7 % below
+(terms of a sum share one gradient) and 19 % above (gradients of branches wait to be added), in half of all networks within 1 %.
 
 What others do. Inference engines fuse normalisation and activation into the convolution before, which then needs input and
 output alone; `nn.ReLU(inplace=True)` frees the normalised value, which autograd does not keep anyway; checkpointing keeps less
@@ -173,6 +176,8 @@ def _kept_at(graph: Graph, learns: Sequence[bool]) -> list[int]:
             needed = sources if ins else ()
             if ins and type(op) is Multiply:  # a factor serves the gradient of the others
                 needed = tuple([s for k, s in enumerate(sources) if any(learns[o] for j, o in enumerate(sources) if j != k)])
+            elif type(op) is Conv2d and op.padding_mode != "zeros" and not learns[sources[0]]:
+                needed = ()  # its weights need the padded copy, which `kept` has counted
             for s in (*needed, i) if out else needed:
                 if not held[owner[s]]:
                     held[owner[s]] = True

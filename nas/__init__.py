@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nas.addresses import find_network as find_network
     from nas.api import build_graph as build_graph
     from nas.api import compile as compile
     from nas.api import cost as cost
@@ -37,6 +38,7 @@ _EXPORTS = {
     "choice": "nas.domains",
     "compile": "nas.api",
     "cost": "nas.api",
+    "find_network": "nas.addresses",
     "fingerprint": "nas.api",
     "integer": "nas.domains",
     "load_space": "nas.library",

@@ -1,7 +1,7 @@
 """One network in Python, in one call: its graph, its costs, its identity, its module.
 
 Each function takes what `nas.addresses.find_network` takes: a `Space` with nothing open (or with a genotype), an `Architecture`,
-a `Graph`, a block's space file, or an address such as "runs/first@best".
+a `Graph`, or an address such as "runs/first@best", "vgg-d" or "my_space.py".
 """
 
 from __future__ import annotations
@@ -25,51 +25,85 @@ if TYPE_CHECKING:
 AnyNetwork = str | Path | Space | Architecture | Graph
 
 
-def build_graph(network: AnyNetwork, genotype: Genotype | None = None) -> Graph:
+def build_graph(
+    network: AnyNetwork,
+    genotype: Genotype | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> Graph:
     """Returns the simplified graph of a network, in canonical order.
 
     Args:
         network: The network or where it is found.
         genotype: Its decisions, where `network` is an open space.
+        input_shape: `(channels, height, width)` to make it for; its own where left out.
+        classes: Likewise.
 
     Raises:
         NasError: When there is no such network, or a block of it cannot be applied.
     """
-    return _found(network, genotype).graph
+    return _found(network, genotype, input_shape, classes).graph
 
 
-def cost(network: AnyNetwork, genotype: Genotype | None = None) -> Cost:
+def cost(
+    network: AnyNetwork,
+    genotype: Genotype | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> Cost:
     """Returns the exact cost of a network: parameters, multiply-adds, memory; see `nas.costs.Cost` for the units.
 
     Args:
         network: The network or where it is found.
         genotype: Its decisions, where `network` is an open space.
+        input_shape: `(channels, height, width)` to make it for; its own where left out.
+        classes: Likewise.
 
     Raises:
         NasError: When there is no such network, or a block of it cannot be applied.
     """
-    return cost_of(_found(network, genotype).graph)
+    return cost_of(_found(network, genotype, input_shape, classes).graph)
 
 
-def fingerprint(network: AnyNetwork, genotype: Genotype | None = None) -> str:
+def fingerprint(
+    network: AnyNetwork,
+    genotype: Genotype | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> str:
     """Returns 32 hexadecimal digits that are equal for two networks when they compute the same, and only then.
 
     Args:
         network: The network or where it is found.
         genotype: Its decisions, where `network` is an open space.
+        input_shape: `(channels, height, width)` to make it for; its own where left out.
+        classes: Likewise.
 
     Raises:
         NasError: When there is no such network, or a block of it cannot be applied.
     """
-    return _found(network, genotype).fingerprint
+    return _found(network, genotype, input_shape, classes).fingerprint
 
 
-def compile(network: AnyNetwork, genotype: Genotype | None = None, *, seed: int = 0, trust_code: bool = False) -> nn.Module:
+def compile(
+    network: AnyNetwork,
+    genotype: Genotype | None = None,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+    seed: int = 0,
+    trust_code: bool = False,
+) -> nn.Module:
     """Returns a network as a PyTorch module with initial weights; it is compiled from the text that `nas export` writes.
 
     Args:
         network: The network or where it is found.
         genotype: Its decisions, where `network` is an open space.
+        input_shape: `(channels, height, width)` to make it for; its own where left out.
+        classes: Likewise.
         seed: Of the initial weights. The global generator of torch is left as it was.
         trust_code: Whether code that a run or a JSON file brings along may be executed: operations of somebody's own.
 
@@ -80,7 +114,7 @@ def compile(network: AnyNetwork, genotype: Genotype | None = None, *, seed: int 
 
     from nas.module import compile_source
 
-    found = _found(network, genotype)
+    found = _found(network, genotype, input_shape, classes)
     own = [op for op in found.graph.ops if isinstance(op, RecordedOp)]
     if own and not trust_code:
         raise EvaluationError(
@@ -92,9 +126,13 @@ def compile(network: AnyNetwork, genotype: Genotype | None = None, *, seed: int 
         return compile_source(write_source(found.graph))
 
 
-def _found(network: AnyNetwork, genotype: Genotype | None) -> Network:
+def _found(
+    network: AnyNetwork, genotype: Genotype | None, input_shape: tuple[int, int, int] | None, classes: int | None
+) -> Network:
     if genotype is None:
-        return find_network(network)
+        return find_network(network, input_shape=input_shape, classes=classes)
     if isinstance(network, Architecture | Graph):
         raise SpaceError(f"a genotype closes a space, but the network given is {type(network).__name__}; leave the genotype out")
-    return find_network(load_space(network).decode(genotype))
+    space = load_space(network)
+    shape, number = input_shape or space.input_shape, classes or space.classes
+    return find_network((space.bind(shape, number) if shape and number else space).decode(genotype))

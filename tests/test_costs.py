@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import CONV, IMAGE, labelled, random_graph
 
-from nas.blocks import Block, Classifier, Conv, GlobalPool, GraphBuilder, Inception, Node, Pool, Repeat, Residual, Sequential
+from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Repeat, Sequential
 from nas.costs import Cost, Field, cost_of, receptive_fields
 from nas.errors import GraphError
 from nas.graph import Graph
@@ -47,102 +46,7 @@ from nas.windows import Padding
 TABLE = Path(__file__).parents[2] / "shared" / "data" / "nb201_c10.csv.gz"
 
 
-# ---- networks whose figures are known
-
-
-def conv(channels: int, kernel: int = 3, **more: object) -> Conv:
-    return Conv(channels, kernel, **{"norm": "none", **more})  # type: ignore[arg-type]
-
-
-LENET = Sequential(
-    conv(6, 5, padding="valid", activation="tanh"), Pool("avg"), conv(16, 5, padding="valid", activation="tanh"), Pool("avg"),
-    conv(120, 5, padding="valid", activation="tanh"), Classifier(hidden=(84,), pool="none", activation="tanh"),
-)  # fmt: skip
-
-
-def alexnet(first: int, padding: int, widths: Sequence[int], groups: int, norm: str, pool: bool) -> Sequential:
-    second = dict(groups=groups)
-    return Sequential(
-        conv(first, 11, stride=4, padding=padding, norm=norm), Pool("max", 3, 2),
-        conv(widths[0], 5, norm=norm, **second), Pool("max", 3, 2),
-        conv(widths[1]), conv(widths[2], **second), conv(widths[3], **second), Pool("max", 3, 2),
-        *([GlobalPool("avg", 6)] if pool else []),
-        Classifier(hidden=(4096, 4096), dropout=0.5, pool="none"),
-    )  # fmt: skip
-
-
-def vgg(*depths: int) -> Sequential:
-    stages = [Sequential(*[conv(c)] * n, Pool()) for c, n in zip((64, 128, 256, 512, 512), depths, strict=True)]
-    return Sequential(*stages, Classifier(hidden=(4096, 4096), dropout=0.5, pool="none"))
-
-
-def resnet(depths: Sequence[int], bottleneck: bool) -> Sequential:
-    widths = [c * (4 if bottleneck else 1) for c in (64, 128, 256, 512)]
-    stages = [
-        Sequential(Residual(c, stride=1 if i == 0 else 2, bottleneck=bottleneck), Repeat(Residual(c, bottleneck=bottleneck), n - 1))
-        for i, (c, n) in enumerate(zip(widths, depths, strict=True))
-    ]
-    return Sequential(Conv(64, 7, 2, 3), Pool("max", 3, 2, 1), *stages, Classifier())
-
-
-def cifar_resnet(n: int, shortcut: str) -> Sequential:
-    stages = [
-        Sequential(Residual(c, stride=s, shortcut=shortcut), Repeat(Residual(c), n - 1)) for c, s in ((16, 1), (32, 2), (64, 2))
-    ]  # type: ignore[arg-type]
-    return Sequential(Conv(16), *stages, Classifier())
-
-
-GOOGLENET = Sequential(
-    Conv(64, 7, 2, 3), Pool("max", 3, 2, ceil=True), Conv(64, 1), Conv(192), Pool("max", 3, 2, ceil=True),
-    *[Inception(branches=b, large="3x3") for b in ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64))], Pool("max", 3, 2, ceil=True),
-    *[Inception(branches=b, large="3x3") for b in (
-        (192, 96, 208, 16, 48, 64), (160, 112, 224, 24, 64, 64), (128, 128, 256, 24, 64, 64), (112, 144, 288, 32, 64, 64),
-        (256, 160, 320, 32, 128, 128))], Pool("max", 2, 2, ceil=True),
-    *[Inception(branches=b, large="3x3") for b in ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128))],
-    Classifier(dropout=0.2),
-)  # fmt: skip
-
-KNOWN = {
-    "LeNet-5": (LENET, (1, 32, 32), 10, 61_706, 416_520),
-    "AlexNet of the lecture": (
-        alexnet(96, 0, (256, 384, 384, 256), 1, "local_response", False),
-        (3, 227, 227),
-        1000,
-        62_378_344,
-        None,
-    ),
-    "AlexNet of torchvision": (alexnet(64, 2, (192, 384, 256, 256), 1, "none", True), (3, 224, 224), 1000, 61_100_840, 714_188_480),
-    "AlexNet of 2012": (
-        alexnet(96, 0, (256, 384, 384, 256), 2, "local_response", False),
-        (3, 227, 227),
-        1000,
-        60_965_224,
-        724_406_816,
-    ),
-    "VGG-A": (vgg(1, 1, 2, 2, 2), (3, 224, 224), 1000, 132_863_336, 7_609_090_048),
-    "VGG-D": (vgg(2, 2, 3, 3, 3), (3, 224, 224), 1000, 138_357_544, 15_470_264_320),
-    "VGG-E": (vgg(2, 2, 4, 4, 4), (3, 224, 224), 1000, 143_667_240, 19_632_062_464),
-    "GoogLeNet of torchvision": (GOOGLENET, (3, 224, 224), 1000, 6_624_904, 1_498_376_192),
-    "ResNet-18": (resnet((2, 2, 2, 2), False), (3, 224, 224), 1000, 11_689_512, 1_814_073_344),
-    "ResNet-50": (resnet((3, 4, 6, 3), True), (3, 224, 224), 1000, 25_557_032, 4_089_184_256),
-    "ResNet-20 A": (cifar_resnet(3, "pad"), (3, 32, 32), 10, 269_722, None),
-    "ResNet-20 B": (cifar_resnet(3, "project"), (3, 32, 32), 10, 272_474, None),
-    "ResNet-56 A": (cifar_resnet(9, "pad"), (3, 32, 32), 10, 853_018, None),
-    "ResNet-56 B": (cifar_resnet(9, "project"), (3, 32, 32), 10, 855_770, None),
-}
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_known_networks_have_their_known_figures(name: str) -> None:
-    body, shape, classes, params, macs = KNOWN[name]
-    border = "floor" if "torchvision" in name else "error"
-    architecture = Space(body, shape, classes, border).decode({})
-    for graph in (architecture.written, architecture.graph):
-        cost = cost_of(graph)
-        assert cost.params == params
-        assert macs is None or cost.macs == macs
-        assert cost.flops == 2 * cost.macs
-    assert architecture.graph.output_shape == (classes,)
+# ---- sums whose figures are known (those of the classic networks: test_classic.py)
 
 
 def test_the_lectures_small_sums() -> None:
@@ -436,23 +340,3 @@ def test_zeros_see_nothing() -> None:
     ops: list[Op] = [Input((1, 9, 9)), Zero((1, 9, 9)), CONV, Concat(), Conv2d(1, (3, 3), (1, 1), (1, 1))]
     fields = receptive_fields(labelled(ops, [(), (0,), (1,), (0, 2), (3,)]))
     assert [f[0].size for f in fields] == [1, 0, 0, 1, 3]
-
-
-def test_the_receptive_field_of_vgg() -> None:
-    """212 pixels in front of the classifier (Araujo et al. 2019, table 1)."""
-    graph = Space(Sequential(*vgg(2, 2, 3, 3, 3).blocks[:-1]), (3, 224, 224), 2).decode({}).graph
-    assert [f.size for f in receptive_fields(graph)[-1]] == [212, 212]
-
-
-@pytest.mark.parametrize(("at", "size"), [("middle", 427), ("first", 483)])
-def test_the_receptive_field_of_resnet_50(at: str, size: int) -> None:
-    """Of the last convolution: with the stride in the 3x3 (torchvision) and in the first 1x1 (He et al. 2015)."""
-    stages = [
-        Sequential(
-            Residual(c, stride=1 if i == 0 else 2, bottleneck=True, stride_at=at), Repeat(Residual(c, bottleneck=True), n - 1)
-        )  # type: ignore[arg-type]
-        for i, (c, n) in enumerate(zip((256, 512, 1024, 2048), (3, 4, 6, 3), strict=True))
-    ]
-    graph = Space(Sequential(Conv(64, 7, 2, 3), Pool("max", 3, 2, 1), *stages), (3, 224, 224), 2).decode({}).graph
-    last = max(i for i, op in enumerate(graph.ops) if isinstance(op, Conv2d))
-    assert [f.size for f in receptive_fields(graph)[last]] == [size, size]

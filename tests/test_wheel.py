@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nas.library import networks
+
 pytest.importorskip("hatchling", reason="hatchling, which builds the wheel, is not installed")
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +35,7 @@ def test_it_holds_code_spaces_and_data(installed: Path) -> None:
         return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
 
     assert files(ROOT / "nas") <= files(installed / "nas")
-    assert {f"search_spaces/{path.name}" for path in (ROOT / "search_spaces").glob("*.py")} <= files(installed / "nas")
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "search_spaces").rglob("*.py")} <= files(installed / "nas")
     assert {path.name.split("-")[0] for path in installed.iterdir()} == {"nas", "paretonas"}
 
 
@@ -47,6 +49,7 @@ def test_spaces_are_found_by_name_from_another_folder(installed: Path, tmp_path:
     code = "import nas; print(nas.__file__)"
     where = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
     assert str(installed) in where.stdout
-    shipped = set(json.loads(said("list", "spaces", "--json"))) | set(json.loads(said("list", "networks", "--json")))
-    assert shipped == {path.stem for path in (ROOT / "search_spaces").glob("[!_]*.py")}
+    assert set(json.loads(said("list", "spaces", "--json"))) == {path.stem for path in (ROOT / "search_spaces").glob("[!_]*.py")}
+    assert set(json.loads(said("list", "networks", "--json"))) == set(networks())
+    assert json.loads(said("show", "lenet-5", "--json"))["params"] == 61_706
     assert json.loads(said("show", "fashion_small", "--sample", "0", "--json"))["params"] > 0

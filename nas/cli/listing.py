@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Any, Literal
 
 from nas.cli.options import Json, print_json
 from nas.lines import aligned
+from nas.outline import shape_words
 
 Kind = Literal["strategies", "spaces", "networks", "data", "objectives", "blocks"]
 
@@ -16,28 +18,62 @@ def list_(kind: Kind, /, *, json: Json = False) -> None:
     Args:
         kind: What to list.
     """
+    if kind == "networks":
+        _list_networks(json)
+        return
     known = _known(kind)
     if json:
         print_json(known)
-    elif known:
-        print(aligned(list(known.items())))
     else:
-        print(f"no {kind} are shipped; those of your own are named by their file")
+        print(aligned(list(known.items())))
 
 
-def _known(kind: Kind) -> dict[str, str]:
+_TITLE = re.compile(r', "[^"]*"')
+
+
+def _list_networks(json: bool) -> None:
+    """Prints the classic networks with what they cost for the images of their papers."""
+    known = _networks()
+    if json:
+        print_json(known)
+        return
+    rows = [
+        (name, about["params"], about["macs"], shape_words(about["input_shape"]), _TITLE.sub("", about["paper"]))
+        for name, about in known.items()
+    ]
+    print(aligned([("network", "params", "MACs", "input", "paper"), *rows]))
+
+
+def _networks() -> dict[str, dict[str, Any]]:
+    from nas.addresses import find_network
+    from nas.costs import cost_of
+    from nas.library import networks, papers
+
+    known, about = {}, papers()
+    for name, space in networks().items():
+        graph = find_network(space).graph
+        cost = cost_of(graph)
+        known[name] = {
+            "params": cost.params,
+            "macs": cost.macs,
+            "input_shape": graph.input_shape,
+            "classes": space.classes,
+            "paper": about[name].rstrip("."),
+        }
+    return known
+
+
+def _known(kind: Literal["strategies", "spaces", "data", "objectives", "blocks"]) -> dict[str, str]:
     """Returns names with a line about each."""
     match kind:
         case "strategies":
             from nas.strategies.table import STRATEGIES
 
             return {name: entry.about for name, entry in STRATEGIES.items()}
-        case "spaces" | "networks":
-            from nas.addresses import known_networks
+        case "spaces":
             from nas.library import spaces
 
-            closed = known_networks()
-            return {name: about for name, about in spaces().items() if (name in closed) == (kind == "networks")}
+            return spaces()
         case "data":
             from nas.data import DATA_SETS
 

@@ -305,7 +305,8 @@ def draw_time_by_batch(study: Study) -> Saved:
     readable(axes.yaxis, pandas.concat([rows["seconds_per_image"] for _, rows in lines]), "s")
     axes.set_ylabel("Inference time per image")
     label_ends(axes, ends)
-    calls = f"median of {study.measured['calls'].min()} to {study.measured['calls'].max()} calls"
+    few, many = study.measured["calls"].min(), study.measured["calls"].max()
+    calls = f"median of {few} calls" if few == many else f"median of {few} to {many} calls"
     return save_figure(figure, study.out, "time-batch", f"Inference time per image against batch size, {calls}. {study.machine}.")
 
 

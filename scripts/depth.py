@@ -214,9 +214,9 @@ def of_family(mean: pandas.DataFrame, family: str) -> list[tuple[int, pandas.Dat
 def draw_network(axes: Any, rows: pandas.DataFrame, style: Style) -> Label:
     """Draws the two curves of one network and returns the label of the bold one's end."""
     name = f"{rows['depth'].iloc[0]} layers"
-    for column, width in (("train_error", 0.8), ("val_error", 2.0)):
+    for split, column, width in (("training", "train_error", 0.8), ("validation", "val_error", 2.0)):
         (line,) = axes.plot(rows["epoch"], rows[column], color=style.colour, linewidth=width)
-        explain(line, f"{name}, {column.partition('_')[0]}: {rows[column].iloc[-1]:.2f} % after epoch {rows['epoch'].iloc[-1]}")
+        explain(line, f"{name}, {split}: {rows[column].iloc[-1]:.2f} % after epoch {rows['epoch'].iloc[-1]}")
     return Label(name, rows["epoch"].iloc[-1], rows["val_error"].iloc[-1], colour=style.colour)
 
 

@@ -169,7 +169,8 @@ _PAGE = "figure{margin:1.6rem 0}figure svg{display:block;width:100%;max-width:76
 
 def _table(table: pandas.DataFrame) -> str:
     """Returns a table as HTML; numbers stand right, what is missing is blank."""
-    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
+    kinds = [' class="n"' if table[name].dtype.kind in "if" else "" for name in table.columns]
+    head = "".join(f"<th{kind}>{html.escape(str(name))}</th>" for name, kind in zip(table.columns, kinds, strict=True))
     rows = ["".join(_cell(value) for value in row) for row in table.itertuples(index=False)]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 

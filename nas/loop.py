@@ -233,7 +233,7 @@ def _same_data(run: Run, arguments: Mapping[str, Any], data: str | Path) -> str:
     dataset = load_data(data, **(arguments.get("data_options") or {}))
     if dataset.digest != told["digest"]:
         raise RunError(
-            f"{run.folder} goes on with the images and the split of {told['name']} (digest {told['digest'][:12]}) only; "
+            f"{run.folder} goes on with the images and the split of {told['name']!r} (digest {told['digest'][:12]}) only; "
             f"{str(data)!r} has others (digest {dataset.digest[:12]}): name the folder or file where the same images lie now"
         )
     return str(data)

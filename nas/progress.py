@@ -178,7 +178,7 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
 def _overrun(tally: Tally) -> str:
     """Returns by how much the time was overrun, where that is more than a tenth."""
     limit = tally.budget.seconds if tally.budget else None
-    if limit is None or tally.overrun <= limit / 10:
+    if limit is None or tally.overrun <= limit / 10 or tally.evaluations == tally.before:
         return ""
     return f", {spell_seconds(tally.overrun)} over the budget of {spell_seconds(limit)}: what was being trained was finished"
 

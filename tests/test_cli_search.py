@@ -195,6 +195,8 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert "nas train r@best --data bars.npz --epochs 30" in said(["report", "r"], capsys)
     assert "report.html" in os.listdir("r")
     Path("bars.npz").rename("stripes.npz")
+    assert main(["resume", "r", "--evaluations", "+1"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("bars.npz; if the data were moved, name where they lie now with --data")
     assert "3 networks evaluated" in said(["resume", "r", "--evaluations", "+1", "--data", "stripes.npz"], capsys)
     Path("stripes.npz").rename("bars.npz")
     assert "outputs equal" in said(["export", "r@best", "net.py"], capsys)

@@ -321,7 +321,7 @@ def test_data_that_lie_elsewhere_now_are_taken_where_they_are_the_same(tmp_path:
     (tmp_path / "before.npz").rename(tmp_path / "after.npz")
     with pytest.raises(DataError, match=r"before\.npz"):
         resume(tmp_path / "run", evaluations="+1")
-    with pytest.raises(RunError, match=r"goes on with the images and the split of before.* only; '.*other\.npz' has others"):
+    with pytest.raises(RunError, match=r"goes on with the images and the split of 'before.* only; '.*other\.npz' has others"):
         resume(tmp_path / "run", evaluations="+1", data=tmp_path / "other.npz")
     run = resume(tmp_path / "run", evaluations="+1", data=tmp_path / "after.npz")
     assert len(run.trials()) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,9 @@ def test_time_that_was_overrun_is_said(tmp_path: Path) -> None:
     ):
         tally = Tally()
         tally.take(started)
+        assert " over the budget" not in closing_words(
+            run, replace(tally, elapsed=elapsed)
+        )  # nothing ended, so nothing was waited for
         tally.take(Ended("the budget of 10 min is spent", 6, elapsed))
         assert said in closing_words(run, tally)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from nas.cli.options import Constraints, DataOptions, Device, Json, Workers, names, print_json, settings, table_rows
+from nas.errors import DataError
 
 if TYPE_CHECKING:
     from nas.progress import Progress
@@ -123,19 +124,24 @@ def resume(
     """
     from nas.loop import resume as run_resume
 
-    return _watched(
-        lambda progress: run_resume(
-            run,
-            budget=budget,
-            evaluations=evaluations,
-            epochs_total=epochs_total,
-            workers=workers,
-            device=device,
-            data=data,
-            progress=progress,
-        ),
-        json,
-    )
+    def go(progress: Progress) -> Run:
+        try:
+            return run_resume(
+                run,
+                budget=budget,
+                evaluations=evaluations,
+                epochs_total=epochs_total,
+                workers=workers,
+                device=device,
+                data=data,
+                progress=progress,
+            )
+        except DataError as error:
+            if data is not None:
+                raise
+            raise DataError(f"{error}; if the data were moved, name where they lie now with --data") from None
+
+    return _watched(go, json)
 
 
 def _watched(go: Callable[[Progress], Run], json: bool) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import msgspec
 
 from nas.canonical import canonical
+from nas.costs import Cost
 from nas.errors import GraphError, NasError, SpaceError, brief, did_you_mean
 from nas.graph import Graph, graph_from_json
 from nas.library import load_space
@@ -114,8 +115,8 @@ def _aimed(architecture: Architecture, input_shape: _Images, classes: int | None
 
 
 _SHOWN = frozenset((
-    "name", "params", "macs", "weights", "flops", "other_flops", "values", "activation_memory", "training_memory", "weight_bytes",
-    "depth", "input_shape", "output_shape", "level", "notes", "layers", "graph", "fingerprint", "outcome", "metrics", "genotype",
+    *(field.name for field in fields(Cost)), "name", "weights", "input_shape", "output_shape", "level", "notes", "layers", "graph",
+    "fingerprint", "outcome", "metrics", "genotype",
 ))  # fmt: skip
 """What `nas show --json` writes; all but the graph is read from the graph again."""
 

@@ -38,7 +38,7 @@ class Cost:
         values: Values of all nodes of one image, the image too: the lecture's sum of H x W x C.
         activation_memory: Peak bytes of live activations, inference of one image in graph order (`nas.memory`).
         training_memory: Peak bytes of activations and their gradients, one image's share of a training step (`nas.memory`).
-        weight_bytes: Bytes of weights and buffers.
+        weight_bytes: Bytes of weights and buffers, all as float32 (PyTorch keeps the counter of a batch normalisation in 8).
         depth: Layers with weights on the longest path (convolutions and linear layers).
     """
 

@@ -25,6 +25,7 @@ from nas.blocks import (
     Sequential,
     SqueezeExcite,
 )  # fmt: skip
+from nas.costs import cost_of
 from nas.graph import Graph
 from nas.memory import kept, kept_bytes, peaks
 from nas.ops import (
@@ -157,6 +158,15 @@ def test_what_autograd_keeps_of_a_network(name: str) -> None:
         _y = net(torch.randn(3, *graph.input_shape))
     ours = {t.untyped_storage().data_ptr() for t in (*net.parameters(), *net.buffers())}
     assert size(t for place, t in found.items() if place not in ours) - statistics(graph) == 3 * kept_bytes(graph)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_weight_bytes_are_those_of_the_module(name: str) -> None:
+    """But for the counters of batch normalisations, whole numbers of 8 bytes."""
+    graph = built(name)
+    state = module(graph).state_dict()
+    counters = sum(key.endswith("num_batches_tracked") for key in state)
+    assert cost_of(graph).weight_bytes == sum(t.numel() * t.element_size() for t in state.values()) - 4 * counters
 
 
 class Ledger:

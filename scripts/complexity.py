@@ -41,6 +41,7 @@ from nas.intervals import wilson
 from nas.outline import short_count
 from nas.report.figures import MARKERS, Saved, Style, explain, new_figure, paper_look, save_figure, style, write_page
 from nas.report.labels import Label, disc_legend, label_ends, place_labels, readable
+from nas.run import Found
 from nas.source import write_source
 from nas.stopwatch import Stopwatch
 
@@ -77,7 +78,7 @@ class Entry:
     @property
     def label(self) -> str:
         """The name without folders: vgg-d, net of my_net.py:net, 4e150b3 of runs/first@4e150b3."""
-        return self.name.rpartition("@")[2].rpartition(":")[2] or self.name
+        return Path(self.name.rpartition("@")[2].rpartition(":")[2]).name
 
 
 # ---- 1. The networks and their accuracies
@@ -90,10 +91,12 @@ def gather(addresses: Sequence[str], shape: tuple[int, int, int] | None, classes
         if (Path(address) / "run.db").is_file():
             entries += of_run(nas.open_run(address), most)
         else:
-            entries.append(Entry(address, find_network(address, input_shape=shape, classes=classes).graph))
-    for i, entry in enumerate(entry for entry in entries if entry.named):
+            network = find_network(address, input_shape=shape, classes=classes)
+            entries.append(of_found(network.found, named=True) if network.found else Entry(address, network.graph))
+    once = {entry.name: entry for entry in entries}  # RUN@ID may stand beside RUN
+    for i, entry in enumerate(entry for entry in once.values() if entry.named):
         entry.style = style(i)
-    return entries
+    return list(once.values())
 
 
 def of_run(run: nas.Run, most: int) -> list[Entry]:
@@ -102,13 +105,17 @@ def of_run(run: nas.Run, most: int) -> list[Entry]:
     if "val_accuracy" not in table:
         raise nas.NasError(f"{run.folder} knows no val_accuracy; expected a run that trained its networks on images")
     named = {front[round(i)] for i in np.linspace(0, len(front) - 1, min(most, len(front)))}
-    where = (run.settings.get("data") or {}).get("name", "its data")
-    origin = f"run {run.folder.resolve().name}, validation images of {where}, {run.settings['epochs']} epochs"
     found = run.networks(table.loc[table["val_accuracy"].notna(), "fingerprint"])
-    return [
-        Entry(f"{run.folder}@{f.id}", f.graph, f.fingerprint in named, f.values["val_accuracy"], run.validation_images, origin)
-        for f in found
-    ]
+    return [of_found(one, named=one.fingerprint in named) for one in found]
+
+
+def of_found(found: Found, named: bool) -> Entry:
+    """Returns a network of a run with its validation accuracy, where it has one."""
+    run = found.run
+    data = (run.settings.get("data") or {}).get("name", "its data")
+    origin = f"run {run.folder.resolve().name}, validation images of {data}, {run.settings['epochs']} epochs"
+    name, accuracy = f"{run.folder}@{found.id}", found.values.get("val_accuracy")
+    return Entry(name, found.graph, named, accuracy, run.validation_images, origin if accuracy is not None else "")
 
 
 def read_accuracies(path: Path, entries: Sequence[Entry]) -> None:
@@ -254,8 +261,8 @@ def draw_accuracy(study: Study) -> Saved:
         explain(disc, f"{entry.name}: {words}")
         if entry.named and entry.images:
             axes.plot([x, x], [100 * bound for bound in wilson(y / 100, entry.images)], color=entry.style.colour, linewidth=0.8)
-        dot = MARKERS[origins.index(entry.origin) % len(MARKERS)]  # where accuracies come from several places, it tells which
-        axes.plot(x, y, dot, color=entry.style.colour, markersize=3, zorder=4)
+        mark = MARKERS[origins.index(entry.origin) % len(MARKERS)] if len(origins) > 1 else entry.style.marker
+        axes.plot(x, y, mark, color=entry.style.colour, markersize=3, zorder=4)
         labels.append(Label(entry.label if entry.named else "", x, y, radius, entry.style.colour))
     readable(axes.xaxis, [study.count(entry) for entry in known])
     axes.margins(0.1)

@@ -131,6 +131,7 @@ def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypat
         [
             *nets,
             "found",
+            "found@best",
             "--accuracy",
             "published.csv",
             "--input",
@@ -153,6 +154,7 @@ def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypat
     assert np.isnan(networks.loc["nets.py:middle", "accuracy"])
     trials = run.trials()
     found = networks[networks["accuracy_from"].str.startswith("run found", na=False)]
+    assert found.loc[f"found@{run.best().id}"]["accuracy"] == trials["val_accuracy"].max()
     assert sorted(found["accuracy"]) == pytest.approx(sorted(trials["val_accuracy"].dropna()))
 
     measured = pandas.read_csv("figures/measurements.csv")

@@ -22,10 +22,10 @@ def export(
     """Write a network as plain PyTorch source, with its weights beside it, and check that both give the same outputs.
 
     Args:
-        network: RUN@ID, RUN@best, RUN@knee, a JSON file, or a space by name or file.
+        network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
         out: The Python file to write.
         sample: Draw the network from the space with this seed.
-        input: Channels x height x width of the images, such as 3x32x32, where the space leaves that to the data.
+        input: Channels x height x width of the images, such as 3x32x32: where a space leaves that open, or to make a network for them.
         classes: How many classes there are, likewise.
         trust_code: Let the check execute code that the run or file brings along (operations of somebody's own).
     """

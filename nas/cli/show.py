@@ -32,11 +32,11 @@ def show(
     """Show a network layer by layer, or what is open in a space.
 
     Args:
-        network: RUN@ID, RUN@best, RUN@knee, a JSON file, or a space by name or file.
+        network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
         level: One row for each stage, block or operation.
         sample: Draw one network from the space with this seed, and show that.
         contains: Say whether the space contains this network, and by which decisions; exit code 1 where it does not.
-        input: Channels x height x width of the images, such as 3x32x32, where the space leaves that to the data.
+        input: Channels x height x width of the images, such as 3x32x32: where a space leaves that open, or to make a network for them.
         classes: How many classes there are, likewise.
         source: Print the network as Python source instead.
         svg: Draw the network into this file too.
@@ -114,10 +114,10 @@ def _show_table(found: Network, level: Level, json: bool) -> None:
 
 def _show_record(found: Found) -> None:
     """Prints what a run knows of a network beyond its graph."""
-    from nas.lines import aligned
+    from nas.lines import aligned, counted
 
     result = found.measurement
-    epochs = f" after {result.epochs} {'epoch' if result.epochs == 1 else 'epochs'}" if result else ""
+    epochs = f" after {counted(result.epochs, 'epoch')}" if result else ""
     print(f"outcome {result.outcome}{epochs}{f': {result.error}' if result.error else ''}" if result else "outcome pending")
     if result:
         print(aligned(list(result.metrics.items()), indent="  "))

@@ -36,7 +36,7 @@ def train(
     """Train one network at length, measure the test images once, and write its source, weights, curve and figures.
 
     Args:
-        network: RUN@ID, RUN@best, RUN@knee, a JSON file, or a space by name or file.
+        network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
         epochs: Passes over the training images.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; that of the run, or the default, when left out.

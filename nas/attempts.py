@@ -11,6 +11,7 @@ import numpy as np
 
 from nas.errors import NasError, StrategyError, brief
 from nas.events import Refused
+from nas.lines import counted
 from nas.problem import Rejected, nearest_seen
 from nas.strategies.base import History, Proposal, Strategy
 
@@ -81,7 +82,7 @@ def _nothing_feasible(problem: Problem, refused: Sequence[Rejected]) -> str:
     reasons = Counter(r.reason for r in refused)
     reason, count = reasons.most_common(1)[0]
     others = f", {count} of them for this" if len(reasons) > 1 else ""
-    row = f"{len(refused)} candidates were refused in a row{others}"
+    row = f"{counted(len(refused), 'candidate')} refused in a row{others}"
     if nearest := nearest_seen(problem.constraints, reason, refused):
         return f"nothing keeps the constraint {reason}: {row}; {nearest}; loosen it"
     return f"nothing is feasible: {row}; the last: {[r for r in refused if r.reason == reason][-1]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nas.domains import Domain, Value, identity
 from nas.errors import EvaluationError, ObjectiveError
 from nas.evaluate import Evaluator, Request
+from nas.lines import counted
 from nas.measurement import Outcome
 from nas.problem import Candidate, Problem, Rejected, nearest_seen
 from nas.recipe import Recipe
@@ -93,7 +94,7 @@ def profile_space(problem: Problem, rng: np.random.Generator, samples: int = 100
         except Rejected as rejected:
             rejections.append(rejected)
     if not valid:
-        raise ObjectiveError(f"none of {samples} candidates is valid: {_nothing_valid(problem, rejections)}")
+        raise ObjectiveError(f"none of {counted(samples, 'candidate')} is valid: {_nothing_valid(problem, rejections)}")
     valid.sort(key=lambda candidate: candidate.costs["macs"])
     infeasible = [str(r) for r in rejections if r.reason == "infeasible"]
     profile = Profile(
@@ -180,7 +181,7 @@ def measure_seconds(
             else:
                 errors.append(result.error)
     if not measured:
-        raise EvaluationError(f"none of {trials} candidates could be trained: {errors[0] if errors else 'no result'}")
+        raise EvaluationError(f"none of {counted(trials, 'candidate')} could be trained: {errors[0] if errors else 'no result'}")
     macs = np.array([m["macs"] for m in measured])
     seconds = np.array([m["seconds_per_epoch"] for m in measured])
     slope = max(0.0, float(np.polyfit(macs, seconds, 1)[0])) if len(measured) > 1 else 0.0

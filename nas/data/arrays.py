@@ -19,6 +19,7 @@ from nas.data.labels import encode_groups, encode_labels
 from nas.data.resizing import resized
 from nas.data.values import converted, value_rule
 from nas.errors import DataError
+from nas.lines import counted
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ def arrays_content(
         notes += [note] if note and note not in notes else []
         many = np.asarray(part.y).size
         if many != len(layouts[split]):
-            raise DataError(f"{split} has {len(layouts[split])} images but {many} labels, expected one label an image")
+            raise DataError(
+                f"{split} has {counted(len(layouts[split]), 'image')} but {counted(many, 'label')}, expected one label an image"
+            )
         if part.groups is not None and len(np.asarray(part.groups)) != many:
             raise DataError(f"{split} has {many} images but {len(np.asarray(part.groups))} groups, expected one group an image")
     if len({array.shape[1:] for array in layouts.values()}) > 1:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.content import SPLITS, Content, shown
+from nas.lines import counted
 
 IMBALANCE = 10
 """Ratio of the largest to the smallest class from which a note is made."""
@@ -39,7 +40,7 @@ class Twins:
             differ = sum(content.labels[a] != content.labels[b] for a, b in pairs)
             labels = f", {differ} of them under another label" if differ else ""
             lines.append(
-                f"duplicates: {len(pairs)} of the {other} images lie in {one}, too{labels} "
+                f"duplicates: {counted(len(pairs), f'{other} image')} also in {one}{labels} "
                 f"(first: {content.item(index)} = {content.item(there)})"
             )
         return lines
@@ -52,7 +53,7 @@ def group_notes(content: Content, indices: dict[str, NDArray[np.int64]]) -> list
     lines, groups = [], {split: set(content.groups[indices[split]].tolist()) for split in SPLITS}
     for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
         if both := len(groups[one] & groups[other]):
-            lines.append(f"groups: {both} lie in both {one} and {other}")
+            lines.append(f"groups: {counted(both, 'group')} in both {one} and {other}")
     return lines
 
 
@@ -60,12 +61,14 @@ def class_notes(counts: dict[str, list[int]], names: tuple[str, ...], std: list[
     """Returns lines on imbalance, on classes that the test set lacks and on constant channels."""
     lines, train = [], counts["train"]
     if max(train) >= IMBALANCE * min(train):
+        most, least = (shown(names[train.index(many)]) for many in (max(train), min(train)))
         lines.append(
-            f"imbalance: {max(train)} training images of class {shown(names[train.index(max(train))])!r} and {min(train)} of "
-            f"{shown(names[train.index(min(train))])!r}; balanced class weights and balanced_accuracy may suit better"
+            f"imbalance: {counted(max(train), 'training image')} of class {most!r} and {min(train)} of {least!r}; "
+            "balanced class weights and balanced_accuracy may suit better"
         )
     absent = [shown(name) for name, many in zip(names, counts["test"], strict=True) if not many]
     if absent:
-        lines.append(f"test: no image of {len(absent)} classes ({', '.join(absent[:5])}{', ...' if len(absent) > 5 else ''})")
+        listed = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+        lines.append(f"test: no image of {counted(len(absent), 'class', 'classes')} ({listed})")
     lines += [f"channel {channel} is constant over all training images" for channel, value in enumerate(std) if value == 0]
     return lines

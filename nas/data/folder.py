@@ -19,6 +19,7 @@ from nas.data.content import Content, ImageOptions, Source, shown, split_named
 from nas.data.labels import in_order
 from nas.data.photos import Photo, is_image_name, photos_content
 from nas.errors import DataError
+from nas.lines import counted
 
 LAYOUT = "expected FOLDER/CLASS/*.png, FOLDER/train/CLASS/*.png (with val and test beside), or a CSV of path,label"
 
@@ -44,7 +45,7 @@ def folder_source(root: Path, options: ImageOptions) -> Source:
     notes = []
     if ignored:
         kinds = ", ".join(f"{suffix or 'no suffix'} {many}" for suffix, many in sorted(ignored.items()))
-        notes.append(f"ignored {ignored.total()} files that are no labelled images ({kinds})")
+        notes.append(f"ignored {counted(ignored.total(), 'file')} without a labelled image ({kinds})")
     identity = ["folder", *files_identity([photo.path for photo in photos], root)]
 
     def read() -> Content:

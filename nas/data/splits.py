@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nas.data.content import SPLITS, shown
 from nas.errors import DataError
+from nas.lines import counted
 
 Indices = NDArray[np.int64]
 
@@ -93,10 +94,8 @@ def _check_enough(labels: Indices, names: list[str], least: int, split: str) -> 
         return
     which, more = short[np.argmin(counts[short])], f" (and {len(short) - 1} more classes too few)" if len(short) > 1 else ""
     parts = " (2 to train on and 1 to validate on)" if split == "train" and least > TRAIN_LEAST else ""
-    images = "image" if counts[which] == 1 else "images"
-    raise DataError(
-        f"class {shown(names[which])!r} has {counts[which]} {images} in {split}{more}, expected at least {least}{parts}"
-    )
+    images = counted(int(counts[which]), "image")
+    raise DataError(f"class {shown(names[which])!r} has {images} in {split}{more}, expected at least {least}{parts}")
 
 
 def _cut(
@@ -171,10 +170,10 @@ def _choose_groups(
     if every_class and best_missing:
         label = int(np.flatnonzero(wanted & (table[best].sum(0) == 0))[0])
         many = int((table[:, label] > 0).sum())
-        groups = "1 group" if many == 1 else f"{many} groups"
+        groups, images = counted(many, "group"), counted(int(table[:, label].sum()), "image")
         raise DataError(
             f"no split found that keeps groups whole and has class {shown(names[label])!r} in both train and val: its "
-            f"{table[:, label].sum()} images lie in {groups}; expected at least 2 groups that can be parted"
+            f"{images} are in {groups}; expected at least 2 groups that can be parted"
         )
     return best
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import RunError
+from nas.lines import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -68,6 +69,7 @@ def page(content: Content, plotly: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(ASSETS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals["counted"] = counted
     network = environment.get_template("network.html")
     sections = [network.render(network=one, shown=content.shown, svg=Markup(one.picture)) for one in content.front]  # noqa: S704
     return environment.get_template("page.html").render(

@@ -89,7 +89,7 @@ def test_all_kinds_of_files_together(tmp_path: Path) -> None:
     assert dataset.input_shape[1] in (32, 48, 64)
     assert [sum(dataset.counts[split][1] for split in SPLITS), dataset.counts["test"][1]] == [3, 0]
     text = "\n".join(dataset.notes)
-    for words in ("image size", "color rgb", "imbalance", "no image of 1 classes (rare)"):
+    for words in ("image size", "color rgb", "imbalance", "no image of 1 class (rare)"):
         assert words in text
 
 
@@ -114,7 +114,7 @@ def test_duplicates_across_splits_are_reported(tmp_path: Path, make_photo) -> No
             make_photo(tmp_path / split / "ab"[index % 2] / f"{index}.png", seed=seed + index)
     make_photo(tmp_path / "test" / "b" / "again.png", seed=0)
     (note,) = load_data(tmp_path).notes
-    assert note.startswith("duplicates: 1 of the test images lie in train, too, 1 of them under another label")
+    assert note.startswith("duplicates: 1 test image also in train, 1 of them under another label")
     assert "test/b/again.png = train/a/0.png" in note
 
 

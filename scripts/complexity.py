@@ -90,9 +90,11 @@ def gather(addresses: Sequence[str], shape: tuple[int, int, int] | None, classes
     for address in dict.fromkeys(addresses):
         if (Path(address) / "run.db").is_file():
             entries += of_run(nas.open_run(address), most)
+        elif "@" in address:
+            folder, _, which = address.rpartition("@")
+            entries.append(of_found(nas.open_run(folder).network(which), named=True))
         else:
-            network = find_network(address, input_shape=shape, classes=classes)
-            entries.append(of_found(network.found, named=True) if network.found else Entry(address, network.graph))
+            entries.append(Entry(address, find_network(address, input_shape=shape, classes=classes).graph))
     once = {entry.name: entry for entry in entries}  # RUN@ID may stand beside RUN
     for i, entry in enumerate(entry for entry in once.values() if entry.named):
         entry.style = style(i)

@@ -126,24 +126,8 @@ def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypat
     Path("published.csv").write_text("network,accuracy,source\nnets.py:small,71.5,a paper\nnets.py:large,90,a paper\nother,1,x\n")
     main = main_of("complexity.py")
     patched(main, monkeypatch, "Stopwatch", Clock)
-    nets = ["nets.py:small", "nets.py:middle", "nets.py:large"]
-    main(
-        [
-            *nets,
-            "found",
-            "found@best",
-            "--accuracy",
-            "published.csv",
-            "--input",
-            "1x8x8",
-            "--classes",
-            "3",
-            "--batches",
-            "4,1",
-            "--out",
-            "figures",
-        ]
-    )
+    options = "--accuracy published.csv --input 1x8x8 --classes 3 --batches 4,1 --out figures"
+    main(["nets.py:small", "nets.py:middle", "nets.py:large", "found", "found@best", *options.split()])
 
     networks = pandas.read_csv("figures/networks.csv").set_index("network")
     cost = nas.cost(nas.load_space("nets.py:large").bind((1, 8, 8), 3))

@@ -11,9 +11,11 @@ from nas.graph import Graph
 from nas.ops import Add, Concat, Facts, Multiply, Op, Zero
 
 _ZERO = -1
-_LONGEST_SUM = 64  # sums of sums can grow like Fibonacci's numbers: stop flattening there
+_LONGEST = 64  # terms written out: sums of sums grow like powers, and a cell of sums repeated five times has hundreds
 
 Inputs = tuple[int, ...]
+Terms = dict[int, int]
+"""How often a sum has each of its terms."""
 
 
 class _Nodes:
@@ -64,7 +66,11 @@ def reduced(graph: Graph) -> Graph:
     if output == _ZERO:
         raise BlockError("the output does not depend on the input: every path to it passes a Zero")
     plain = _live(nodes, output)
-    while (flat := _flattened(plain)) is not None:
+    while (flat := _flattened(plain)) is not None and (flat.ops, flat.inputs, flat.output) != (
+        plain.ops,
+        plain.inputs,
+        plain.output,
+    ):
         plain = flat
     return plain
 
@@ -119,25 +125,52 @@ def _flattened(graph: Graph) -> Graph | None:
     if not any(kinds[i] and any(kinds[s] is kinds[i] for s in graph.inputs[i]) for i in range(len(kinds))):
         return None
     users = graph.consumers()
-    merged = [
-        kind is not None and i != graph.output and len(graph.inputs[i]) <= _LONGEST_SUM and all(kinds[u] is kind for u in users[i])
-        for i, kind in enumerate(kinds)
-    ]
-    nodes, changed = _Nodes(), False
+    merged = [kind is not None and i != graph.output and all(kinds[u] is kind for u in users[i]) for i, kind in enumerate(kinds)]
+    nodes = _Nodes()
     alias: list[int] = []
-    terms: dict[int, Inputs] = {}
+    parts: dict[int, Inputs] = {}
+    sums: dict[int, Terms] = {}
     for i, op in enumerate(graph.ops):
-        inputs: list[int] = []
-        # all terms or none, so that their order does not matter
-        short = kinds[i] is not None and sum([len(terms.get(s, (s,))) for s in graph.inputs[i]]) <= _LONGEST_SUM
-        for s in graph.inputs[i]:
-            if short and s in terms:
-                inputs += terms[s]
-                changed = True
-            else:
-                inputs.append(alias[s])
-        if merged[i]:
-            terms[i] = tuple(inputs)
+        sources, label = graph.inputs[i], graph.labels[i]
+        if kinds[i] is Add:
+            terms = _terms(sources, alias, sums)
+            if merged[i]:
+                sums[i] = terms
+            alias.append(_ZERO if merged[i] else _sum(nodes, op, terms, label))
+            continue
+        # all parts of a concatenation or none, so that their order does not matter
+        whole = kinds[i] is Concat and sum([len(parts.get(s, (s,))) for s in sources]) <= _LONGEST
+        inputs = tuple([part for s in sources for part in (parts.get(s, (alias[s],)) if whole else (alias[s],))])
+        if merged[i] and len(inputs) <= _LONGEST:
+            parts[i] = inputs
         facts = op.facts(*[nodes.facts[s].shape for s in inputs]) if kinds[i] else graph.facts[i]
-        alias.append(nodes.put(op, tuple(inputs), facts, graph.labels[i]))
-    return _live(nodes, alias[graph.output]) if changed else None
+        alias.append(nodes.put(op, inputs, facts, label))
+    return _live(nodes, alias[graph.output])
+
+
+def _terms(sources: Inputs, alias: list[int], sums: dict[int, Terms]) -> Terms:
+    """Returns what a sum of `sources` adds up and how often, sums among them replaced by what they add up."""
+    terms: Terms = {}
+    for s in sources:
+        for term, times in sums[s].items() if s in sums else ((alias[s], 1),):
+            terms[term] = terms.get(term, 0) + times
+    return terms
+
+
+def _sum(nodes: _Nodes, op: Op, terms: Terms, label: str) -> int:
+    """Puts a sum among `nodes` and returns its index: term by term, or, where that were too long, doubling binary digits.
+
+    Which of the two it is, and what they look like, depends on the terms alone and not on how their sum was written.
+    """
+    digits = range(max(terms.values()).bit_length() - 1, -1, -1) if sum(terms.values()) > _LONGEST else ()
+    inputs = () if digits else tuple([term for term, times in terms.items() for _ in range(times)])
+    whole = -1
+    for digit in digits:
+        inputs = tuple([term for term, times in terms.items() if times >> digit & 1])
+        inputs = inputs if whole < 0 else (whole, whole, *inputs)
+        whole = inputs[0] if len(inputs) == 1 else _put(nodes, op, inputs, label)
+    return whole if digits else _put(nodes, op, inputs, label)
+
+
+def _put(nodes: _Nodes, op: Op, inputs: Inputs, label: str) -> int:
+    return nodes.put(op, inputs, op.facts(*[nodes.facts[s].shape for s in inputs]), label)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import random
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import CONV, IMAGE, MEAN, POINTWISE, POOL, RELU, isomorphic, labelled, random_graph, relabelled, with_detours
 
-from nas.builder import GraphBuilder
 from nas.canonical import canonical, fingerprint, simplify
 from nas.costs import cost_of
 from nas.errors import BlockError
@@ -40,7 +35,6 @@ from nas.ops import (
 )  # fmt: skip
 from nas.source import write_source
 
-TABLE = Path(__file__).parents[2] / "shared" / "data" / "nb201_c10.csv.gz"
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -277,6 +271,51 @@ def test_the_limit_of_long_sums_does_not_depend_on_the_order_of_writing() -> Non
         assert len({fingerprint(relabelled(graph, rng)) for _ in range(5)}) == 1
 
 
+@pytest.mark.parametrize("layers", [3, 4, 5, 9])
+def test_sums_of_hundreds_of_terms_are_one_however_they_are_nested(layers: int) -> None:
+    """Three times x, layer upon layer: as x + (x + x), and as x + x + x; two other terms lie about."""
+
+    def stacked(nested: bool, start: int) -> list[tuple[Op, tuple[int, ...]]]:
+        nodes: list[tuple[Op, tuple[int, ...]]] = [(CONV, (0,)), (RELU, (0,))]
+        x = start
+        for _ in range(layers):
+            nodes += [(Add(), (x, x)), (Add(), (x, len(nodes) + 1))] if nested else [(Add(), (x, x, x))]
+            x = len(nodes)
+        return [*nodes, (Add(), (x, 1, 2, 2))]
+
+    assert fingerprint(_graph(*stacked(True, 0))) == fingerprint(_graph(*stacked(False, 0)))
+    assert fingerprint(_graph(*stacked(True, 0))) != fingerprint(_graph(*stacked(True, 1)))
+    plain = simplify(_graph(*stacked(True, 0)))
+    assert canonical(plain)[1] == fingerprint(_graph(*stacked(False, 0)))
+    assert sum(len(inputs) for inputs in plain.inputs) <= 64 + 5
+
+
+@given(SEEDS, st.integers(1, 14))
+@settings(max_examples=60)
+def test_sums_are_their_terms_however_often_each_stands_in_them(seed: int, layers: int) -> None:
+    """Random sums of sums, against the same coefficients in one flat sum of sums, doubled and added digit by digit."""
+    rng = np.random.default_rng(seed)
+    head: list[tuple[Op, tuple[int, ...]]] = [(CONV, (0,)), (RELU, (0,)), (POOL, (0,))]
+    nodes, counts = list(head), {i: np.eye(4, dtype=object)[i] for i in range(4)}
+    for _ in range(layers):
+        inputs = tuple(int(i) for i in rng.integers(0, len(nodes) + 1, int(rng.integers(2, 5))))
+        nodes.append((Add(), inputs))
+        counts[len(nodes)] = sum(counts[i] for i in inputs)
+    wanted = counts[len(nodes)]
+    other = list(head)
+    powers, power = {}, dict(enumerate(range(4)))
+    for digit in range(max(int(c).bit_length() for c in wanted)):
+        for i in range(4):
+            if digit:
+                other.append((Add(), (power[i], power[i])))
+                power[i] = len(other)
+            powers[digit, i] = power[i]
+    taken = tuple(powers[digit, i] for digit, i in powers if int(wanted[i]) >> digit & 1)
+    written, rewritten = _graph(*nodes), _graph(*other, (Add(), taken))
+    assert fingerprint(written) == fingerprint(rewritten)
+    assert canonical(simplify(written))[1] == fingerprint(written)
+
+
 def test_operations_on_nothing_are_nothing() -> None:
     plain = fingerprint(_graph((CONV, (0,))))
     dead = ((CONV, (0,)), (Zero(IMAGE), (0,)), (CONV, (2,)), (BatchNorm(), (3,)), (RELU, (4,)))
@@ -366,53 +405,6 @@ def test_a_simplified_graph_computes_what_was_written(seed: int) -> None:
         left = values(plain, x, kept)[plain.output]
     assert left.shape[1:] == plain.output_shape
     assert torch.allclose(left, written, rtol=1e-4, atol=1e-5)
-
-
-# ---- a known answer
-
-
-NB201 = {
-    "none": None,
-    "skip_connect": (),
-    "avg_pool_3x3": (Pool2d("avg", (3, 3), (1, 1), (1, 1)),),
-    "nor_conv_1x1": (Activation("relu"), Conv2d(16, (1, 1), bias=False), BatchNorm()),
-    "nor_conv_3x3": (Activation("relu"), Conv2d(16, (3, 3), (1, 1), (1, 1), bias=False), BatchNorm()),
-}
-
-
-def _cell(edges: dict[str, str]) -> Graph:
-    """Returns the cell of Dong and Yang 2020 (NAS-Bench-201, figure 1) as a graph of its own: node j sums its edges from all i < j."""
-    graph = GraphBuilder((16, 32, 32))
-    nodes = [graph.input]
-    for j in range(1, 4):
-        terms = []
-        for i in range(j):
-            ops, y = NB201[edges[f"e{i}{j}"]], nodes[i]
-            if ops is None:
-                y = graph.zero(y)
-            for op in ops or ():
-                y = graph.apply(op, y)
-            terms.append(y)
-        nodes.append(graph.add(*terms))
-    return graph.finish(nodes[3])
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 lies beside the checkout, and is not there")
-def test_nas_bench_201_has_exactly_its_known_classes() -> None:
-    with gzip.open(TABLE, "rt", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 15_625
-    classes: dict[str, set[str]] = {}
-    members: Counter[str] = Counter()
-    for row in rows:
-        try:
-            digest = fingerprint(_cell(row))
-        except BlockError:
-            digest = "always zero"
-        classes.setdefault(digest, set()).add(row["network"])
-        members[row["network"]] += 1
-    assert len(classes) == len(members) == 5_260
-    assert all(len(networks) == 1 for networks in classes.values())
 
 
 # ---- operations of a user's own

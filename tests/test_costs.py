@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-from dataclasses import dataclass
 from pathlib import Path
 
 import networkx
@@ -14,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_graphs import CONV, IMAGE, labelled, random_graph
 
-from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Repeat, Sequential
+from nas.blocks import Conv
 from nas.costs import Cost, Field, cost_of, receptive_fields
 from nas.errors import GraphError
 from nas.graph import Graph
@@ -55,59 +52,6 @@ def test_the_lectures_small_sums() -> None:
     assert Conv2d(64, (3, 3), (1, 1), (1, 1), bias=False).facts((3, 224, 224)).params == 1_728
     assert Conv2d(64, (3, 3), (1, 1), (1, 1)).facts((3, 224, 224)).volume == 224 * 224 * 64
     assert Conv2d(96, (11, 11), (4, 4)).facts((3, 227, 227)).shape == (96, 55, 55)
-
-
-@dataclass(frozen=True)
-class Cell(Block):
-    """The cell of NAS-Bench-201 (Dong and Yang 2020): an operation on each of six edges between four values."""
-
-    edges: tuple[str, str, str, str, str, str]
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        values, edges = [x], iter(self.edges)
-        for j in (1, 2, 3):
-            values.append(graph.add(*[self._edge(graph, values[i], next(edges)) for i in range(j)]))
-        return values[3]
-
-    def _edge(self, graph: GraphBuilder, x: Node, kind: str) -> Node:
-        if kind == "none":
-            return graph.zero(x)
-        if kind == "skip_connect":
-            return graph.identity(x)
-        if kind == "avg_pool_3x3":
-            return graph.pool(x, "avg", 3, 1, 1)
-        return graph.conv(graph.activation(x, "relu"), x.channels, int(kind[-1]), norm="batch")
-
-
-@dataclass(frozen=True)
-class Reduction(Block):
-    """The residual block between the stages of NAS-Bench-201."""
-
-    channels: int
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        y = graph.conv(graph.activation(x, "relu"), self.channels, 3, 2, norm="batch")
-        y = graph.conv(graph.activation(y, "relu"), self.channels, 3, norm="batch")
-        return graph.add(graph.conv(graph.pool(x, "avg", 2), self.channels, 1, bias=False), y)
-
-
-@dataclass(frozen=True)
-class Ending(Block):
-    """Normalises and activates before the head."""
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        return graph.activation(graph.norm(x, "batch"), "relu")
-
-
-@pytest.mark.skipif(not TABLE.is_file(), reason="the table of NAS-Bench-201 lies beside the checkout, and is not there")
-def test_declared_parameters_of_nas_bench_201() -> None:
-    with gzip.open(TABLE, "rt", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in (rows[i] for i in np.random.default_rng(0).choice(len(rows), 40, replace=False)):
-        cell = Cell(tuple(row[e] for e in ("e01", "e02", "e12", "e03", "e13", "e23")))  # type: ignore[arg-type]
-        stages = [Repeat(cell, 5), Reduction(32), Repeat(cell, 5), Reduction(64), Repeat(cell, 5)]
-        body = Sequential(Conv(16, activation="none"), *stages, Ending(), Classifier())
-        assert cost_of(Space(body, (3, 32, 32), 10).decode({}).written).params == int(row["params"])
 
 
 # ---- against brute force and by hand

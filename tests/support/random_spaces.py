@@ -49,7 +49,7 @@ _EDGE = OneOf(Skip(), Conv(None, kernel=choice(1, 3), order="act-conv-norm"), Po
 CELLS = {
     "edges": Cell(OneOf(Skip(), Conv(None, kernel=choice(1, 3))), nodes=3),
     "steps": NasnetCell(_EDGE, steps=1),
-    "stack": NasnetStack(NasnetCell(_EDGE, steps=1), NasnetCell(Skip(), steps=1), channels=2, repeats=1, stages=2),
+    "stack": NasnetStack(NasnetCell(_EDGE, steps=1), NasnetCell(Skip(), steps=1), channels=2, repeats=1, stages=1),
 }
 _CELLS = st.sampled_from(sorted(CELLS)).map(CELLS.__getitem__)
 _LEAVES = st.one_of(_CONV, _CONV, _POOL, _RESIDUAL, st.builds(SqueezeExcite, ratio=_some(1, 2)), _TIED, _CELLS)

@@ -25,7 +25,7 @@ def export(
         network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
         out: The Python file to write.
         sample: Draw the network from the space with this seed.
-        input: Channels x height x width of the images, such as 3x32x32: where a space leaves that open, or to make a network for them.
+        input: Channels x height x width of the images, such as 3x32x32; a network with nothing open is made anew for them.
         classes: How many classes there are, likewise.
         trust_code: Let the check execute code that the run or file brings along (operations of somebody's own).
     """

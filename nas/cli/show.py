@@ -36,7 +36,7 @@ def show(
         level: One row for each stage, block or operation.
         sample: Draw one network from the space with this seed, and show that.
         contains: Say whether the space contains this network, and by which decisions; exit code 1 where it does not.
-        input: Channels x height x width of the images, such as 3x32x32: where a space leaves that open, or to make a network for them.
+        input: Channels x height x width of the images, such as 3x32x32; a network with nothing open is made anew for them.
         classes: How many classes there are, likewise.
         source: Print the network as Python source instead.
         svg: Draw the network into this file too.

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from nas.blocks import Classifier, Conv, Repeat, Residual, Sequential
 from nas.builder import GraphBuilder
 from nas.costs import cost_of
 from nas.graph import Graph, graph_from_json
 from nas.outline import LEVELS
+from nas.space import Space
 from nas.table import layer_table, table_json, table_text
 
 
@@ -117,6 +119,16 @@ def test_lines_have_at_most_120_characters(depth: int) -> None:
         b.label = f"stage[{i}].repeat[0].residual.body"
         x = b.activation(b.add(b.conv(x, 4096, (3, 5), norm="batch"), b.conv(x, 4096, 7, norm="batch")), "relu")
     assert max(map(len, table_text(b.finish(x), "net").splitlines())) <= 120
+
+
+def test_a_thousand_layers() -> None:
+    """Written one by one and repeated, plain and residual: nothing here may grow with the square of the depth."""
+    for body in (Sequential(*[Conv(4)] * 1000), Repeat(Conv(4), 1000), Repeat(Residual(4), 500)):
+        graph = Space(Sequential(Conv(4), body, Classifier()), (3, 8, 8), 10).decode({}).graph
+        rows = layer_table(graph)
+        assert len(rows) == 3 + (500 if isinstance(body, Repeat) and isinstance(body.body, Residual) else 1000)
+        assert len({row["label"] for row in rows}) == len(rows) and len(table_text(graph).splitlines()) > len(rows)
+        assert cost_of(graph).depth == 1002 and rows[-2]["receptive_field"] == (2003, 2003)
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:

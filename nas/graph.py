@@ -126,7 +126,7 @@ class Graph:
     def to_json(self) -> bytes:
         """Returns the graph as compact JSON that can be read where the code of its operations is not at hand."""
         table: dict[object, int] = {}
-        ops: list[dict[str, Any]] = []
+        ops: list[msgspec.Raw] = []
         places: list[int] = []
         for op, facts, sources in zip(self.ops, self.facts, self.inputs, strict=True):
             place = table.get(facts.token)
@@ -136,7 +136,7 @@ class Graph:
                     op = key = RecordedOp.of(op, tuple([self.facts[s].shape for s in sources]))
                 place = table.setdefault(key, len(ops))
                 if place == len(ops):
-                    ops.append({"op": type(op).__name__, **{name: getattr(op, name) for name in _field_names(type(op))}})
+                    ops.append(_written(op))
             places.append(place)
         nodes = list(zip(places, self.inputs, self.labels, strict=True))
         return msgspec.json.encode(
@@ -150,9 +150,13 @@ def _is_ours(op: type[Op]) -> bool:
     return op.__name__ in OPS and op.__module__.startswith("nas.ops.")
 
 
-@cache
-def _field_names(op: type[Op]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields(op))
+def _written(op: Op) -> msgspec.Raw:
+    """Returns an operation as JSON; remembered, as searches write the same again and again."""
+    found: msgspec.Raw | None = op.__dict__.get("_written")
+    if found is None:
+        plain = {"op": type(op).__name__, **{f.name: getattr(op, f.name) for f in fields(op)}}
+        found = op.__dict__["_written"] = msgspec.Raw(msgspec.json.encode(plain))
+    return found
 
 
 def _facts_of(ops: Sequence[Op], inputs: Sequence[tuple[int, ...]]) -> list[Facts]:

@@ -170,7 +170,7 @@ class Record:
                 self._networks[row.fingerprint],
                 self._recipes[row.recipe],
                 self._pack("genotype", pack_genotype(row.genotype)),
-                json.dumps(row.parents),
+                json.dumps(row.parents) if row.parents else "[]",
                 row.operator,
                 row.inherit_from,
                 plain_json(row.notes, "notes of the strategy"),

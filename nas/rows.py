@@ -172,7 +172,7 @@ def plain_json(value: Mapping[str, Any], what: str) -> str:
         RunError: When it holds something JSON has no word for, NaN included.
     """
     try:
-        return _ENCODER.encode(value)
+        return _ENCODER.encode(value) if value else "{}"
     except (TypeError, ValueError) as problem:
         raise RunError(f"{what} cannot be recorded: {problem}; expected plain JSON without NaN") from None
 

@@ -155,7 +155,7 @@ def test_refused_candidates_are_counted_by_reason(tmp_path: Path) -> None:
 
 def test_a_constraint_that_nothing_keeps_says_the_smallest_value(tmp_path: Path) -> None:
     with pytest.raises(
-        NothingFeasible, match=rf"keeps the constraint params<=3: {MAX_REFUSED} .* the smallest params seen is 7; loosen"
+        NothingFeasible, match=rf"keeps the constraint params<=3: {MAX_REFUSED:,} .* the smallest params seen is 7; loosen"
     ):
         run(tmp_path, constraints=["params<=3"])
     with pytest.raises(NothingFeasible, match="the largest params seen is"):

@@ -81,6 +81,14 @@ def test_json_gives_the_graph_back(seed: int, notes: list[str]) -> None:
     assert read.to_json() == text == graph_from_json(text.decode()).to_json()
 
 
+def test_json_writes_equal_operations_once_and_unequal_ones_apart() -> None:
+    ops = [Input(IMAGE), *(Conv2d(3, (1, 1), bias=bias) for bias in (False, False, True, False))]
+    assert ops[1] is not ops[2]
+    written = json.loads(labelled(ops, [(), (0,), (1,), (2,), (3,)]).to_json())
+    assert [place for place, _, _ in written["nodes"]] == [0, 1, 1, 2, 1]
+    assert [entry.get("bias") for entry in written["ops"]] == [None, False, True]
+
+
 TEXT = labelled([Input(IMAGE), CONV, RELU, Add()], [(), (0,), (1,), (0, 2)]).to_json()
 
 

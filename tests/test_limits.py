@@ -1,0 +1,53 @@
+"""When a search ends, and what it says then."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas.budget import Budget
+from nas.ledger import Ledger
+from nas.limits import MAX_REPEATS, Limits
+from nas.measurement import Outcome
+from nas.objectives import objectives
+from nas.rows import ProposalRow
+
+
+def limits(budget: Budget, *, evaluated: int = 0, repeats: int = 0, seconds: float = 0.0, stopped: str = "") -> Limits:
+    """Limits after so many evaluations of 3 epochs, then so many repeats of the first."""
+    ledger = Ledger(objectives(["params"]))
+    for number in range(evaluated):
+        ledger.propose(ProposalRow(number, str(number), "r", {}))
+        ledger.end(number, Outcome.COMPLETE, {"params": number}, 3)
+    for number in range(evaluated, evaluated + repeats):
+        ledger.propose(ProposalRow(number, "0", "r", {}, repeat_of=0))
+    return Limits(budget, 3, ledger, lambda: seconds, lambda: stopped)
+
+
+@pytest.mark.parametrize(
+    ("budget", "allowed", "said"),
+    [
+        (Budget(evaluations=6), 2, "the budget of 6 evaluations is spent"),
+        (Budget(epochs_total=18), 2, "the budget of 18 epochs is spent (12 used, 3 a network)"),
+        (Budget(epochs_total=20), 2, "the budget of 20 epochs is spent (12 used, 3 a network)"),
+        (Budget(evaluations=6, epochs_total=12), 0, "the budget of 12 epochs is spent (12 used, 3 a network)"),
+    ],
+)
+def test_what_is_in_flight_counts(budget: Budget, allowed: int, said: str) -> None:
+    found = limits(budget, evaluated=4)
+    assert [found.reached(running) for running in range(allowed)] == [""] * allowed
+    assert found.reached(allowed) == found.reached(allowed + 1) == said
+
+
+def test_time_ends_it_whatever_is_in_flight() -> None:
+    assert limits(Budget(seconds=90), seconds=89.9).reached(100) == ""
+    assert limits(Budget(seconds=90), seconds=90.0).reached(0).startswith("the budget of ")
+
+
+def test_who_asks_to_stop_comes_first() -> None:
+    assert limits(Budget(1), evaluated=1, stopped="stopped by hand").reached(0) == "stopped by hand"
+
+
+def test_a_space_counts_as_exhausted_after_many_repeats_in_a_row() -> None:
+    assert limits(Budget(5), evaluated=1, repeats=MAX_REPEATS - 1).exhausted() == ""
+    said = limits(Budget(5), evaluated=1, repeats=MAX_REPEATS).exhausted()
+    assert said == f"the last {MAX_REPEATS} proposals repeat networks that were evaluated: the space seems exhausted"

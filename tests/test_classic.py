@@ -181,8 +181,8 @@ TOO_SMALL = {
 }
 """Those that cannot be made for 28 x 28 pixels: block, path and shape that the message names."""
 
-TRAINED = ("lenet-5", "cifar-resnet-20", "cifar-resnet-32-b", "resnet-18")
-"""Small ones of those that can; of the others only graphs are made here."""
+QUICK = ("lenet-5", "cifar-resnet-20", "cifar-resnet-32-b", "resnet-18")
+"""Small ones of those that can; the others take a step where slow tests are run."""
 
 
 @names
@@ -198,7 +198,9 @@ def test_made_for_28_x_28_grey_images_in_ten_classes(name: str) -> None:
     assert sorted(map(repr, own)) == sorted(repr((type(op), op)) for op in graph.ops if isinstance(op, Conv2d))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in FIGURES if n not in TOO_SMALL]
+)
 def test_a_step_of_training(name: str) -> None:
     import torch
 

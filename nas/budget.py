@@ -39,7 +39,10 @@ class Budget:
         if self.seconds is not None and not self.seconds > 0:
             raise RunError(f"budget of {self.seconds:g} seconds, expected more than 0, for example 30min")
         if self.evaluations is None and self.epochs_total is None and self.seconds is None:
-            raise RunError("no budget given; expected evaluations (50), a total of epochs (500) or a time (30min)")
+            raise RunError(
+                "no budget given; expected --evaluations 50, --epochs-total 500 or --budget 30min "
+                "(in Python evaluations=50, epochs_total=500 or budget='30min')"
+            )
 
     def __str__(self) -> str:
         limits = [
@@ -92,8 +95,12 @@ def stored_budget(options: Mapping[str, Any]) -> Budget:
     return Budget(options["evaluations"], options["epochs_total"], options["seconds"], extra)
 
 
-def duration(text: str) -> float:
+def duration(text: str, what: str = "budget") -> float:
     """Returns the seconds in "90", "90s", "30min", "1h30min" or "2d".
+
+    Args:
+        text: What was written.
+        what: What for, in errors.
 
     Raises:
         RunError: When it cannot be read.
@@ -102,5 +109,5 @@ def duration(text: str) -> float:
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return float(compact)
     if not _DURATION.fullmatch(compact):
-        raise RunError(f"budget {text!r} cannot be read; expected a time such as 90s, 30min, 4h or +4h")
+        raise RunError(f"{what} {text!r} cannot be read; expected a time such as 90s, 30min or 4h")
     return sum(float(number) * _UNITS[unit.lower()] for number, unit in _PART.findall(compact))

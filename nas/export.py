@@ -19,6 +19,7 @@ from nas.data import Dataset
 from nas.data.cache import cache_root
 from nas.errors import DataError, EvaluationError
 from nas.graph import Graph
+from nas.hints import quoted
 from nas.intervals import wilson
 from nas.lines import counted
 from nas.ops import RecordedOp
@@ -149,8 +150,9 @@ def _header(found: Found | None, graph: Graph, path: Path, weights: bool, usage:
         lines += [f"from    {found.run.folder.name}@{found.id}", *_measured(found)]
     lines.append(f"costs   {cost.params:,} parameters, {cost.macs:,} multiply-adds ({cost.flops:,} FLOPs) an image")
     lines.append(f"weights {stem}.safetensors" if weights else "weights none: load(None) gives fresh ones")
-    lines += ["", *([f"    python {path.name} photo.jpg"] if usage and usage.reads_photos and weights else [])]
-    lines.append(f"    from {stem} import load{', predict' if usage else ''}")
+    lines += ["", *([f"    python {quoted(path.name)} photo.jpg"] if usage and usage.reads_photos and weights else [])]
+    if stem.isidentifier():
+        lines.append(f"    from {stem} import load{', predict' if usage else ''}")
     return "\n".join(lines)
 
 

@@ -187,6 +187,10 @@ def measure_seconds(
     slope = max(0.0, float(np.polyfit(macs, seconds, 1)[0])) if len(measured) > 1 else 0.0
     base = max(float(seconds.mean() - slope * macs.mean()), 0.2 * float(seconds.min()))
     predicted = [epochs * (base + slope * candidate.costs["macs"]) for candidate in valid]
-    shares = {f"{share:g}": round(predicted[round(share * (len(predicted) - 1))], 1) for share in _SHARES}
-    mean = round(sum(predicted) / len(predicted), 1)
+    shares = {f"{share:g}": _three_digits(predicted[round(share * (len(predicted) - 1))]) for share in _SHARES}
+    mean = _three_digits(sum(predicted) / len(predicted))
     return Profile(**{**profile.__dict__, "seconds": {**shares, "mean": mean}, "measured": measured})
+
+
+def _three_digits(seconds: float) -> float:
+    return float(f"{seconds:.3g}")

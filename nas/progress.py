@@ -28,6 +28,14 @@ QUIET_SECONDS = 0.5
 """Plain lines come no closer than this: quick evaluations are counted in the next line. The log file has them all."""
 
 
+class LineConsole(Console):
+    """Leaves a reader who went away to the command, which has an exit code for that; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Is called while a `BrokenPipeError` is handled."""
+        raise
+
+
 class Progress:
     """Shows a search while it runs; hand it to `nas.search(progress=...)` inside `with progress.shown():`.
 
@@ -37,7 +45,7 @@ class Progress:
     """
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.console = console or Console()
+        self.console = console or LineConsole()
         self.tally = Tally()
         self._clock = clock
         self._offset = clock()

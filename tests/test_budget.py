@@ -44,6 +44,11 @@ def test_a_number_that_cannot_be_read_is_named(text: str) -> None:
         parse_budget(evaluations=text)
 
 
+def test_a_deadline_is_called_one() -> None:
+    with pytest.raises(RunError, match=r"deadline 'soon' cannot be read; expected a time such as 90s, 30min or 4h$"):
+        duration("soon", "deadline")
+
+
 @pytest.mark.parametrize("text", ["", "soon", "30 parsecs", "-5min", "5min3", "h"])
 def test_what_cannot_be_read_is_named(text: str) -> None:
     with pytest.raises(RunError, match="expected a time such as 90s, 30min"):

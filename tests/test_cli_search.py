@@ -155,6 +155,30 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stderr.read() == b""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_search_whose_reader_goes_away_leaves_as_any_command_and_goes_on_later(capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "nas",
+        "search",
+        "fashion_small",
+        "--evaluator",
+        "toy.py:slow",
+        "--evaluations",
+        "40",
+        "--out",
+        "r",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline().startswith(b"search in r starts")
+    process.stdout.close()
+    assert process.wait(timeout=120) == 141
+    assert process.stderr.read() == b""
+    assert "40 networks evaluated" in said(["resume", "r"], capsys)
+
+
 def test_python_m_nas_leaves_with_the_exit_code() -> None:
     done = subprocess.run([sys.executable, "-m", "nas", "show", "nothing"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")

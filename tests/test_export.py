@@ -137,6 +137,9 @@ def test_a_file_without_weights_says_so_and_labels_nothing(tmp_path: Path, photo
     export_network(small_graph(), tmp_path / "net.py")
     assert called(tmp_path, str(photo)) == (2, f"{missing}; usage: from net import load (net.py reads no photos)\n")
     assert called(tmp_path)[0] == 2
+    export_network(recorded(tmp_path / "again", small_graph(), photos), tmp_path / "my net.py", data=photos)
+    said = (tmp_path / "my net.py").read_text("utf-8").split('"""')[1]
+    assert "python 'my net.py' photo.jpg" in said and "import" not in said
     assert "python net.py photo.jpg" not in (tmp_path / "net.py").read_text("utf-8")
 
 

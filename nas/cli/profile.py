@@ -54,15 +54,16 @@ def profile(
     from nas.problem import Problem
     from nas.profiling import profile_space
 
-    if samples < 1:
-        raise SpaceError(f"samples is {samples}, expected at least 1")
+    for name, value in (("samples", samples), ("epochs", epochs)):
+        if value < 1:
+            raise SpaceError(f"{name} is {value}, expected a whole number of at least 1")
+    seconds = duration(budget)
     opened, dataset = _bound(space, data, data_options, input_shape(input), classes)
     problem = Problem(opened, ["params"], constraint or ())
     found, valid = profile_space(problem, np.random.default_rng(seed), samples)
     slots = 0
     if dataset is not None:
         found, slots = _timed(found, valid, problem, dataset, epochs, workers, device)
-    seconds = duration(budget)
     candidates = int(seconds * slots / found.seconds["mean"]) if found.seconds else None
     if json:
         print_json({**found.to_dict(), "budget_seconds": seconds, "workers": slots or None, "candidates": candidates})

@@ -88,7 +88,7 @@ def search(
             task=Task(metrics=(*TASK_METRICS, *metric)) if metric else None,
             workers=workers,
             device=device,
-            deadline=None if deadline == "none" else duration(deadline),
+            deadline=None if deadline == "none" else duration(deadline, "deadline"),
             seed=seed,
             out=out,
             evaluator=evaluator,
@@ -146,12 +146,10 @@ def resume(
 
 def _watched(go: Callable[[Progress], Run], json: bool) -> int:
     """Runs a search with the live display, then says what came out of it."""
-    from rich.console import Console
-
     from nas.loop import SearchStopped
-    from nas.progress import Progress, closing_words
+    from nas.progress import LineConsole, Progress, closing_words
 
-    progress = Progress(Console(stderr=json))
+    progress = Progress(LineConsole(stderr=json))
     code = 0
     try:
         with progress.shown():

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from nas.cli.options import Json, print_json
 from nas.lines import aligned
-from nas.outline import shape_words
 
 Kind = Literal["strategies", "spaces", "networks", "data", "objectives", "blocks"]
 
@@ -33,6 +32,8 @@ _TITLE = re.compile(r', "[^"]*"')
 
 def _list_networks(json: bool) -> None:
     """Prints the classic networks with what they cost for the images of their papers."""
+    from nas.outline import shape_words
+
     known = _networks()
     if json:
         print_json(known)

@@ -22,8 +22,11 @@ and computes twice; an allocator rounds up and holds on to what was freed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from math import prod
+from operator import add
+from typing import Any, NamedTuple
 
 from nas.graph import Graph
 from nas.ops import (
@@ -38,6 +41,7 @@ from nas.ops import (
     Facts,
     Flatten,
     Identity,
+    Input,
     Linear,
     LocalResponseNorm,
     Multiply,
@@ -51,87 +55,107 @@ from nas.ops import (
 BYTES = 4
 """Of one float32."""
 _INDEX = 8  # of one position that a maximum was found at
-_VIEWS: frozenset[type[Op]] = frozenset((Flatten, Crop, Subsample, Identity))
-_VIEWS_AT_INFERENCE = _VIEWS | {Dropout}
 _SAME_GRADIENT: frozenset[type[Op]] = frozenset((Flatten, Identity))
-_NOTHING, _INPUTS, _OUTPUT, _BOTH = (False, False), (True, False), (False, True), (True, True)
-_KEEPS: dict[type[Op], tuple[bool, bool]] = {
-    Conv2d: _INPUTS, Linear: _INPUTS, BatchNorm: _INPUTS, LocalResponseNorm: _INPUTS, Multiply: _INPUTS, Pool2d: _INPUTS,
-    Add: _NOTHING, Concat: _NOTHING, Crop: _NOTHING, Dropout: _NOTHING, Flatten: _NOTHING, Identity: _NOTHING,
-    Subsample: _NOTHING, Zero: _NOTHING,
-}  # fmt: skip
-"""Whether autograd keeps the inputs and the output of an operation; those that are not here decide by their fields."""
+_VIEWS = _SAME_GRADIENT | {Crop, Subsample}
+_VIEWS_AT_INFERENCE = _VIEWS | {Dropout}
+
+
+class Kept(NamedTuple):
+    """What autograd keeps of one operation.
+
+    Attributes:
+        inputs: Whether its inputs.
+        output: Whether its output.
+        beyond: How many bytes beyond these, for one image.
+    """
+
+    inputs: bool
+    output: bool
+    beyond: int = 0
+
+
+_NOTHING, _INPUTS, _OUTPUT, _BOTH = Kept(False, False), Kept(True, False), Kept(False, True), Kept(True, True)
 _BY_OUTPUT = frozenset(("relu", "sigmoid", "tanh"))
-_PADS_BY_INPUT = frozenset(("reflect", "replicate"))
+_BY_INPUT = frozenset(("reflect", "replicate"))
 
 
-def kept(op: Op, inputs: Sequence[Facts], facts: Facts) -> tuple[bool, bool, int]:
-    """Returns what autograd keeps of one operation: whether its inputs, whether its output, and how many bytes beyond them.
+def _of_convolution(op: Conv2d, inputs: Sequence[Facts], facts: Facts) -> Kept:
+    if op.padding_mode == "zeros":
+        return _INPUTS
+    c, h, w = inputs[0].shape
+    return Kept(op.padding_mode in _BY_INPUT, False, BYTES * c * (h + 2 * op.padding[0]) * (w + 2 * op.padding[1]))
 
-    Beyond them: positions of maxima (int64), the mask of a dropout (float32, as on CPU; one byte a value on CUDA), the padded
-    copy of an image where its border is not zeros, and squares and powers inside l2 pooling and local response normalisation.
-    Of an operation of a user's own inputs and output are assumed.
+
+def _of_local_response(op: LocalResponseNorm, inputs: Sequence[Facts], facts: Facts) -> Kept:
+    padded = (facts.shape[0] + op.size - 1) * prod(facts.shape[1:])
+    return Kept(True, False, BYTES * (2 * facts.volume + padded))
+
+
+def _of_pooling(op: Pool2d, inputs: Sequence[Facts], facts: Facts) -> Kept:
+    if op.kind == "l2":
+        return Kept(True, True, BYTES * (inputs[0].volume + facts.volume))
+    return Kept(True, False, _INDEX * facts.volume if op.kind == "max" else 0)
+
+
+def _of_pooling_to_a_size(op: AdaptivePool2d, inputs: Sequence[Facts], facts: Facts) -> Kept:
+    if op.kind == "max":
+        return Kept(True, False, _INDEX * facts.volume)
+    return _NOTHING if op.size == (1, 1) else _INPUTS  # the gradient of a mean needs the size of its input alone
+
+
+_ALWAYS: dict[type[Op], Kept] = {
+    Input: _NOTHING, Identity: _NOTHING, Zero: _NOTHING, Flatten: _NOTHING, Crop: _NOTHING, Subsample: _NOTHING,
+    Add: _NOTHING, Concat: _NOTHING, Linear: _INPUTS, BatchNorm: _INPUTS,
+}  # fmt: skip
+"""What autograd keeps of operations of which it is always the same, as their own source text calls PyTorch."""
+_BY_FIELDS: dict[type[Op], Callable[[Any, Sequence[Facts], Facts], Kept]] = {
+    Conv2d: _of_convolution, LocalResponseNorm: _of_local_response, Pool2d: _of_pooling, AdaptivePool2d: _of_pooling_to_a_size,
+    Activation: lambda op, inputs, facts: _OUTPUT if op.kind in _BY_OUTPUT else _INPUTS,
+    Dropout: lambda op, inputs, facts: Kept(False, False, BYTES * facts.volume),
+    Multiply: lambda op, inputs, facts: Kept(True, False, BYTES * facts.volume * max(0, len(inputs) - 2)),
+    Pad: lambda op, inputs, facts: _INPUTS if op.mode in _BY_INPUT else _NOTHING,
+}  # fmt: skip
+"""Likewise of those that decide by their fields."""
+
+
+def kept(op: Op, inputs: Sequence[Facts], facts: Facts) -> Kept:
+    """Returns what autograd keeps of one operation; inputs and output of one of a user's own.
+
+    Beyond inputs and output: positions of maxima (int64), the mask of a dropout (float32, as on CPU; one byte a value on CUDA),
+    the padded copy of an image whose border is not zeros, and squares and powers inside l2 pooling and local response
+    normalisation.
 
     Args:
         op: The operation.
         inputs: Facts of its inputs.
         facts: Its own.
     """
-    known = _KEEPS.get(type(op))
-    if isinstance(op, Activation):
-        known = _OUTPUT if op.kind in _BY_OUTPUT else _INPUTS
-    elif isinstance(op, AdaptivePool2d):
-        known = _NOTHING if op.kind == "avg" and op.size == (1, 1) else _INPUTS  # a mean needs its input's size alone
-    elif isinstance(op, Pad):
-        known = _INPUTS if op.mode in _PADS_BY_INPUT else _NOTHING
-    elif isinstance(op, Pool2d) and op.kind == "l2":
-        known = _BOTH
-    elif isinstance(op, Conv2d) and op.padding_mode == "circular":
-        known = _NOTHING
-    return (*(known or _BOTH), _beyond(op, inputs, facts))
-
-
-def _beyond(op: Op, inputs: Sequence[Facts], facts: Facts) -> int:
-    if isinstance(op, Pool2d | AdaptivePool2d):
-        if op.kind == "l2":
-            return BYTES * (inputs[0].volume + facts.volume)
-        return _INDEX * facts.volume if op.kind == "max" else 0
-    if isinstance(op, Dropout):
-        return BYTES * facts.volume
-    if isinstance(op, Multiply):
-        return BYTES * facts.volume * max(0, len(inputs) - 2)
-    if isinstance(op, Conv2d) and op.padding_mode != "zeros" and any(op.padding):
-        c, h, w = inputs[0].shape
-        return BYTES * c * (h + 2 * op.padding[0]) * (w + 2 * op.padding[1])
-    if isinstance(op, LocalResponseNorm):
-        return BYTES * (2 * facts.volume + (facts.shape[0] + op.size - 1) * prod(facts.shape[1:]))
-    return 0
+    decide = _BY_FIELDS.get(type(op))
+    return decide(op, inputs, facts) if decide else _ALWAYS.get(type(op), _BOTH)
 
 
 def peaks(graph: Graph) -> tuple[int, int]:
     """Returns the peak bytes of activations of one image, of inference and of a training step; see the head of this module."""
-    alive = _alive(graph, _owners(graph, _VIEWS_AT_INFERENCE), [True] * len(graph))
-    learns = _learning(graph)
-    gradients = _alive(graph, _owners(graph, _SAME_GRADIENT), learns)
-    back = held = 0
-    for added, values in zip(_kept_at(graph, learns), gradients, strict=True):
-        held += added
-        if held + BYTES * values > back:
-            back = held + BYTES * values
-    forward = BYTES * max(alive)
+    views = [i for i, op in enumerate(graph.ops) if type(op) in _VIEWS_AT_INFERENCE]
+    owner, learns = _owners(graph, views, _VIEWS_AT_INFERENCE), _learning(graph)
+    last = _last_uses(graph, owner)
+    forward = max(_alive(graph, owner, last, None))
+    behind = _owners(graph, views, _SAME_GRADIENT)
+    gradients = _alive(graph, behind, last if behind == owner else _last_uses(graph, behind), learns)
+    back = max(map(add, gradients, accumulate(_kept_at(graph, views, learns))))
     return forward, max(forward, back)
 
 
 def kept_bytes(graph: Graph) -> int:
     """Returns the bytes that autograd keeps of one image between the way forward and the way back."""
-    return sum(_kept_at(graph, _learning(graph)))
+    return sum(_kept_at(graph, range(len(graph)), _learning(graph)))
 
 
-def _owners(graph: Graph, views: frozenset[type[Op]]) -> list[int]:
-    """Returns for each node the node whose memory its value lies in."""
+def _owners(graph: Graph, views: Sequence[int], kinds: frozenset[type[Op]]) -> list[int]:
+    """Returns for each node the node whose memory its value lies in; `views` are the nodes that may share one."""
     owner = list(range(len(graph)))
-    for i, op in enumerate(graph.ops):
-        if type(op) in views:
+    for i in views:
+        if type(graph.ops[i]) in kinds:
             owner[i] = owner[graph.inputs[i][0]]
     return owner
 
@@ -140,47 +164,55 @@ def _learning(graph: Graph) -> list[bool]:
     """Returns for each node whether a gradient reaches it: it has weights, or something before it has."""
     learns: list[bool] = []
     for facts, sources in zip(graph.facts, graph.inputs, strict=True):
-        learns.append(facts.params > 0 or any([learns[s] for s in sources]))
+        learns.append(facts.params > 0 or (learns[sources[0]] if len(sources) == 1 else any([learns[s] for s in sources])))
     return learns
 
 
-def _alive(graph: Graph, owner: Sequence[int], counted: Sequence[bool]) -> list[int]:
-    """Returns how many values are alive while each node runs: from the node that makes them to the last one that uses them."""
-    n = len(graph)
-    last = list(range(n))
+def _last_uses(graph: Graph, owner: Sequence[int]) -> list[int]:
+    """Returns for each node the last one that uses its value, or another way to look at it; the node itself where none does."""
+    last = list(range(len(graph)))
     for i, sources in enumerate(graph.inputs):
         for s in sources:
             last[owner[s]] = i
-    last[owner[graph.output]] = n - 1
-    change = [0] * (n + 1)
+    last[owner[graph.output]] = len(graph) - 1
+    return last
+
+
+def _alive(graph: Graph, owner: Sequence[int], last: Sequence[int], counted: Sequence[bool] | None) -> list[int]:
+    """Returns how many bytes are alive while each node runs: from the node that makes a value to the last one that uses it."""
+    change = [0] * (len(graph) + 1)
     for i, facts in enumerate(graph.facts):
-        if owner[i] == i and counted[i]:
-            change[i] += facts.volume
-            change[last[i] + 1] -= facts.volume
-    alive, found = 0, []
-    for difference in change[:n]:
-        alive += difference
-        found.append(alive)
-    return found
+        if owner[i] == i and (counted is None or counted[i]):
+            size = BYTES * facts.volume
+            change[i] += size
+            change[last[i] + 1] -= size
+    return list(accumulate(change))[:-1]
 
 
-def _kept_at(graph: Graph, learns: Sequence[bool]) -> list[int]:
+def _kept_at(graph: Graph, views: Sequence[int], learns: Sequence[bool]) -> list[int]:
     """Returns how many bytes each node adds to what is kept; a value that several need counts at the first."""
-    owner = _owners(graph, _VIEWS)
-    held = [False] * len(graph)
-    found = []
-    for i, (op, sources, facts) in enumerate(zip(graph.ops, graph.inputs, graph.facts, strict=True)):
-        added = 0
-        if learns[i]:
-            ins, out, added = kept(op, [graph.facts[s] for s in sources], facts)
-            needed = sources if ins else ()
-            if ins and type(op) is Multiply:  # a factor serves the gradient of the others
-                needed = tuple([s for k, s in enumerate(sources) if any(learns[o] for j, o in enumerate(sources) if j != k)])
-            elif type(op) is Conv2d and op.padding_mode != "zeros" and not learns[sources[0]]:
-                needed = ()  # its weights need the padded copy, which `kept` has counted
-            for s in (*needed, i) if out else needed:
-                if not held[owner[s]]:
-                    held[owner[s]] = True
-                    added += BYTES * graph.facts[owner[s]].volume
-        found.append(added)
+    owner, facts = _owners(graph, views, _VIEWS), graph.facts
+    held, found = [False] * len(graph), [0] * len(graph)
+    for i, (op, sources) in enumerate(zip(graph.ops, graph.inputs, strict=True)):
+        if not learns[i]:
+            continue
+        needs = _ALWAYS.get(type(op))
+        if needs is None:
+            needs = kept(op, [facts[s] for s in sources], facts[i])
+        needed: Sequence[int] = _needed(op, sources, learns) if needs.inputs else ()
+        for s in (*needed, i) if needs.output else needed:
+            at = owner[s]
+            if not held[at]:
+                held[at] = True
+                found[i] += BYTES * facts[at].volume
+        found[i] += needs.beyond
     return found
+
+
+def _needed(op: Op, sources: tuple[int, ...], learns: Sequence[bool]) -> Sequence[int]:
+    """Returns the inputs that the gradients of an operation are computed from, of one that keeps its inputs."""
+    if type(op) is Multiply:  # a factor serves the gradients of the others
+        return [s for k, s in enumerate(sources) if any(learns[o] for j, o in enumerate(sources) if j != k)]
+    if type(op) is Conv2d and op.padding_mode != "zeros" and not learns[sources[0]]:
+        return ()  # the weights need the padded copy alone
+    return sources

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 X = (4, 6, 6)
 OPERATIONS: list[tuple[Op, tuple[Shape, ...]]] = [
     *[(Conv2d(4, (3, 3), (1, 1), (1, 1), padding_mode=mode), (X,)) for mode in ("zeros", "reflect", "replicate", "circular")],
+    *[(Conv2d(4, (3, 3), padding_mode=mode), (X,)) for mode in ("zeros", "reflect", "circular")],
     (Conv2d(4, (3, 3), (2, 2), groups=4, bias=False), (X,)),
     (Linear(3), ((7,),)), (BatchNorm(), (X,)), (BatchNorm(), ((7,),)), (LocalResponseNorm(), (X,)), (LocalResponseNorm(2), (X,)),
     *[(Activation(kind), (X,)) for kind in ACTIVATIONS], (Dropout(0.3), (X,)),

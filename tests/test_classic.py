@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ import nas
 from nas.addresses import find_network
 from nas.blocks import Conv
 from nas.canonical import canonical
+from nas.cli import main
 from nas.costs import cost_of, receptive_fields
 from nas.errors import BlockError
 from nas.graph import Graph
@@ -73,6 +75,18 @@ def test_the_names() -> None:
     assert list(networks()) == list(papers()) and set(networks()) == set(FIGURES)
     assert all(space.name == name and not space.decisions() for name, space in networks().items())
     assert all("et al." in paper or "Simonyan and Zisserman" in paper for paper in papers().values())
+
+
+def test_they_are_listed_with_what_they_cost_and_their_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "networks", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {name: about["params"] for name, about in listed.items()} == {name: params for name, (params, _) in FIGURES.items()}
+    assert all(listed[name]["macs"] == macs for name, (_, macs) in FIGURES.items() if macs)
+    assert main(["list", "networks"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(FIGURES) and max(map(len, lines)) <= 120
+    (line,) = [line for line in lines if line.startswith("vgg-d ")]
+    assert "138,357,544" in line and line.endswith("VGG (Simonyan and Zisserman 2014, table 1)")
 
 
 @names

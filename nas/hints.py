@@ -13,6 +13,9 @@ from nas.run import Run
 _FLAGS = {"seed": "split-seed"}
 """Arguments of `nas.data.load_data` that the command line knows by another name."""
 
+_ALIGNED = 60
+"""Longest command that moves what is said beside the others to the right."""
+
 
 def quoted(text: object) -> str:
     """Returns one argument as a shell takes it: in quotes where it holds a blank or anything a shell would act on."""
@@ -28,7 +31,7 @@ def next_commands(run: Run, *, is_stopped: bool = False, is_reported: bool = Fal
         is_reported: Whether its report was just written.
     """
     commands = list(_commands(run, is_stopped, is_reported))
-    width = max((len(command) for command, _ in commands), default=0)
+    width = max((len(command) for command, _ in commands if len(command) <= _ALIGNED), default=0)
     return "\n".join(["next:", *(f"  {command:<{width}}  # {about}" for command, about in commands)] if commands else [])
 
 

@@ -8,8 +8,11 @@ import pytest
 from nas.blocks import Classifier, Conv, Pool, Sequential
 from nas.domains import choice
 from nas.errors import ObjectiveError
+from nas.evaluate import Evaluator, Request
+from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
-from nas.profiling import profile_space
+from nas.profiling import measure_seconds, profile_space
+from nas.recipe import Recipe
 from nas.space import Space
 
 SPACE = Space(Sequential(Conv(channels=choice(200, 400)), Pool(kernel=choice(2, 16)), Classifier()), (1, 8, 8), 3)
@@ -41,3 +44,28 @@ def test_shares_of_valid_and_rejected_candidates() -> None:
     assert profile.valid * 60 == len(valid) == 60 - profile.rejected["infeasible"]
     assert [candidate.costs["macs"] for candidate in valid] == sorted(candidate.costs["macs"] for candidate in valid)
     assert "does not fit" in profile.example
+
+
+class Quick(Evaluator):
+    """Takes a fixed time for any network."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.waiting: list[int] = []
+
+    @property
+    def slots(self) -> int:
+        return 2
+
+    def submit(self, ticket: int, request: Request) -> None:
+        self.waiting.append(ticket)
+
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        return [(self.waiting.pop(), Measurement(Outcome.COMPLETE, epochs=1, seconds=self.seconds))]
+
+
+@pytest.mark.parametrize("seconds", [0.0123, 2.0, 123.0])
+def test_seconds_of_a_candidate_are_those_of_its_epochs_however_quick(seconds: float) -> None:
+    profile, valid = profile_space(Problem(SPACE, ["params"]), np.random.default_rng(0), samples=60)
+    timed = measure_seconds(profile, valid, Quick(seconds), Recipe(), epochs=3)
+    assert timed.seconds["mean"] == pytest.approx(3 * seconds, rel=0.01)

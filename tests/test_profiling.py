@@ -60,6 +60,9 @@ class Quick(Evaluator):
     def submit(self, ticket: int, request: Request) -> None:
         self.waiting.append(ticket)
 
+    def describe(self) -> dict[str, object]:
+        return {}
+
     def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
         return [(self.waiting.pop(), Measurement(Outcome.COMPLETE, epochs=1, seconds=self.seconds))]
 

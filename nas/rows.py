@@ -119,7 +119,7 @@ class Packer:
         if kind not in self._known and self._writable:
             self._known[kind] = text[-32768:]
             self._connection.execute("INSERT INTO dictionaries VALUES (?, ?)", (kind, zlib.compress(self._known[kind])))
-        press = zlib.compressobj(6, zlib.DEFLATED, -15, zdict=self._known[kind])
+        press = zlib.compressobj(3, zlib.DEFLATED, -15, zdict=self._known[kind])  # 6: a tenth smaller, takes half as long again
         return press.compress(text) + press.flush()
 
     def unpack(self, kind: str, packed: bytes) -> bytes:

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.events import Evaluated, Event, FrontMoved, FrontPoint, Started
+from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Started
 from nas.hints import guessing, next_commands
 from nas.intervals import wilson
 from nas.lines import counted, number, spell_seconds
@@ -65,6 +65,8 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         self.tally.take(event)
+        if isinstance(event, BaselineEvaluated):
+            self._offset = self._clock() - event.elapsed
         if isinstance(event, Started):
             self._begin(event)
         elif self._live is None:
@@ -99,6 +101,8 @@ class Progress:
         if isinstance(event, FrontMoved):
             if not self._skipped:
                 self._print(f"         front of {len(event.front)}: {', '.join(map(self._range, self._objectives))}")
+        elif isinstance(event, BaselineEvaluated):
+            self._print(f"{datetime.now():%H:%M:%S} baseline {event.name}: {self._said(event)}")
         elif isinstance(event, Evaluated):
             now = self._clock()
             if now - self._line_at < QUIET_SECONDS:
@@ -107,7 +111,8 @@ class Progress:
             self._line_at = now
             also = f" (and {self._skipped} before)" if self._skipped else ""
             self._skipped = 0
-            self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {self._said(event)}; {', '.join(self._times())}")
+            said = f"{self._said(event)}, {spell_seconds(event.seconds)}"
+            self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join(self._times())}")
 
     def _range(self, name: str) -> str:
         """Returns what the front spans in one objective."""
@@ -119,11 +124,11 @@ class Progress:
         limit = self.tally.budget.evaluations if self.tally.budget else None
         return f"{self.tally.evaluations}{f' of {limit}' if limit else ''}"
 
-    def _said(self, event: Evaluated) -> str:
+    def _said(self, event: Evaluated | BaselineEvaluated) -> str:
         if not event.outcome.measured:
             return f"{event.fingerprint[:7]} {event.outcome}: {event.error}".rstrip(": ")
         values = ", ".join(f"{name} {self._value(name, event.values)}" for name in self._objectives)
-        return f"{event.fingerprint[:7]} {values}, {spell_seconds(event.seconds)}"
+        return f"{event.fingerprint[:7]} {values}"
 
     def _times(self) -> list[str]:
         elapsed = self.elapsed
@@ -136,6 +141,7 @@ class Progress:
     def _panel(self) -> RenderableType:
         tally, elapsed = self.tally, self.elapsed
         lines = [f"{self._counted()} evaluated in {spell_seconds(elapsed)}, {', '.join(self._times())}", tally.counts()]
+        lines += [f"baseline {event.name}: {self._said(event)}" for event in tally.baselines]
         if tally.first_error:
             lines.append(f"first failure: {tally.first_error}")
         since = f"front of {len(tally.front)}, last moved {(elapsed - tally.moved) / 60:.0f} min ago"
@@ -179,6 +185,8 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     spent = f"{counted(tally.evaluations, 'network')} evaluated in {spell_seconds(tally.elapsed)}{_overrun(tally)}"
     lines = [f"ended: {tally.reason}", f"{spent}; in this start {tally.counts()}"]
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
+    if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
+        lines.append("nothing was trained in this start: the time was over before it was prepared; give a longer --budget")
     lines += list(filter(None, [guessing(run)]))
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 

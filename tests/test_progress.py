@@ -124,6 +124,14 @@ def test_time_that_was_overrun_is_said(tmp_path: Path) -> None:
         assert said in closing_words(run, tally)
 
 
+def test_a_time_too_short_for_anything_is_said(tmp_path: Path) -> None:
+    run = search(tmp_path / "r", Progress(Console(file=io.StringIO())))
+    tally = Tally(budget=Budget(seconds=1), elapsed=3.0, reason="the budget of 1 s is spent")
+    assert "give a longer --budget" in closing_words(run, tally)
+    assert "give a longer --budget" not in closing_words(run, replace(tally, proposed=1))
+    assert "give a longer --budget" not in closing_words(run, replace(tally, elapsed=0.5))  # stopped by hand
+
+
 def test_a_display_that_went_on_shows_earlier_evaluations(tmp_path: Path) -> None:
     search(tmp_path / "r", Progress(Console(file=io.StringIO())))
     progress = Progress(Console(file=io.StringIO()))

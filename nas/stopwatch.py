@@ -40,12 +40,15 @@ class Timing:
         calls: Seconds of every timed call, in order.
         peak_bytes: On CUDA the most that PyTorch had allocated, weights and images included; on a CPU by how much the process's
             resident memory grew at most, which holds the libraries' working memory too. None where it cannot be measured.
+        processor: Share of the timed seconds that the process had each of its threads' processor, 1 on an idle machine; clearly
+            less with one thread says that other work held it and the times are too long. None on CUDA.
         error: Why there is no measurement, in one line; empty where there is one.
     """
 
     batch: int
     calls: tuple[float, ...] = ()
     peak_bytes: int | None = None
+    processor: float | None = None
     error: str = ""
 
     @property
@@ -110,7 +113,8 @@ class Stopwatch:
         except OSError:
             pass  # its end is told below
         answer = self._heard()
-        return Timing(batch, tuple(answer.get("calls", ())), answer.get("peak"), answer.get("error", ""))
+        calls = tuple(answer.get("calls", ()))
+        return Timing(batch, calls, answer.get("peak"), answer.get("processor"), answer.get("error", ""))
 
     def close(self) -> None:
         """Ends the process; a second call does nothing."""
@@ -215,26 +219,29 @@ def _measured(job: Mapping[str, Any], device: str, resident: bool) -> dict[str, 
             before = _start_of_memory(device, resident)
             module = compile_source(job["source"]).to(device).eval()
             images = torch.randn(job["shape"], device=device)
-            calls = _timed(module, images, job["repeats"], job["seconds"])
-            return {"calls": calls, "peak": _peak(device, before)}
+            calls, processor = _timed(module, images, job["repeats"], job["seconds"])
+            return {"calls": calls, "peak": _peak(device, before), "processor": processor if device == "cpu" else None}
     except Exception as error:  # a network that cannot be measured must not keep the others from it
         return {"error": first_line(error)}
 
 
-def _timed(module: torch.nn.Module, images: torch.Tensor, repeats: int, seconds: float) -> list[float]:
+def _timed(module: torch.nn.Module, images: torch.Tensor, repeats: int, seconds: float) -> tuple[list[float], float]:
+    """Returns the seconds of each call, and which share of them this process had its processors."""
     import torch
 
     calls: list[float] = []
+    spent = 0.0
     for call in range(WARM_UP + max(repeats, AT_LEAST)):
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         module(images)
         if images.is_cuda:
             torch.cuda.synchronize()
         if call >= WARM_UP:
             calls.append(time.perf_counter() - begin)
+            spent += time.process_time() - processor
         if len(calls) >= AT_LEAST and sum(calls) > seconds:
             break
-    return calls
+    return calls, min(1.0, spent / (sum(calls) * torch.get_num_threads()))
 
 
 def _start_of_memory(device: str, resident: bool) -> int | None:

@@ -201,6 +201,7 @@ def measure(entries: Sequence[Entry], stopwatch: Stopwatch, batches: Sequence[in
                     "seconds_max": max(timing.calls, default=None),
                     "calls": len(timing.calls),
                     "seconds_per_image": seconds / batch,
+                    "processor": timing.processor,  # share of the time that the process had it: below 1, other work disturbed
                     "measured_bytes": timing.peak_bytes,
                     "computed_bytes": entry.cost.weight_bytes + batch * entry.cost.activation_memory,
                     "machine": stopwatch.machine,
@@ -456,12 +457,22 @@ def analyse(args: argparse.Namespace) -> None:
     if measured["seconds"].notna().any():
         figures += [draw_time_by_batch(study), draw_memory_by_batch(study), draw_time_by_operations(study)]
     origins = dict.fromkeys(f"Accuracy: {entry.origin}." for entry in entries if entry.accuracy is not None)
-    words = [f"Time and memory: {study.machine}, random weights and images.", *origins]
+    words = [f"Time and memory: {study.machine}, random weights and images.", *disturbed(measured, args.threads), *origins]
     if without := [entry.name for entry in entries if entry.accuracy is None]:
         words.append(f"Without an accuracy: {', '.join(without)}.")
     tables = [("Networks", networks), ("Measurements", measured.drop(columns="machine"))]
     write_page(args.out / "index.html", "What networks cost and what they are worth", words, figures, tables)
     print(f"wrote {args.out / 'index.html'}, networks.csv, measurements.csv and {len(figures)} figures as SVG and PDF")
+
+
+def disturbed(measured: pandas.DataFrame, threads: int) -> list[str]:
+    """Returns a warning where other work held the processor; of several threads some wait for others anyway."""
+    share = pandas.to_numeric(measured["processor"]).median()
+    if threads > 1 or not share < 0.9:
+        return []
+    said = f"Other work held the processor: the networks had it {share:.0%} of the time, so these times are too long."
+    print(said)
+    return [said]
 
 
 def batch_sizes(text: str) -> list[int]:

@@ -118,7 +118,7 @@ class Clock:
         if "32, 64" in source and batch == 4:
             return Timing(batch, error="killed by the system, which ran out of memory")
         seconds = 1e-6 * len(source) * batch
-        return Timing(batch, (seconds, 2 * seconds, 0.5 * seconds), 10**6 * batch)
+        return Timing(batch, (seconds, 2 * seconds, 0.5 * seconds), 10**6 * batch, processor=0.5)
 
 
 def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +156,7 @@ def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypat
     assert "<title>nets.py:large: 90.00 %" in drawn and "nets.py:middle" not in drawn
     page = Path("figures/index.html").read_text(encoding="utf-8")
     assert page.count("<figure>") == 5 and "Without an accuracy: nets.py:middle." in page
+    assert "Other work held the processor: the networks had it 50% of the time" in page
     assert not re.search(r"(src|href)=.?http|url\(.?http|@import", page)  # it opens offline
 
 

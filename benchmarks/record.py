@@ -2,9 +2,10 @@
 
 The evaluator is a toy, so everything measured is ours: proposing, decoding, costing, fingerprinting, and writing it down with one
 flush an evaluation. Beside it, in the same run: one bare SQLite commit of one row on the same disk (no search that keeps what it
-acknowledged can be quicker), and Optuna's NSGA-II with its storage in memory, which keeps nothing.
+acknowledged can be quicker), and Optuna's NSGA-II with its storage in memory, which keeps nothing. `--folder /dev/shm` leaves the
+disk out.
 
-    python benchmarks/record.py [--count 10000] [--strategy nsga2] [--optuna 1000]
+    python benchmarks/record.py [--count 10000] [--strategy nsga2] [--optuna 1000] [--folder FOLDER]
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nas import Space
 from nas.budget import Budget
 from nas.coordinator import search_loop
@@ -28,11 +31,11 @@ from nas.events import Evaluated, Event
 from nas.library import load_space
 from nas.problem import Candidate, Problem
 from nas.record import Record
-from nas.strategies.base import Genotype
+from nas.strategies.base import Genotype, History, Proposal, Strategy
 from nas.strategies.table import STRATEGIES, make_strategy
 
 
-class Timed(Problem):
+class TimedProblem(Problem):
     """A problem that measures how long it takes to decode, build, cost and fingerprint."""
 
     seconds = 0.0
@@ -45,6 +48,22 @@ class Timed(Problem):
             self.seconds += time.perf_counter() - began
 
 
+class TimedStrategy(Strategy):
+    """A strategy that measures how long another one takes, what it asks of the problem apart."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self.strategy = strategy
+        self.seconds = 0.0
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        assert isinstance(problem, TimedProblem)
+        began, building = time.perf_counter(), problem.seconds
+        try:
+            return self.strategy.propose(problem, history, rng)
+        finally:
+            self.seconds += time.perf_counter() - began - (problem.seconds - building)
+
+
 def toy(architecture: Any) -> dict[str, float]:
     """Returns an accuracy that grows with the logarithm of the parameters, and luck drawn from the fingerprint."""
     params = sum(facts.params for facts in architecture.graph.facts)
@@ -52,32 +71,34 @@ def toy(architecture: Any) -> dict[str, float]:
 
 
 class Row(NamedTuple):
-    """Means over the evaluations since the row before: milliseconds, of these ours, and proposals; bytes over all."""
+    """Means over the evaluations since the row before: milliseconds, of these our own, and proposals; bytes over all."""
 
     evaluations: int
     each: float
-    ours: float
+    strategy: float
+    record: float
     proposals: float
     size: float
 
 
 def own(space: Space, folder: Path, strategy: str, count: int, marks: Sequence[int]) -> list[Row]:
     """Searches and returns a row at every mark."""
-    problem = Timed(space, ["val_accuracy", "params"])
+    problem = TimedProblem(space, ["val_accuracy", "params"])
+    timed = TimedStrategy(make_strategy(strategy))
     rows: list[Row] = []
-    last = [0, time.perf_counter(), 0.0, 0]
+    last = [0, time.perf_counter(), 0.0, 0.0, 0]
 
     def tell(event: Event) -> None:
         if isinstance(event, Evaluated) and event.evaluations in marks:
-            done, began, architectures, proposed = last
-            now, many = time.perf_counter(), event.evaluations - done
-            each, building = (now - began) / many * 1e3, (problem.seconds - architectures) / many * 1e3
-            proposals = (event.trial + 1 - proposed) / many
-            rows.append(Row(event.evaluations, each, each - building, proposals, size(folder) / event.evaluations))
-            last[:] = event.evaluations, now, problem.seconds, event.trial + 1
+            found = [event.evaluations, time.perf_counter(), problem.seconds, timed.seconds, event.trial + 1]
+            many, seconds, building, proposing, proposals = (new - old for new, old in zip(found, last, strict=True))
+            each, record = (value / many * 1e3 for value in (seconds, seconds - building - proposing))
+            strategy = proposing / many * 1e3
+            rows.append(Row(event.evaluations, each, strategy, record, proposals / many, size(folder) / event.evaluations))
+            last[:] = found
 
     with Record(folder, {}) as record:
-        search_loop(problem, make_strategy(strategy), CallableEvaluator(toy), record, budget=Budget(count), on_event=tell)
+        search_loop(problem, timed, CallableEvaluator(toy), record, budget=Budget(count), on_event=tell)
     return rows
 
 
@@ -123,24 +144,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--strategy", default="nsga2", choices=sorted(STRATEGIES))
+    parser.add_argument("--folder", help="where the run is written; a temporary one where nothing is given")
     parser.add_argument("--optuna", type=int, default=1_000, help="trials of Optuna's NSGA-II; 0 leaves it out")
     arguments = parser.parse_args()
     space = load_space("fashion_small")
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         commits = [bare_commit(folder)]
         marks = [*(mark for mark in (100, 1_000, 2_000, 5_000, 10_000) if mark < arguments.count), arguments.count]
         print(f"fashion_small, {arguments.strategy}, {arguments.count} evaluations of a toy, one worker")
-        print("evaluations   ms each   of which strategy, record, loop   proposals each   bytes each")
+        print("evaluations   ms each   of which strategy   record and loop   proposals each   bytes each")
         rows = own(space, folder / "run", arguments.strategy, arguments.count, marks)
-        for many, each, ours, proposals, bytes_ in rows:
-            print(f"{many:11,}   {each:7.2f}   {ours:31.2f}   {proposals:14.2f}   {bytes_:10,.0f}")
+        for many, each, proposing, record, proposals, bytes_ in rows:
+            print(f"{many:11,}   {each:7.2f}   {proposing:17.2f}   {record:15.2f}   {proposals:14.2f}   {bytes_:10,.0f}")
         print(f"after a clean stop: {size(folder / 'run') / arguments.count:,.0f} bytes an evaluation")
         (folder / "bare.db").unlink()
         commits.append(bare_commit(folder))
         commit = statistics.mean(commits)
         print(f"one bare SQLite commit on this disk: {commit:.2f} ms (before and after: {commits[0]:.2f}, {commits[1]:.2f})")
-        print(f"strategy, record and loop in bare commits: {rows[-1].ours / commit:.2f}x")
+        ours = rows[-1].strategy + rows[-1].record
+        print(f"strategy, record and loop: {ours:.2f} ms, {ours / commit:.2f} times a bare commit")
     if arguments.optuna:
         trial = optuna_in_memory(space, arguments.optuna)
         print(f"Optuna's NSGA-II in memory, {arguments.optuna:,} trials of the same decisions: {trial:.2f} ms a trial")

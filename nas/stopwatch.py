@@ -215,7 +215,7 @@ def _measured(job: Mapping[str, Any], device: str, resident: bool) -> dict[str, 
 
     try:
         with torch.inference_mode():
-            torch.nn.functional.conv2d(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 3, 3))  # starts threads and loads libraries
+            _load_libraries()
             before = _start_of_memory(device, resident)
             module = compile_source(job["source"]).to(device).eval()
             images = torch.randn(job["shape"], device=device)
@@ -223,6 +223,16 @@ def _measured(job: Mapping[str, Any], device: str, resident: bool) -> dict[str, 
             return {"calls": calls, "peak": _peak(device, before), "processor": processor if device == "cpu" else None}
     except Exception as error:  # a network that cannot be measured must not keep the others from it
         return {"error": first_line(error)}
+
+
+def _load_libraries() -> None:
+    """Runs one small operation of each kind, so that threads and kernels' own memory are there before a network is looked at."""
+    import torch
+    import torch.nn.functional as F
+
+    x = F.conv2d(torch.randn(1, 16, 32, 32), torch.randn(32, 16, 3, 3), padding=1)
+    x = F.batch_norm(x, torch.zeros(32), torch.ones(32))
+    F.linear(F.max_pool2d(F.relu(x), 2).flatten(1), torch.randn(16, 32 * 16 * 16))
 
 
 def _timed(module: torch.nn.Module, images: torch.Tensor, repeats: int, seconds: float) -> tuple[list[float], float]:

@@ -186,7 +186,7 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     lines = [f"ended: {tally.reason}", f"{spent}; in this start {tally.counts()}"]
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
     if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
-        lines.append("nothing was trained in this start: the time was over before it was prepared; give a longer --budget")
+        lines.append("nothing was trained in this start: the time was over before that could begin; give a longer --budget")
     lines += list(filter(None, [guessing(run)]))
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 

@@ -5,17 +5,34 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nas.blocks import (
+    BLOCKS,
+    Block,
+    Classifier,
+    Conv,
+    GlobalPool,
+    InvertedResidual,
+    NasnetCell,
+    NasnetStack,
+    NasnetStep,
+    Pool,
+    Residual,
+    SeparableConv,
+    Sequential,
+    Skip,
+)  # fmt: skip
 from nas.canonical import canonical
 from nas.costs import cost_of
 from nas.errors import BlockError
 from nas.graph import graph_from_json
-from nas.library import load_space, shipped
+from nas.library import load_file, load_space, shipped
 from nas.notation import space_from_json, space_to_json
 from nas.source import _attributes, write_source
 from nas.space import Architecture, Space
@@ -56,7 +73,7 @@ def test_each_space_says_what_it_is(name: str) -> None:
     text = shipped()[name].read_text(encoding="utf-8")
     assert text.startswith('"""')
     size = space.size()
-    assert isinstance(size, int) and size > 10**6
+    assert isinstance(size, int) and size > 10**4
     assert f"{size:,}" in text, f"the head of {name}.py should say its size, {size:,} genotypes"
 
 
@@ -87,6 +104,73 @@ def test_encoding_gives_back_the_network(name: str) -> None:
     for genotype, architecture in _samples(name)[:60]:
         encoded = space.encode(architecture)
         assert space.decode(encoded).fingerprint == architecture.fingerprint, genotype
+
+
+CONTAINED = {
+    "vgg_like": (["vgg-a", "vgg-a-lrn", "vgg-b", "vgg-c", "vgg-d", "vgg-e"], (1, 28, 28)),
+    "resnet_like": (
+        [f"cifar-resnet-{depth}{suffix}" for depth in (20, 32, 44, 56, 110) for suffix in ("", "-b")]
+        + [f"resnet-{depth}" for depth in (18, 34, 50, 101, 152)],
+        (1, 28, 28),
+    ),
+    "inception_like": (["googlenet", "googlenet-torchvision"], (3, 64, 64)),
+}
+"""Classics by the space that contains them, and images on which they stand."""
+
+
+def _is_found(space: Space, net: Architecture) -> None:
+    assert space.contains(net), space.why_not(net)
+    assert space.decode(space.encode(net)).fingerprint == net.fingerprint
+
+
+@pytest.mark.parametrize(("name", "classic"), [(name, classic) for name, (nets, _) in CONTAINED.items() for classic in nets])
+def test_spaces_contain_their_classics(name: str, classic: str) -> None:
+    folder, shape = shipped()[name].parent / "classic", CONTAINED[name][1]
+    found = [nets[classic] for file in sorted(folder.glob("*.py")) if classic in (nets := load_file(file).NETWORKS)]
+    assert len(found) == 1
+    _is_found(load_space(name).bind(shape, 7), replace(found[0], input_shape=shape, classes=7).decode({}))
+
+
+def test_a_small_mobilenet_is_contained() -> None:
+    """The plan of Sandler et al. 2018, table 2, for small images: t, c, n, s."""
+    blocks = [
+        InvertedResidual(c, stride=s if i == 0 else 1, expansion=t)
+        for t, c, n, s in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 2, 2), (6, 96, 1, 1))
+        for i in range(n)
+    ]
+    body = Sequential(Conv(32), *blocks, Conv(1280, 1, activation="relu6", name="last"), Classifier(dropout=0.2))
+    _is_found(load_space("mobile_like").bind((3, 32, 32), 10), Space(body, (3, 32, 32), 10).decode({}))
+
+
+def test_nasnet_a_is_contained() -> None:
+    """Zoph et al. 2018, figure 4: 0 is the cell before the last, 1 the last."""
+
+    def sep(kernel: int) -> Block:
+        return SeparableConv(None, kernel, order="act-conv-norm", twice=True)
+
+    same, mean, largest = Skip(), Pool("avg", 3, 1, "same"), Pool("max", 3, 1, "same")
+    normal = NasnetCell(
+        NasnetStep(1, sep(5), 0, sep(3)), NasnetStep(0, sep(5), 0, sep(3)), NasnetStep(1, mean, 0, same),
+        NasnetStep(0, mean, 0, mean), NasnetStep(1, sep(3), 1, same),
+    )  # fmt: skip
+    reduction = NasnetCell(
+        NasnetStep(1, sep(5), 0, sep(7)), NasnetStep(1, largest, 0, sep(7)), NasnetStep(1, mean, 0, sep(5)),
+        NasnetStep(3, same, 2, mean), NasnetStep(2, sep(3), 1, largest),
+    )  # fmt: skip
+    body = Sequential(Conv(32, activation="none"), NasnetStack(normal, reduction, channels=8, repeats=2, stages=3), Classifier())
+    space = load_space("nasnet_cells").bind((1, 28, 28), 10)
+    net = Space(body, (1, 28, 28), 10).decode({})
+    _is_found(space, net)
+    assert space.encode(net)["cells.reduction.step4.right.block"] == "max3x3"
+    stem = Space(Sequential(Conv(33, activation="none"), *body.blocks[1:]), (1, 28, 28), 10).decode({})
+    assert "channels is choice(8, 16, 32), the network has 33" in space.why_not(stem)
+
+
+def test_the_mixed_space_has_every_block() -> None:
+    assert {type(block).__name__ for block in load_space("mixed").body.walk()} == set(BLOCKS)
+    residual = [Residual(c, stride=s) for c, s in ((16, 1), (16, 1), (32, 2), (32, 1), (64, 2), (64, 1))]
+    body = Sequential(Conv(16, name="stem"), *residual, GlobalPool(), Classifier(pool="none"))
+    _is_found(load_space("mixed").bind((3, 32, 32), 10), Space(body, (3, 32, 32), 10).decode({}))
 
 
 OUTSIDE = """

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nas.attempts import Halted, NothingFeasible, next_candidate
+from nas.baselines import train_baselines
 from nas.budget import Budget
 from nas.events import Event
 from nas.jobs import Job, Training, checked, revived
@@ -26,6 +27,7 @@ from nas.rows import ProposalRow
 from nas.strategies.base import Strategy
 
 if TYPE_CHECKING:
+    from nas.addresses import Network
     from nas.evaluate import Evaluator
     from nas.problem import Problem
 
@@ -52,6 +54,7 @@ def search_loop(
     epochs: int = 1,
     recipe: Recipe | None = None,
     data: str = "",
+    baselines: Sequence[Network] = (),
     on_event: Callable[[Event], None] = lambda event: None,
     stopped: Callable[[], str] = lambda: "",
     faulted: bool = False,
@@ -68,6 +71,7 @@ def search_loop(
         epochs: Epochs of each training.
         recipe: How networks are trained whose architecture does not say; None: `Recipe()`.
         data: Digest of the data with its split.
+        baselines: Trained first, to compare with what is found; see `train_baselines`.
         on_event: Told of what happened, after the record holds it.
         stopped: Asked often; a reason makes the loop end at once and leave what is in flight pending.
         faulted: Whether the start before this one broke down by itself: what was in flight then is suspected.
@@ -85,6 +89,7 @@ def search_loop(
     limits = Limits(budget, epochs, journal.ledger, lambda: journal.elapsed, stopped)
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     journal.open(budget)
+    train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped)
     reason = loop.run(faulted)
     journal.close(reason)
     return reason

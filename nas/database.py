@@ -17,7 +17,7 @@ from types import TracebackType
 
 from nas.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables below. A change of them adds a step to `MIGRATIONS`."""
 
 APPLICATION = 0x6E617331
@@ -25,7 +25,14 @@ APPLICATION = 0x6E617331
 
 DATABASE, LOCK = "run.db", "run.lock"
 
-SCHEMA = """
+_BASELINES = """
+CREATE TABLE baselines (
+    name TEXT PRIMARY KEY, network INTEGER NOT NULL REFERENCES networks, recipe INTEGER NOT NULL REFERENCES recipes,
+    outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL, error TEXT NOT NULL, epochs INTEGER NOT NULL,
+    seconds REAL NOT NULL, ended REAL NOT NULL) WITHOUT ROWID;
+"""
+
+SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE starts (
     id INTEGER PRIMARY KEY, began REAL NOT NULL, seconds REAL NOT NULL, pid INTEGER NOT NULL, host TEXT NOT NULL,
@@ -44,9 +51,14 @@ CREATE TABLE evaluations (
     recipe INTEGER NOT NULL REFERENCES recipes, data TEXT NOT NULL, seed INTEGER NOT NULL,
     from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL, outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL,
     error TEXT NOT NULL, checkpoint TEXT NOT NULL, seconds REAL NOT NULL, ended REAL NOT NULL);
-"""
+{_BASELINES}"""
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+
+def _add_baselines(connection: sqlite3.Connection) -> None:
+    connection.execute(_BASELINES)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines}
 """Format n to the function that turns its tables into those of n + 1, inside a transaction."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(

@@ -141,6 +141,33 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class BaselineEvaluated:
+    """A baseline was trained and is in the record.
+
+    Attributes:
+        name: The address it was asked for by.
+        fingerprint: The network.
+        outcome: How its training ended.
+        values: Its exact costs and measured metrics, by name.
+        error: First line of what went wrong.
+        elapsed: Seconds the search spent so far, over all starts; baselines do not count.
+        objectives: Names of the objectives, in order.
+    """
+
+    name: str
+    fingerprint: str
+    outcome: Outcome
+    values: Mapping[str, float]
+    error: str
+    elapsed: float
+    objectives: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        values = "".join(f", {name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
+        return f"baseline {self.name} {self.fingerprint[:7]}: {self.outcome}{values}{f': {self.error}' if self.error else ''}"
+
+
+@dataclass(frozen=True)
 class FrontPoint:
     """One network of the current front.
 
@@ -191,5 +218,5 @@ class Ended:
         return f"search ends: {self.reason}; {counted(self.evaluations, 'evaluation')}, {self.elapsed:.0f} s"
 
 
-Event = Started | Refused | Proposed | Repeated | Evaluated | FrontMoved | Ended
+Event = Started | BaselineEvaluated | Refused | Proposed | Repeated | Evaluated | FrontMoved | Ended
 """Any of the above."""

@@ -21,11 +21,13 @@ from nas.budget import Budget, stored_budget
 from nas.coordinator import search_loop
 from nas.errors import RunError
 from nas.events import Event
+from nas.given import find_baselines, find_starts
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
 from nas.run import Run, open_run
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
+from nas.strategies.start_from import StartFrom
 from nas.userfile import load_object
 
 if TYPE_CHECKING:
@@ -77,6 +79,8 @@ def search(
     out: str | Path | None = None,
     evaluator: Evaluator | Function | str | None = None,
     costs: Mapping[str, ExactCost | str] | None = None,
+    start_from: Sequence[str] = (),
+    baselines: Sequence[str] = (),
     data_options: Mapping[str, Any] | None = None,
     strategy_options: Mapping[str, Any] | None = None,
     progress: Callable[[Event], None] | None = None,
@@ -103,6 +107,9 @@ def search(
         out: The run folder; None: `runs/SPACE-STRATEGY-N`, the first N that is free.
         evaluator: Instead of training: `f(architecture) -> dict`, `FILE.py:f`, or an `Evaluator` (which stays open).
         costs: Exact costs of your own by name: `f(graph) -> int` or `FILE.py:f`.
+        start_from: Networks of the space to evaluate first, made anew for its images and classes (see `nas.find_network`).
+        baselines: Networks to train first under the same recipe, whether the space contains them or not, and whatever the
+            constraints say; they are shown beside the front and count towards no limit.
         data_options: Passed on to `load_data`.
         strategy_options: Settings of the strategy, such as `{"population": 20}`.
         progress: Told of every event (see `nas.events`).
@@ -127,8 +134,10 @@ def search(
     bound, dataset = bound_space(load_space(space), data, data_options or {}, needed=function is None)
     bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
     problem = Problem(bound, objectives, constraints, own_costs)
+    starts = find_starts(start_from, problem)
+    marked = find_baselines(baselines, problem.space)
     settings = run_settings(
-        problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=evaluator_name(function)
+        problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=evaluator_name(function), starts=starts
     )
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device)
@@ -145,12 +154,14 @@ def search(
             record.commit()
             reason = search_loop(
                 problem,
-                chosen,
+                StartFrom(starts, chosen) if starts else chosen,
                 judge,
                 record,
                 budget=limits,
                 seed=seed,
                 epochs=epochs,
+                recipe=bound.recipe.closed() if bound.recipe else None,
+                baselines=marked,
                 data=dataset.digest[:16] if dataset else "",
                 on_event=tell,
                 stopped=interrupts.reason,
@@ -164,7 +175,7 @@ def search(
 
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
-    "device", "deadline", "seed", "evaluator", "costs", "data_options", "strategy_options",
+    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "data_options", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 

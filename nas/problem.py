@@ -138,13 +138,26 @@ class Problem:
                 "end it with a Classifier",
                 "infeasible",
             )
-        costs: dict[str, float] = {**asdict(cost_of(graph)), "declared_params": declared}
-        for name, function in self.own_costs.items():
-            costs[name] = _own_cost(name, function, graph)
+        costs = self.costs_of(graph, declared)
         for c in self.constraints:
             if not c.holds(costs[c.name]):
                 raise Rejected(f"{c.name} is {costs[c.name]:g}, expected {c.text}", c.text, costs)
         return Candidate(genotype, architecture, graph, architecture.fingerprint, costs)
+
+    def costs_of(self, graph: Graph, declared_params: int) -> dict[str, float]:
+        """Returns every exact cost of a network by name, the user's own included.
+
+        Args:
+            graph: Simplified.
+            declared_params: Parameters of the network as written, dead parts included.
+
+        Raises:
+            ObjectiveError: When a cost of the user's own fails.
+        """
+        costs: dict[str, float] = {**asdict(cost_of(graph)), "declared_params": declared_params}
+        for name, function in self.own_costs.items():
+            costs[name] = _own_cost(name, function, graph)
+        return costs
 
     def feasible(self, genotype: Genotype) -> bool:
         """Returns whether a genotype keeps every constraint and all its blocks apply."""

@@ -11,8 +11,10 @@ from nas.library import load_space, own_blocks
 from nas.notation import space_from_json
 from nas.objectives import Objective
 from nas.problem import Problem
+from nas.rows import plain_genotype
 from nas.run import Run
 from nas.strategies.base import Strategy
+from nas.strategies.start_from import StartFrom
 from nas.strategies.table import STRATEGIES, make_strategy
 from nas.userfile import load_object
 
@@ -52,7 +54,9 @@ def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:
     costs = {name: load_object(arguments["costs"][name]) for name in settings["costs"]}
     objectives = [Objective(**entry) for entry in settings["objectives"]]
     problem = Problem(space, objectives, settings["constraints"], costs)
-    return problem, make_strategy(arguments["strategy"] if own["strategy"] else strategy, **options)
+    chosen = make_strategy(arguments["strategy"] if own["strategy"] else strategy, **options)
+    starts = {name: plain_genotype(genotype) for name, genotype in settings.get("start_from", {}).items()}
+    return problem, StartFrom(starts, chosen) if starts else chosen
 
 
 def _shipped() -> set[str]:

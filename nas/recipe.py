@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from nas.domains import Choice, Domain, Value
@@ -82,6 +82,10 @@ class Recipe:
     def open_fields(self) -> tuple[str, ...]:
         """Returns the names of the fields that are still open, in the order of declaration."""
         return tuple(f.name for f in fields(self) if isinstance(getattr(self, f.name), Domain))
+
+    def closed(self) -> Recipe:
+        """Returns the recipe with its open fields at their defaults."""
+        return replace(self, **{name: getattr(Recipe(), name) for name in self.open_fields()})
 
     def augmentation(self, epochs: int, flip_allowed: bool) -> tuple[int, bool]:
         """Returns the largest shift in pixels and whether to flip, in a training of so many epochs on such data."""

@@ -19,6 +19,7 @@ from typing import Any
 from nas.database import DATABASE, Lock, close_writer, explained, open_writer
 from nas.errors import RunError
 from nas.rows import (
+    BaselineRow,
     EvaluationRow,
     NetworkRow,
     Packer,
@@ -137,6 +138,15 @@ class Record:
         with self._explained:
             return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
 
+    def baselines(self) -> set[str]:
+        """Reads the names of the baselines."""
+        with self._explained:
+            return {name for (name,) in self._connection.execute("SELECT name FROM baselines")}
+
+    def discount(self, seconds: float) -> None:
+        """Takes seconds off what this start has spent."""
+        self._begun += seconds
+
     def add_network(self, network: NetworkRow) -> None:
         """Keeps a network, or the source of one that has none yet; one that is known entirely is left alone."""
         if network.fingerprint not in self._networks:
@@ -203,6 +213,26 @@ class Record:
                 self._pack("curve", curve) if curve else b"",
                 result.error[:500],
                 result.checkpoint,
+                result.seconds,
+                row.ended,
+            ),
+        )
+
+    def add_baseline(self, row: BaselineRow) -> None:
+        """Adds a baseline whose network and recipe are known."""
+        result = row.measurement
+        curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
+        self._write(
+            "INSERT INTO baselines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.name,
+                self._networks[row.fingerprint],
+                self._recipes[row.recipe],
+                str(result.outcome),
+                plain_json(result.metrics, "metrics"),
+                self._pack("curve", curve) if curve else b"",
+                result.error[:500],
+                result.epochs,
                 result.seconds,
                 row.ended,
             ),

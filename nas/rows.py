@@ -104,6 +104,25 @@ class EvaluationRow:
     ended: float = 0.0
 
 
+@dataclass(frozen=True)
+class BaselineRow:
+    """A known network, trained under the run's own recipe to be compared with what the search finds.
+
+    Attributes:
+        name: The address it was asked for by.
+        fingerprint: The network.
+        recipe: Digest of the closed recipe.
+        measurement: What came out.
+        ended: When, in seconds since 1970.
+    """
+
+    name: str
+    fingerprint: str
+    recipe: str
+    measurement: Measurement
+    ended: float = 0.0
+
+
 class Packer:
     """Compresses texts of one kind against the first of that kind in the run (raw deflate with a preset dictionary)."""
 
@@ -161,8 +180,13 @@ def pack_genotype(genotype: Genotype) -> bytes:
 
 
 def unpack_genotype(text: bytes) -> dict[str, Value]:
-    """Returns the genotype again; JSON's lists become the tuples they were."""
-    return {path: _tuples(value) for path, value in msgspec.json.decode(text).items()}
+    """Returns the genotype again; see `plain_genotype`."""
+    return plain_genotype(msgspec.json.decode(text))
+
+
+def plain_genotype(decisions: Mapping[str, Any]) -> dict[str, Value]:
+    """Returns a genotype as it was before it became JSON, whose lists were tuples."""
+    return {path: _tuples(value) for path, value in decisions.items()}
 
 
 def plain_json(value: Mapping[str, Any], what: str) -> str:
@@ -246,6 +270,24 @@ def read_evaluations(connection: sqlite3.Connection) -> Iterator[EvaluationRow]:
             checkpoint=checkpoint,
         )
         yield EvaluationRow(proposal, fingerprint, recipe, data, seed, first, last, measurement, ended)
+
+
+def read_baselines(connection: sqlite3.Connection) -> Iterator[BaselineRow]:
+    """Reads the baselines in the order in which they ended."""
+    packer = Packer(connection)
+    for name, fingerprint, recipe, outcome, metrics, curve, error, epochs, seconds, ended in connection.execute(
+        "SELECT name, n.fingerprint, r.digest, outcome, metrics, curve, error, epochs, seconds, ended FROM baselines b"
+        " JOIN networks n ON n.id = b.network JOIN recipes r ON r.id = b.recipe ORDER BY ended, name"
+    ):
+        measurement = Measurement(
+            outcome=Outcome(outcome),
+            metrics=msgspec.json.decode(metrics),
+            curve=tuple(msgspec.json.decode(packer.unpack("curve", curve))) if curve else (),
+            epochs=epochs,
+            seconds=seconds,
+            error=error,
+        )
+        yield BaselineRow(name, fingerprint, recipe, measurement, ended)
 
 
 def _tuples(value: Any) -> Value:

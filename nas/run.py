@@ -17,17 +17,19 @@ from nas.intervals import indistinguishable, wilson
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
 from nas.rows import (
+    BaselineRow,
     EvaluationRow,
     Genotype,
     NetworkRow,
     ProposalRow,
+    read_baselines,
     read_costs,
     read_evaluations,
     read_networks,
     read_proposals,
     read_recipes,
 )
-from nas.trials import columns, deepest, losses_of_table, short_ids, trial_rows
+from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows
 
 if TYPE_CHECKING:
     import pandas
@@ -162,6 +164,15 @@ class Run:
         rows = trial_rows(self.objectives, *self.rows())
         return pandas.DataFrame(rows, columns=columns([o.name for o in self.objectives], rows))
 
+    def baselines(self) -> pandas.DataFrame:
+        """Returns one row a baseline, in the order in which they ended: `name`, and the columns of `trials` that apply."""
+        import pandas
+
+        with open_reader(self.folder) as connection:
+            rows = baseline_rows(list(read_baselines(connection)), read_costs(connection))
+        names = columns([o.name for o in self.objectives], rows, last=("epochs", "seconds", "error", "fingerprint"))
+        return pandas.DataFrame(rows, columns=["name", *(name for name in names if name != "name")])
+
     def proposals(self) -> pandas.DataFrame:
         """Returns one row a proposal: `trial`, `id`, `operator`, `parents` (trials), `repeat_of`, `seen`, `rejected`, `created`,
         `finished` (its place in the order of endings), `genotype`."""
@@ -292,8 +303,28 @@ class Run:
             for evaluation in read_evaluations(connection):
                 if evaluation.fingerprint in evaluations:
                     evaluations[evaluation.fingerprint].append(evaluation)
+            baselines = {row.fingerprint: row for row in read_baselines(connection)}
             recipes = read_recipes(connection)
-        return [self._assembled(rows[key], ids[key], proposals[key], evaluations[key], recipes) for key in wanted]
+        return [
+            self._assembled(rows[key], ids[key], proposals[key], evaluations[key], recipes)
+            if proposals[key]
+            else self._marked(rows[key], ids[key], baselines[key], recipes)
+            for key in wanted
+        ]
+
+    def _marked(self, network: NetworkRow, id: str, baseline: BaselineRow, recipes: Mapping[str, Any]) -> Found:
+        """Returns a network that was trained as a baseline only."""
+        return Found(
+            run=self,
+            id=id,
+            fingerprint=network.fingerprint,
+            genotype={},
+            recipe=recipes[baseline.recipe] or {},
+            costs=network.costs,
+            measurement=baseline.measurement,
+            graph_json=network.graph,
+            stored_source=network.source,
+        )
 
     def _assembled(
         self,

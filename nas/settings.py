@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nas.budget import Budget
 from nas.notation import space_to_json
 from nas.recipe import Task
-from nas.strategies.base import Strategy
+from nas.strategies.base import Genotype, Strategy
 from nas.strategies.table import STRATEGIES
 
 if TYPE_CHECKING:
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 
 
 def run_settings(
-    problem: Problem, strategy: Strategy, dataset: Dataset | None, *, task: Task, epochs: int, seed: int, evaluator: str
+    problem: Problem,
+    strategy: Strategy,
+    dataset: Dataset | None,
+    *,
+    task: Task,
+    epochs: int,
+    seed: int,
+    evaluator: str,
+    starts: Mapping[str, Genotype] | None = None,
 ) -> dict[str, Any]:
     """Returns the settings of a run. Two starts with equal settings search the same thing in the same way.
 
@@ -39,6 +47,7 @@ def run_settings(
         epochs: Of each brief training.
         seed: Of the search and of every training.
         evaluator: What the record calls who evaluates.
+        starts: Genotypes proposed before any of the strategy's own, by name.
     """
     space = json.loads(space_to_json(problem.space))
     text = json.dumps(space, sort_keys=True)
@@ -53,6 +62,7 @@ def run_settings(
         "epochs": epochs,
         "seed": seed,
         "evaluator": evaluator,
+        **({"start_from": {name: dict(genotype) for name, genotype in starts.items()}} if starts else {}),
     }
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from nas.budget import Budget
-from nas.events import Ended, Evaluated, Event, FrontMoved, FrontPoint, Proposed, Refused, Repeated, Started
+from nas.events import BaselineEvaluated, Ended, Evaluated, Event, FrontMoved, FrontPoint, Proposed, Refused, Repeated, Started
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Tally:
         seconds_before: Seconds earlier starts took.
         front: The Pareto front, best in the first objective first.
         moved: Seconds spent when the front last moved.
+        baselines: Those trained in this start.
         reason: Why the search ended; empty while it runs.
     """
 
@@ -45,6 +46,7 @@ class Tally:
     seconds_before: float = 0.0
     front: tuple[FrontPoint, ...] = ()
     moved: float = 0.0
+    baselines: list[BaselineEvaluated] = field(default_factory=list)
     reason: str = ""
 
     def take(self, event: Event) -> None:
@@ -54,6 +56,8 @@ class Tally:
                 self.folder, self.budget, self.epochs = event.folder, event.budget, event.epochs
                 self.evaluations = self.before = event.evaluations
                 self.elapsed = self.seconds_before = self.moved = event.seconds
+            case BaselineEvaluated():
+                self.baselines.append(event)
             case Refused():
                 self.refused[event.reason] += 1
             case Proposed():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.ledger import losses_of
 from nas.objectives import Objective
-from nas.rows import EvaluationRow, ProposalRow
+from nas.rows import BaselineRow, EvaluationRow, ProposalRow
 
 if TYPE_CHECKING:
     import pandas
@@ -64,6 +64,25 @@ def trial_rows(
     return rows
 
 
+def baseline_rows(baselines: Iterable[BaselineRow], costs: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+    """Returns one row a baseline, in the order in which they ended."""
+    ids = short_ids(costs)
+    return [
+        {
+            "name": row.name,
+            "id": ids[row.fingerprint],
+            "outcome": str(row.measurement.outcome),
+            **costs[row.fingerprint],
+            **row.measurement.metrics,
+            "epochs": row.measurement.epochs,
+            "seconds": row.measurement.seconds,
+            "error": row.measurement.error,
+            "fingerprint": row.fingerprint,
+        }
+        for row in baselines
+    ]
+
+
 def deepest(objectives: Sequence[Objective], segments: Sequence[EvaluationRow], costs: Mapping[str, float]) -> EvaluationRow | None:
     """Returns the segment that stands for a network: measured before failed, then the deepest, then the best."""
 
@@ -74,9 +93,11 @@ def deepest(objectives: Sequence[Objective], segments: Sequence[EvaluationRow], 
     return min(segments, key=order, default=None)
 
 
-def columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the order of a table's columns: what identifies and ranks first, what is long last."""
-    last = ("epochs", "seconds", "proposals", "operator", "parents", "genotype", "error", "fingerprint")
+_LAST = ("epochs", "seconds", "proposals", "operator", "parents", "genotype", "error", "fingerprint")
+
+
+def columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]], last: Sequence[str] = _LAST) -> list[str]:
+    """Returns the order of a table's columns: what identifies and ranks first, what is long (`last`) last."""
     found = dict.fromkeys(name for row in rows for name in row)
     return list(dict.fromkeys(["id", *objectives, "outcome", *(name for name in found if name not in last), *last]))
 

@@ -77,7 +77,7 @@ def test_a_clean_stop_leaves_one_file(tmp_path: Path) -> None:
 def test_commits_are_flushed_through_a_log(tmp_path: Path) -> None:
     connection = open_writer(tmp_path)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (newest,)
     close_writer(connection)
 
 
@@ -191,7 +191,7 @@ def test_a_newer_format_is_refused_and_kept(tmp_path: Path, opener) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = (tmp_path / DATABASE).read_bytes()
-    with pytest.raises(RunError, match=r"has format 99, .* reads up to 1"):
+    with pytest.raises(RunError, match=rf"has format 99, .* reads up to {database.FORMAT}"):
         opener(tmp_path)
     assert (tmp_path / DATABASE).read_bytes() == before
 
@@ -203,8 +203,8 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> None:
     def step(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE meta SET value = 'migrated'")
 
-    monkeypatch.setattr(database, "FORMAT", 2)
-    monkeypatch.setattr(database, "MIGRATIONS", {1: step})
+    monkeypatch.setattr(database, "MIGRATIONS", {database.FORMAT: step})
+    monkeypatch.setattr(database, "FORMAT", database.FORMAT + 1)
 
 
 def test_a_reader_migrates_a_copy(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -217,12 +217,27 @@ def test_a_reader_migrates_a_copy(tmp_path: Path, request: pytest.FixtureRequest
 
 def test_a_writer_migrates_the_file(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     made(tmp_path)
+    newest = database.FORMAT + 1
     request.getfixturevalue("newer")
     close_writer(open_writer(tmp_path))
     with sqlite3.connect(tmp_path / DATABASE) as connection:
         assert connection.execute("SELECT value FROM meta").fetchone() == ("migrated",)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (newest,)
     connection.close()
+
+
+def test_a_run_of_format_1_is_read_and_goes_on(tmp_path: Path) -> None:
+    """Written before runs had baselines."""
+    shutil.copy(Path(__file__).parent / "assets" / "run_format_1.db", tmp_path / DATABASE)
+    run = open_run(tmp_path)
+    trials = run.trials()
+    assert (len(trials), len(run.front()), len(run.baselines())) == (3, 1, 0)
+    with Record(tmp_path, run.settings) as record:
+        assert record.baselines() == set()
+        assert record.spent()[0] == 3
+    again = open_run(tmp_path)
+    assert again.trials().equals(trials)
+    assert len(again.starts()) == 2
 
 
 def test_a_format_without_a_way_is_refused(tmp_path: Path, newer: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ def search(
     deadline: str = "1h",
     seed: int = 0,
     out: Path | None = None,
+    start_from: str | None = None,
+    baselines: str | None = None,
     evaluator: str | None = None,
     cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
@@ -64,6 +66,8 @@ def search(
         deadline: Time after which one training is ended as timed out; none: never.
         seed: Of the search and of every training.
         out: The run folder; runs/SPACE-STRATEGY-N when left out.
+        start_from: Networks of the space to evaluate first, separated by commas: names (nas list networks), RUN@ID, FILE.py:NAME.
+        baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
         evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
         cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
         set_: A setting of the strategy, NAME=VALUE, such as population=20. May stand several times.
@@ -91,6 +95,8 @@ def search(
             deadline=None if deadline == "none" else duration(deadline, "deadline"),
             seed=seed,
             out=out,
+            start_from=names(start_from or ""),
+            baselines=names(baselines or ""),
             evaluator=evaluator,
             costs=settings(cost, "--cost") or None,
             data_options=data_options.given() or None,
@@ -177,7 +183,17 @@ def _ending(run: Run, progress: Progress) -> str:
         line + ("  (not told apart from the one above)" if mark else "")
         for line, mark in zip(aligned(rows).splitlines(), marks, strict=True)
     ]
-    return "\n".join(["", *lines, ""])
+    return "\n".join(["", *lines, *_baselines(run), ""])
+
+
+def _baselines(run: Run) -> list[str]:
+    """Returns a table of the baselines, none where there are none."""
+    from nas.lines import aligned
+
+    table = run.baselines()
+    columns = ["name", *(objective.name for objective in run.objectives if objective.name in table.columns)]
+    rows = [["baseline", *columns[1:]], *([row[name] for name in columns] for row in table_rows(table))]
+    return ["", *aligned(rows).splitlines()] if len(rows) > 1 else []
 
 
 def _columns(objective: str, known: list[str]) -> list[str]:
@@ -186,4 +202,10 @@ def _columns(objective: str, known: list[str]) -> list[str]:
 
 def _result(run: Run) -> dict[str, Any]:
     trials = run.trials()
-    return {"run": run.folder, "evaluations": len(trials), "ended": run.starts()[-1]["ended"], "front": table_rows(run.front())}
+    return {
+        "run": run.folder,
+        "evaluations": len(trials),
+        "ended": run.starts()[-1]["ended"],
+        "front": table_rows(run.front()),
+        "baselines": table_rows(run.baselines()),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections import Counter
@@ -16,10 +15,10 @@ from nas.hints import guessing
 from nas.lines import counted, number, spell_seconds
 from nas.measurement import Outcome
 from nas.objectives import OBJECTIVES, Objective
-from nas.picture import draw_svg
+from nas.report.baselines import Baseline, gather_baselines
+from nas.report.network import Column, ShownNetwork, shown_network
 from nas.rows import ProposalRow
-from nas.run import Found, Run
-from nas.table import layer_table
+from nas.run import Run
 from nas.wording import settings_rows
 
 if TYPE_CHECKING:
@@ -27,56 +26,6 @@ if TYPE_CHECKING:
 
 _NO_AXIS = ("same_as_previous",)
 _MEASURED = tuple(str(outcome) for outcome in Outcome if outcome.measured)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One number of each network.
-
-    Attributes:
-        name: As in the record.
-        label: With its unit.
-        direction: "maximize", "minimize", or empty where no way is better.
-        is_share: Shown in per cent.
-    """
-
-    name: str
-    label: str
-    direction: str
-    is_share: bool
-
-
-@dataclass(frozen=True)
-class FrontNetwork:
-    """All about one network of the front.
-
-    Attributes:
-        id: See `nas.run.Found`.
-        values: Text of each column of the front table, by name.
-        numbers: What that text stands for, to sort by.
-        marks: What is special about it, in a word or two and in a sentence.
-        genotype: Path and value as text.
-        recipe: Field and value as text.
-        layers: See `nas.table.layer_table`; empty where the graph cannot be read.
-        picture: SVG element; empty where the graph cannot be read.
-        source: Python text.
-        curve: One mapping an epoch.
-        weights: Path of its weights relative to the run; empty where there are none.
-        problem: Why parts are missing, in one line.
-    """
-
-    id: str
-    values: Mapping[str, str]
-    numbers: Mapping[str, float]
-    marks: Sequence[tuple[str, str]]
-    genotype: Sequence[tuple[str, str]]
-    recipe: Sequence[tuple[str, str]]
-    layers: Sequence[Mapping[str, Any]]
-    picture: str
-    source: str
-    curve: Sequence[Mapping[str, float]]
-    weights: str
-    problem: str
 
 
 @dataclass(frozen=True)
@@ -91,10 +40,12 @@ class Content:
         starts: One row a start: when, how long, where, how it ended, with which versions.
         objectives: What was ranked.
         columns: Every number that can be an axis.
-        points: Column name to one number a network (None where there is none), and `id`, `outcome`, `front`.
+        points: Column name to one number a network (None where there is none), and `id`, `name` (of a baseline), `outcome`,
+            `measured`, `front`; the networks evaluated first, then the baselines.
         intervals: Column name to id to (low, high), for networks of the front.
         shown: Columns of the front table.
         front: Best in the first objective first.
+        baselines: Known networks trained in the same way, in the order in which they were.
         knee: Id of the network to look at first; empty where the front is.
         outcomes: Outcome, how many networks, the first error.
         rejected: Constraint, how many candidates.
@@ -112,7 +63,8 @@ class Content:
     points: Mapping[str, Sequence[Any]]
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
     shown: Sequence[Column]
-    front: Sequence[FrontNetwork]
+    front: Sequence[ShownNetwork]
+    baselines: Sequence[Baseline]
     knee: str
     outcomes: Sequence[tuple[str, int, str]]
     rejected: Sequence[tuple[str, int]]
@@ -140,13 +92,14 @@ def gather(run: Run) -> Content:
         starts=_starts(run),
         objectives=objectives,
         columns=columns,
-        points=_points(columns, trials, set(ids)),
+        points=_points(columns, trials, set(ids), run.baselines()),
         intervals=_intervals(columns, rows),
         shown=shown,
         front=[
-            _network(found, row, shown, _marks(row, before, knee if len(objectives) > 1 and len(ids) > 2 else ""))
+            shown_network(found, row, shown, _marks(row, before, knee if len(objectives) > 1 and len(ids) > 2 else ""))
             for found, row, before in zip(networks, rows, ["", *ids], strict=False)
         ],
+        baselines=gather_baselines(run, shown, rows),
         knee=knee,
         outcomes=_outcomes(trials),
         rejected=_rejected(proposals),
@@ -226,18 +179,25 @@ def _shown(objectives: Sequence[Objective], columns: Sequence[Column]) -> list[C
     return [by_name[name] for name in wanted if name in by_name]
 
 
-def _points(columns: Sequence[Column], trials: pandas.DataFrame, front: set[str]) -> dict[str, list[Any]]:
+def _points(
+    columns: Sequence[Column], trials: pandas.DataFrame, front: set[str], baselines: pandas.DataFrame
+) -> dict[str, list[Any]]:
+    tables = (trials, baselines)
     points: dict[str, list[Any]] = {
-        column.name: [_plain(value) for value in trials[column.name]] for column in columns if column.name in trials.columns
+        column.name: [_plain(value) for table in tables for value in _numbers(table, column.name)] for column in columns
     }
-    points["evaluation"] = list(range(1, len(trials) + 1))
+    points["evaluation"] = [*range(1, len(trials) + 1), *[None] * len(baselines)]
     return {
         **points,
-        "id": [str(value) for value in trials["id"]],
-        "outcome": [str(value) for value in trials["outcome"]],
-        "measured": [bool(value) for value in trials["outcome"].isin(_MEASURED)],
-        "front": [str(value) in front for value in trials["id"]],
+        **{name: [str(value) for table in tables for value in table[name]] for name in ("id", "outcome")},
+        "name": [*[""] * len(trials), *(str(name) for name in baselines["name"])],
+        "measured": [str(value) in _MEASURED for table in tables for value in table["outcome"]],
+        "front": [*(str(value) in front for value in trials["id"]), *[False] * len(baselines)],
     }
+
+
+def _numbers(table: pandas.DataFrame, name: str) -> Sequence[float]:
+    return [float(value) for value in table[name]] if name in table.columns else [math.nan] * len(table)
 
 
 def _plain(value: float) -> float | int | None:
@@ -257,9 +217,6 @@ def _intervals(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> 
     return found
 
 
-# ---- one network
-
-
 def _marks(row: Mapping[str, Any], before: str, knee: str) -> list[tuple[str, str]]:
     """Returns a word or two and their meaning for what is special about a network of the front."""
     marks = [("knee", "where giving up a little of one objective stops buying much of another")] if row["id"] == knee else []
@@ -267,44 +224,6 @@ def _marks(row: Mapping[str, Any], before: str, knee: str) -> list[tuple[str, st
         meaning = "the difference is within what 95 % of draws of so many validation images give between equals"
         marks.append((f"tied with {before}", meaning))
     return marks
-
-
-def _network(found: Found, row: Mapping[str, Any], shown: Sequence[Column], marks: Sequence[tuple[str, str]]) -> FrontNetwork:
-    layers: list[dict[str, Any]] = []
-    picture = source = problem = ""
-    try:
-        graph = found.graph
-        layers, picture = layer_table(graph), draw_svg(graph, title=f"Network {found.id}", style=False)
-        source = found.source
-    except Exception as error:  # a record of somebody else's must not keep the rest of the report from being read
-        problem = f"its graph cannot be shown: {type(error).__name__}: {error}"
-    return FrontNetwork(
-        id=found.id,
-        values={column.name: _cell(column, row) for column in shown},
-        numbers={column.name: float(row[column.name]) for column in shown},
-        marks=marks,
-        genotype=[(path, _value(value)) for path, value in found.genotype.items()],
-        recipe=[(name, _value(value)) for name, value in found.recipe.items()],
-        layers=layers,
-        picture=picture,
-        source=source,
-        curve=found.measurement.curve if found.measurement else (),
-        weights=str(found.weights.relative_to(found.run.folder)) if found.weights else "",
-        problem=problem,
-    )
-
-
-def _cell(column: Column, row: Mapping[str, Any]) -> str:
-    value = float(row[column.name])
-    low, high = row.get(f"{column.name}_low"), row.get(f"{column.name}_high")
-    if not column.is_share:
-        return number(value)
-    interval = f" ({100 * low:.2f} to {100 * high:.2f})" if low is not None and high is not None else ""
-    return f"{100 * value:.2f} %{interval}"
-
-
-def _value(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 # ---- what went otherwise

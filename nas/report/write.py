@@ -71,10 +71,11 @@ def page(content: Content, plotly: str) -> str:
     )
     environment.globals["counted"] = counted
     network = environment.get_template("network.html")
-    sections = [network.render(network=one, shown=content.shown, svg=Markup(one.picture)) for one in content.front]  # noqa: S704
+    networks = [*content.front, *(baseline.network for baseline in content.baselines)]
+    sections = [network.render(network=one, shown=content.shown, svg=Markup(one.picture)) for one in networks]  # noqa: S704
     return environment.get_template("page.html").render(
         content=content,
-        sections=_packed([one.id for one in content.front], sections, content.knee),
+        sections=_packed([one.id for one in networks], sections, content.knee),
         data=_data(content),
         style=Markup((ASSETS / "style.css").read_text("utf-8") + PICTURE_STYLE),  # noqa: S704 - own text
         script=Markup((ASSETS / "script.js").read_text("utf-8")),  # noqa: S704 - own text
@@ -106,7 +107,7 @@ def _data(content: Content) -> dict[str, Any]:
         "objectives": [o.name for o in content.objectives],
         "points": content.points,
         "intervals": content.intervals,
-        "curves": {one.id: _curve(one.curve) for one in content.front},
+        "curves": {one.id: _curve(one.curve) for one in (*content.front, *(baseline.network for baseline in content.baselines))},
         "first": content.knee,
     }
 

@@ -33,7 +33,7 @@
   };
 
   const hover = (k) => [
-    `<b>${plain(points.id[k])}</b>${points.front[k] ? " (front)" : points.measured[k] ? "" : `, ${plain(points.outcome[k])}`}`,
+    `<b>${plain(points.name[k] || points.id[k])}</b>${points.front[k] ? " (front)" : points.measured[k] ? "" : `, ${plain(points.outcome[k])}`}`,
     ...[...new Set([...data.objectives, control("axis-x").value, control("axis-y").value])]
       .map((name) => `${plain(name)}: ${plain(shown(name, k))}`),
   ].join("<br>");
@@ -43,7 +43,7 @@
     const [across, up] = [columns.get(x).direction, columns.get(y).direction];
     if (!across || !up || x === y) return [];
     const turn = (name, k) => (columns.get(name).direction === "maximize" ? -1 : 1) * points[name][k];
-    const order = points.id.map((_, k) => k).filter((k) => points.measured[k] && points[x][k] !== null && points[y][k] !== null)
+    const order = points.id.map((_, k) => k).filter((k) => points.measured[k] && !points.name[k] && points[x][k] !== null && points[y][k] !== null)
       .sort((a, b) => turn(x, a) - turn(x, b) || turn(y, a) - turn(y, b));
     let least = Infinity;
     return order.filter((k) => turn(y, k) < least && ((least = turn(y, k)), true));
@@ -65,7 +65,8 @@
 
   const draw = () => {
     const [x, y] = [control("axis-x").value, control("axis-y").value];
-    const all = points.id.map((_, k) => k);
+    const all = points.id.map((_, k) => k).filter((k) => !points.name[k]);
+    const baselines = points.id.map((_, k) => k).filter((k) => points.name[k] && points.measured[k]);
     const measured = all.filter((k) => points.measured[k]);
     const front = measured.filter((k) => points.front[k]);
     const traces = [];
@@ -92,6 +93,12 @@
     traces.push(trace("front", front, x, y, {
       marker: {color: tone("--accent"), size: 9, line: {color: tone("--paper"), width: 1}}, error_x: bars(x, front), error_y: bars(y, front),
     }));
+    if (baselines.length) {
+      traces.push(trace("baselines", baselines, x, y, {
+        mode: "markers+text", texttemplate: baselines.map((k) => plain(points.name[k])), textposition: "top center",
+        marker: {symbol: "diamond", color: "#009e73", size: 10, line: {color: tone("--paper"), width: 1}},
+      }));
+    }
     if (place.has(chosen)) {
       traces.push(trace("chosen", [place.get(chosen)], x, y, {
         hoverinfo: "skip", hovertemplate: undefined, showlegend: false,

@@ -1,0 +1,96 @@
+"""Baselines: known networks trained under a run's own recipe, to judge what a search found by.
+
+They stand in the record beside the trials: no strategy sees them, no budget counts them. This module knows no torch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nas.evaluate import Request
+from nas.events import BaselineEvaluated, Event
+from nas.rows import BaselineRow, NetworkRow
+from nas.source import write_source
+
+if TYPE_CHECKING:
+    from nas.addresses import Network
+    from nas.evaluate import Evaluator
+    from nas.jobs import Training
+    from nas.measurement import Measurement
+    from nas.problem import Problem
+    from nas.record import Record
+
+_POLL_SECONDS = 0.25
+
+
+def train_baselines(
+    networks: Sequence[Network],
+    problem: Problem,
+    evaluator: Evaluator,
+    record: Record,
+    training: Training,
+    *,
+    on_event: Callable[[Event], None] = lambda event: None,
+    stopped: Callable[[], str] = lambda: "",
+) -> None:
+    """Trains those baselines that the record does not hold yet, as many at a time as there are slots.
+
+    The time it takes is not counted as spent. What is in flight when `stopped` says so is lost, and trained by the next start.
+
+    Args:
+        networks: With different names.
+        problem: Whose costs are noted with them; its constraints do not bind them.
+        evaluator: Who trains; it has nothing else in flight.
+        record: Where they are kept.
+        training: What all evaluations of the run have in common; its recipe is closed.
+        on_event: Told of each, after the record holds it.
+        stopped: Asked often; a reason ends this at once.
+    """
+    known = record.baselines()
+    waiting = [network for network in networks if network.name not in known]
+    running: dict[int, Network] = {}
+    began, ticket = time.monotonic(), 0
+    while (waiting or running) and not stopped():
+        while waiting and len(running) < evaluator.slots:
+            ticket, network = ticket + 1, waiting.pop(0)
+            running[ticket] = network
+            evaluator.submit(ticket, _request(network, training))
+        results = evaluator.collect(_POLL_SECONDS)
+        if stopped():  # what asked this process to stop may have ended the trainings too
+            break
+        for ended, measurement in results:
+            network = running.pop(ended)
+            costs = _keep(record, problem, network, measurement, training)
+            record.discount(time.monotonic() - began)
+            began = time.monotonic()
+            values, names = {**costs, **measurement.metrics}, tuple(o.name for o in problem.objectives)
+            on_event(
+                BaselineEvaluated(
+                    network.name, network.fingerprint, measurement.outcome, values, measurement.error, record.elapsed, names
+                )
+            )
+    record.discount(time.monotonic() - began)
+
+
+def _keep(record: Record, problem: Problem, network: Network, measurement: Measurement, training: Training) -> Mapping[str, float]:
+    """Writes a baseline down and returns its exact costs."""
+    costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
+    record.add_network(NetworkRow(network.fingerprint, costs, network.graph.to_json(), write_source(network.graph)))
+    record.add_baseline(
+        BaselineRow(network.name, network.fingerprint, record.add_recipe(training.recipe), measurement, time.time())
+    )
+    record.commit()
+    return costs
+
+
+def _request(network: Network, training: Training) -> Request:
+    return Request(
+        fingerprint=network.fingerprint,
+        architecture=network.architecture or network,
+        source=lambda: write_source(network.graph),
+        recipe=training.recipe,
+        seed=training.seed,
+        epochs=training.epochs,
+    )

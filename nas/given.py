@@ -1,0 +1,69 @@
+"""Networks that a search is given: those it starts from, and those it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nas.addresses import Network, find_network
+from nas.errors import NasError, RunError, StrategyError
+
+if TYPE_CHECKING:
+    from nas.problem import Problem
+    from nas.space import Space
+    from nas.variation import Genotype
+
+
+def find_starts(addresses: Sequence[str], problem: Problem) -> dict[str, Genotype]:
+    """Returns the genotypes of networks, made anew for the images and classes of a space, that keep its constraints.
+
+    Args:
+        addresses: See `nas.find_network`.
+        problem: What is searched.
+
+    Raises:
+        NasError: When there is no such network, the space does not contain it, or a constraint refuses it.
+    """
+    space, starts = problem.space, {}
+    for address in dict.fromkeys(addresses):
+        try:
+            network = find_network(address, input_shape=space.input_shape, classes=space.classes)
+            if network.found is not None:
+                starts[address] = network.found.genotype
+                problem.consider(starts[address])
+            elif network.architecture is None:
+                raise StrategyError("is known by its operations alone; name a network by its blocks")
+            else:
+                starts[address] = space.encode(network.architecture)
+                problem.consider(starts[address])
+        except NasError as error:
+            raise StrategyError(f"cannot start from {address}: {error}") from None
+    return starts
+
+
+def find_baselines(addresses: Sequence[str], space: Space) -> list[Network]:
+    """Returns networks made anew for the images and classes of a space, whether it contains them or not.
+
+    Args:
+        addresses: See `nas.find_network`.
+        space: With input shape and classes known.
+
+    Raises:
+        NasError: When there is no such network, or it cannot take these images; says which block fails where.
+    """
+    found = []
+    input_shape, classes = space.input_shape, space.classes
+    for address in dict.fromkeys(addresses):
+        try:
+            network = replace(find_network(address, input_shape=input_shape, classes=classes), name=address)
+        except NasError as error:
+            raise RunError(f"baseline {address}: {error}") from None
+        shapes = network.graph.facts[0].shape, network.graph.output_shape
+        if shapes != (input_shape, (classes,)):
+            raise RunError(
+                f"baseline {address} takes {shapes[0]} and gives {shapes[1]}, expected {input_shape} and one logit for each of "
+                f"{classes} classes"
+            )
+        found.append(network)
+    return found

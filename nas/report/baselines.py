@@ -1,0 +1,64 @@
+"""What a report says of the baselines, beside what the search found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.objectives import Objective
+from nas.report.network import Column, ShownNetwork, shown_network
+from nas.run import Run
+from nas.trials import losses_of_table
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A known network, trained as the candidates were.
+
+    Attributes:
+        name: The address it was asked for by.
+        network: All about it.
+        verdict: How it stands to the front, in a sentence.
+    """
+
+    name: str
+    network: ShownNetwork
+    verdict: str
+
+
+def gather_baselines(run: Run, shown: Sequence[Column], front: Sequence[Mapping[str, Any]]) -> list[Baseline]:
+    """Reads the baselines of a run.
+
+    Args:
+        run: The run.
+        shown: Which numbers are shown.
+        front: Its front, a row a network.
+    """
+    table = run.baselines()
+    unknown = {column.name: math.nan for column in shown}
+    rows: list[Mapping[str, Any]] = [
+        {**unknown, **{str(name): value for name, value in row.items()}} for row in table.to_dict("records")
+    ]
+    found = run.networks(str(row["fingerprint"]) for row in rows)
+    return [
+        Baseline(str(row["name"]), shown_network(network, row, shown, ()), _verdict(run.objectives, losses, row, front))
+        for row, network, losses in zip(rows, found, losses_of_table(run.objectives, table), strict=True)
+    ]
+
+
+def _verdict(
+    objectives: Sequence[Objective], losses: Sequence[float] | None, row: Mapping[str, Any], front: Sequence[Mapping[str, Any]]
+) -> str:
+    """Returns which networks of the front beat it: at least as good in every objective, and better in one."""
+    if losses is None:
+        return f"{row['outcome']}: {row['error']}".rstrip(": ")
+    better = []
+    for network in front:
+        other = [objective.loss(float(network[objective.name])) for objective in objectives]
+        if all(a <= b for a, b in zip(other, losses, strict=True)) and other != list(losses):
+            better.append(str(network["id"]))
+    if not better:
+        return "not beaten"
+    return f"beaten by {', '.join(better[:3])}{f' and {len(better) - 3} more' if len(better) > 3 else ''}"

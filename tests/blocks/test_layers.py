@@ -21,7 +21,7 @@ from nas.blocks import (
 from nas.costs import cost_of
 from nas.errors import BlockError
 from nas.graph import Graph
-from nas.ops import Dropout
+from nas.ops import Conv2d, Dropout, LocalResponseNorm, Pool2d
 from nas.space import Space
 
 
@@ -41,6 +41,18 @@ def kinds(found: Graph) -> list[str]:
         (Conv(16, (1, 5), (1, 2), "valid", norm="none", bias=False), (16, 12, 4), 8 * 16 * 5),
         (Conv(16, 3, dilation=2, groups=4), (16, 12, 12), 2 * 16 * 9 + 32),
         (Conv(8, 3, groups="depthwise"), (8, 12, 12), 8 * 9 + 16),
+        (Conv(None, 1), (8, 12, 12), 8 * 8 + 16),
+        (Conv(4, 3, order="act-conv-norm"), (4, 12, 12), 8 * 4 * 9 + 8),
+        (Conv(4, 3, order="norm-act-conv"), (4, 12, 12), 16 + 8 * 4 * 9),
+        (Conv(4, 3, order="norm-act-conv", norm="none"), (4, 12, 12), 8 * 4 * 9 + 4),
+        (Conv(8, 4, padding_mode="reflect", norm="none"), (8, 12, 12), 8 * 8 * 16 + 8),
+        (Conv(8, (3, 1), (2, 1), (1, 0), (2, 1), norm="none"), (8, 5, 12), 8 * 8 * 3 + 8),
+        (Pool("l2", (2, 3), (2, 1), (1, 1)), (8, 7, 12), 0),
+        (Pool("avg", 2, 2, "same"), (8, 6, 6), 0),
+        (GlobalPool("l2"), (8, 1, 1), 0),
+        (SeparableConv(None, (3, 5)), (8, 12, 12), 8 * 15 + 16 + 64 + 16),
+        (SeparableConv(4, order="act-conv-norm", twice=True), (4, 12, 12), 8 * 9 + 8 * 4 + 8 + 4 * 9 + 4 * 4 + 8),
+        (InvertedResidual(None, expansion=1), (8, 12, 12), 8 * 9 + 16 + 64 + 16),
         (Conv(16, 3, 2), (16, 6, 6), 8 * 16 * 9 + 32),
         (Norm(), (8, 12, 12), 16),
         (Norm("local_response", activation="relu"), (8, 12, 12), 0),
@@ -95,6 +107,38 @@ def test_inception_of_any_width_has_that_many_channels() -> None:
     for width in range(4, 70):
         for large in ("5x5", "3x3 twice", "3x3"):
             assert graph(Inception(width, large=large)).output_shape[0] == width  # type: ignore[arg-type]
+
+
+def test_a_factorised_inception_is_figure_6() -> None:
+    """Szegedy et al. 2015, figure 6: 1 x n and n x 1 once in one branch, twice in another, widened by the last."""
+    found = graph(Inception(branches=(4, 3, 5, 2, 6, 7), large="3x3 twice", factorised=7, pool="avg"))
+    assert found.output_shape == (4 + 5 + 6 + 7, 12, 12)
+    pairs = sorted((op.kernel, op.channels) for op in found.ops if isinstance(op, Conv2d) and op.kernel != (1, 1))
+    assert pairs == [((1, 7), 2), ((1, 7), 2), ((1, 7), 3), ((7, 1), 2), ((7, 1), 5), ((7, 1), 6)]
+    assert [op.kind for op in found.ops if isinstance(op, Pool2d)] == ["avg"]
+    naive = graph(Inception(branches=(4, 3, 5, 2, 6, 7), reduce=False, factorised=3))
+    assert naive.output_shape == (4 + 5 + 6 + 8, 12, 12)
+
+
+def test_the_order_of_layers_around_a_convolution() -> None:
+    for order, layers in (
+        ("conv-norm-act", ["Conv2d", "BatchNorm", "Activation", "Dropout"]),
+        ("act-conv-norm", ["Activation", "Conv2d", "BatchNorm", "Dropout"]),
+        ("norm-act-conv", ["BatchNorm", "Activation", "Conv2d", "Dropout"]),
+    ):
+        assert kinds(graph(Conv(4, order=order, dropout=0.1))) == layers  # type: ignore[arg-type]
+
+
+def test_squeeze_and_excitation_stands_in_the_branch_of_any_body() -> None:
+    found = graph(Residual(body=Conv(8, 1, activation="none"), squeeze=4))
+    joint = kinds(found).index("Add")
+    assert kinds(found)[joint - 1] == "Multiply" and kinds(found)[0] in ("Conv2d", "AdaptivePool2d")
+
+
+def test_local_response_normalisation_has_the_papers_constants() -> None:
+    """Krizhevsky et al. 2012, section 3.3: k = 2, n = 5, alpha = 1e-4 (which PyTorch divides by n), beta = 0.75."""
+    (op,) = [op for op in graph(Conv(8, norm="local_response")).ops if isinstance(op, LocalResponseNorm)]
+    assert (op.size, op.alpha / op.size, op.beta, op.k) == (5, pytest.approx(1e-4), 0.75, 2.0)
 
 
 def test_the_order_of_layers_in_residual_blocks() -> None:
@@ -153,6 +197,15 @@ def test_fully_connected_layers_have_a_label_and_a_dropout_each() -> None:
         (Sequential(Classifier(), InvertedResidual(8)), "put it before the classifier"),
         (Sequential(Classifier(), Pool()), "put it before the classifier"),
         (GlobalPool(size=0), "at least 1"),
+        (GlobalPool("l2", 2), "leaves one pixel, got size=2; use size=1"),
+        (Inception(8, factorised=-1), "factorised is -1, expected 0"),
+        (Residual(body=Conv(8, 3, padding="valid")), r"gives \(8, 6, 6\) and the body \(8, 10, 10\).*padding='same'"),
+        (Conv(8, 3, padding=12, padding_mode="reflect"), "reflect padding of 12 .* 12 x 12 pixels, which allow 11; use"),
+        (Conv(8, 3, padding=13, padding_mode="circular"), "circular padding of 13 .* which allow 12; use"),
+        (Conv(8, 25, padding_mode="reflect"), "reflect padding of 12"),
+        (Pool("avg", 4, 1, "same"), "use an odd kernel, or a number as padding"),
+        (Conv(12, groups="depthwise"), "groups=8 needs channels that it divides, got 8 in and 12 out"),
+        (Conv(8, 13, padding="valid"), "does not fit into 12 x 12 pixels; use a smaller kernel"),
     ],
 )
 def test_what_cannot_be_applied(block: Block, said: str) -> None:

@@ -209,7 +209,10 @@ def test_flat_values_are_added_and_laid_side_by_side() -> None:
         (lambda g, x: g.conv(x, 2, groups="depth"), "groups is 'depth', expected a whole number of at least 1 or 'depthwise'"),
         (lambda g, x: g.conv(x, 3, groups=2), "groups=2 needs channels that it divides, got 4 in and 3 out"),
         (lambda g, x: g.conv(x, 2, padding_mode="mirror"), "unknown padding_mode 'mirror'"),
-        (lambda g, x: g.conv(x, 2, 3, padding=9, padding_mode="reflect"), "reflect padding of 9 needs a larger image than 8 x 8 pixels, which allow 7; use"),
+        (
+            lambda g, x: g.conv(x, 2, 3, padding=9, padding_mode="reflect"),
+            "reflect padding of 9 needs a larger image than 8 x 8 pixels, which allow 7; use",
+        ),
         (lambda g, x: g.conv(x, 2, dropout=-0.1), "dropout is -0.1"),
         (lambda g, x: g.conv(x, 2, norm="layer"), "unknown norm 'layer'"),
         (lambda g, x: g.pool(x, "mean", 2), "unknown pooling 'mean'"),

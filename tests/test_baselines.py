@@ -1,0 +1,135 @@
+"""Baselines: trained beside a search, seen by readers only."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.blocks import Classifier, Conv, Sequential
+from nas.domains import choice
+from nas.errors import RunError
+from nas.events import BaselineEvaluated, Event, Started
+from nas.loop import resume, search
+from nas.measurement import Outcome
+from nas.run import Run
+from nas.space import Space
+
+SPACE = Space(
+    Sequential(Conv(channels=choice(*range(1, 40)), kernel=choice(1, 3)), Classifier()),
+    input_shape=(1, 8, 8),
+    classes=2,
+    name="small",
+)
+FILE = """
+from nas import Space
+from nas.blocks import Classifier, Conv, Pool, Sequential
+pooled = Space(Sequential(Conv(channels=4), Pool(), Classifier()), (3, 32, 32), 10)
+known = Space(Sequential(Conv(channels=7), Classifier()), (3, 32, 32), 10)
+"""
+
+
+def accuracy(architecture: Any) -> dict[str, float]:
+    return {"val_accuracy": int(architecture.fingerprint[:6], 16) % 1000 / 1000}
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> str:
+    (tmp_path / "nets.py").write_text(FILE)
+    return str(tmp_path / "nets.py")
+
+
+def quick(folder: Path, **options: Any) -> Run:
+    return search(**{"space": SPACE, "evaluator": accuracy, "evaluations": 6, "out": folder, **options})
+
+
+def genotypes(run: Run) -> list[Any]:
+    return [row.genotype for row in run.rows()[0]]
+
+
+@pytest.mark.parametrize("strategy", ["random", "nsga2"])
+def test_strategies_and_budgets_do_not_see_them(tmp_path: Path, nets: str, strategy: str) -> None:
+    plain = quick(tmp_path / "plain", strategy=strategy)
+    marked = quick(tmp_path / "marked", strategy=strategy, baselines=[f"{nets}:pooled", f"{nets}:known"])
+    assert genotypes(marked) == genotypes(plain)
+    assert list(marked.trials()["id"]) == list(plain.trials()["id"])
+    assert list(marked.baselines()["name"]) == [f"{nets}:pooled", f"{nets}:known"]
+    assert marked.baselines()["val_accuracy"].between(0, 1).all()
+    assert (marked.baselines()["declared_params"] == marked.baselines()["params"]).all()
+
+
+def test_they_are_told_and_found_again(tmp_path: Path, nets: str) -> None:
+    events: list[Event] = []
+    run = quick(tmp_path / "run", baselines=[f"{nets}:pooled"], progress=events.append)
+    told = next(event for event in events if isinstance(event, BaselineEvaluated))
+    assert isinstance(events[0], Started)
+    assert (told.name, told.outcome) == (f"{nets}:pooled", Outcome.COMPLETE)
+    found = run.network(told.fingerprint[:7])
+    assert found.genotype == {}
+    assert found.measurement is not None
+    assert found.measurement.metrics["val_accuracy"] == told.values["val_accuracy"]
+    assert "class Net" in found.source
+
+
+def test_one_that_the_search_finds_too_keeps_the_costs_of_a_candidate(tmp_path: Path, nets: str) -> None:
+    wanted = f"{nets}:known"
+    run = quick(tmp_path / "run", baselines=[wanted], start_from=[wanted], costs={"nodes": lambda graph: len(graph)})
+    (row,) = run.baselines().to_dict("records")
+    (trial,) = run.trials().query(f"fingerprint == '{row['fingerprint']}'").to_dict("records")
+    assert {name: trial[name] for name in ("nodes", "params", "val_accuracy")} == {
+        name: row[name] for name in ("nodes", "params", "val_accuracy")
+    }
+
+
+def test_they_are_trained_once_and_may_come_later(tmp_path: Path, nets: str) -> None:
+    seen: list[Event] = []
+    options: dict[str, Any] = {"evaluator": accuracy, "progress": seen.append}
+    quick(tmp_path / "run", baselines=[f"{nets}:pooled"])
+    run = quick(tmp_path / "run", baselines=[f"{nets}:pooled", f"{nets}:known"], evaluations=8, **options)
+    assert [event.name for event in seen if isinstance(event, BaselineEvaluated)] == [f"{nets}:known"]
+    assert len(run.trials()) == 8
+
+
+def test_resume_asks_for_them_again(tmp_path: Path, nets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code.py").write_text("def judge(a):\n    return {'val_accuracy': 0.5}\n")
+    text = "from nas import Space, choice\nfrom nas.blocks import *\n"
+    (tmp_path / "space.py").write_text(
+        text + "space = Space(Sequential(Conv(channels=choice(1, 2, 3)), Classifier()), (1, 8, 8), 2)\n"
+    )
+    options: dict[str, Any] = {"evaluator": f"{tmp_path / 'code.py'}:judge", "evaluations": 2, "out": tmp_path / "run"}
+    search(str(tmp_path / "space.py"), baselines=[f"{nets}:pooled"], **options)
+    run = resume(tmp_path / "run", evaluations=3)
+    assert list(run.baselines()["name"]) == [f"{nets}:pooled"]
+    assert len(run.trials()) == 3
+
+
+def test_their_time_is_not_spent(tmp_path: Path, nets: str) -> None:
+    def slow(architecture: Any) -> dict[str, float]:
+        if any(type(op).__name__ == "Pool2d" for op in architecture.graph.ops):
+            time.sleep(1.5)
+        return accuracy(architecture)
+
+    run = quick(tmp_path / "run", evaluator=slow, evaluations=None, budget=1.0, baselines=[f"{nets}:pooled"])
+    assert len(run.trials()) > 0
+    assert run.baselines()["outcome"].tolist() == ["complete"]
+
+
+def test_one_that_fails_is_kept_as_it_is(tmp_path: Path, nets: str) -> None:
+    def judge(architecture: Any) -> dict[str, float]:
+        if any(type(op).__name__ == "Pool2d" for op in architecture.graph.ops):
+            raise ValueError("no poolings here")
+        return accuracy(architecture)
+
+    run = quick(tmp_path / "run", evaluator=judge, baselines=[f"{nets}:pooled", f"{nets}:known"])
+    assert list(run.baselines()["outcome"]) == ["crashed", "complete"]
+    page = run.report(tmp_path / "report.html").read_text("utf-8")
+    assert "no poolings here" in page
+    assert f"{nets}:known</a>" in page
+
+
+def test_what_cannot_take_the_images_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"baseline alexnet: .*cannot be applied"):
+        quick(tmp_path / "run", baselines=["alexnet"])
+    assert not (tmp_path / "run").exists()

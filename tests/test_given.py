@@ -1,0 +1,75 @@
+"""Networks that a search is given, to start from and to be compared with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nas.blocks import Classifier, Conv, Repeat, Sequential
+from nas.domains import choice, integer
+from nas.errors import RunError, StrategyError
+from nas.given import find_baselines, find_starts
+from nas.problem import Problem
+from nas.space import Space
+
+SPACE = Space(
+    Sequential(Repeat(Conv(channels=choice(2, 4, 8), kernel=choice(1, 3)), times=integer(1, 3)), Classifier()),
+    input_shape=(1, 8, 8),
+    classes=3,
+)
+
+
+@pytest.fixture
+def nets(tmp_path: Path) -> Path:
+    """A user's file with networks for other images."""
+    path = tmp_path / "nets.py"
+    path.write_text(
+        "from nas import Space\n"
+        "from nas.blocks import Classifier, Conv, Pool, Sequential\n"
+        "two = Space(Sequential(Conv(channels=4), Conv(channels=8, kernel=1), Classifier()), (3, 32, 32), 10)\n"
+        "pooled = Space(Sequential(Conv(channels=4), Pool(), Classifier()), (3, 32, 32), 10)\n"
+        "deep = Space(Sequential(*[Pool() for _ in range(5)], Classifier()), (3, 32, 32), 10)\n"
+        "headless = Space(Sequential(Conv(channels=4)), (3, 32, 32), 10)\n"
+    )
+    return path
+
+
+def test_a_start_is_the_genotype_of_the_network_for_the_spaces_own_images(nets: Path) -> None:
+    problem = Problem(SPACE, ["val_accuracy", "params"])
+    (genotype,) = find_starts([f"{nets}:two"], problem).values()
+    assert genotype == {
+        "repeat.times": 2, "repeat[0].channels": 4, "repeat[0].kernel": 3, "repeat[1].channels": 8, "repeat[1].kernel": 1,
+    }  # fmt: skip
+    assert problem.consider(genotype).architecture.input_shape == (1, 8, 8)
+
+
+def test_a_start_outside_the_space_names_the_first_decision_that_fails(nets: Path) -> None:
+    with pytest.raises(StrategyError, match=r"cannot start from .*nets\.py:pooled: .* does not contain .*repeat\[1\].* Pool"):
+        find_starts([f"{nets}:pooled"], Problem(SPACE, ["val_accuracy"]))
+
+
+def test_a_start_that_a_constraint_refuses_says_so(nets: Path) -> None:
+    with pytest.raises(StrategyError, match=r"cannot start from .*two: params is \d+, expected params<=50"):
+        find_starts([f"{nets}:two"], Problem(SPACE, ["val_accuracy"], ["params<=50"]))
+
+
+def test_a_baseline_may_lie_outside_the_space_and_its_constraints(nets: Path) -> None:
+    pooled, two = find_baselines([f"{nets}:pooled", f"{nets}:two", f"{nets}:pooled"], SPACE)
+    assert (pooled.name, two.name) == (f"{nets}:pooled", f"{nets}:two")
+    assert pooled.graph.facts[0].shape == (1, 8, 8)
+    assert pooled.graph.output_shape == (3,)
+    assert not SPACE.contains(pooled.architecture)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("deep", r"pool4.* \(1, 1, 1\)"), ("headless", r"gives \(4, 8, 8\), expected .* 3 classes")]
+)
+def test_a_baseline_that_cannot_take_the_images_says_why(nets: Path, name: str, why: str) -> None:
+    with pytest.raises(RunError, match=f"baseline .*{name}.*{why}"):
+        find_baselines([f"{nets}:{name}"], SPACE)
+
+
+def test_an_unknown_network_names_the_nearest() -> None:
+    with pytest.raises(RunError, match=r"baseline lenet-6: .*lenet-5"):
+        find_baselines(["lenet-6"], SPACE)

@@ -1,18 +1,22 @@
 """The challenge of depth: plain and residual networks of growing depth on real images, as He et al. 2015 compared them.
 
-    python scripts/depth.py
-    python scripts/depth.py --depths 20,32,44,56 --epochs 10 --out runs/depth-56
+    python scripts/depth.py                                        # what is described below, on the embedded images
+    python scripts/depth.py --depths 8,14,20 --epochs 3 --width 4 --out runs/depth-quick
 
 After "Deep Residual Learning for Image Recognition" (arXiv 1512.03385), section 4.2 and figure 6: networks of 6n + 2 layers, a 3x3
 convolution, then 2n of them with each of the widths w, 2w and 4w on images halved twice, then global pooling and one linear layer.
 The residual ones add a shortcut without parameters around every two convolutions (option A), so plain and residual networks of one
 depth have the same parameters and multiply-adds. Deeper plain networks are harder to train: their *training* error grows.
 
+With the defaults, one seed, the training error of the plain network rose from 13.0 % with 20 layers to 27.5 % with 56, that of the
+residual one fell from 11.7 % to 11.1 %; validation errors 14.4 %, 26.6 %, 14.6 % and 13.5 % (2,000 images). Fewer epochs or depths
+that lie close together show nothing but noise: after 3 epochs of width 16 a residual network of 20 layers did worse than the plain.
+
 The space language says it so: a block with the shortcut is Residual(...), the same block without is a Sequential of the same two
 Convs. The paper's own setting is 32 x 32 colour images (CIFAR-10, 45,000 to train on), width 16, 64,000 steps of 128 images, shifts
 of 4 pixels and mirror images:
 
-    python scripts/depth.py --data cifar10/ --depths 20,32,44,56 --width 16 --epochs 182 --shift 4
+    python scripts/depth.py --data cifar10/ --depths 20,32,44,56 --width 16 --epochs 182 --shift 4 --warmup 0
 
 where it divided the rate of 0.1 by ten twice; here it falls linearly. Each network's curve is kept in curves.csv as soon as it
 ends; the same command goes on where it was. Figures as SVG and PDF, all with the table as index.html. Needs:
@@ -227,15 +231,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line; bad input ends with one line and exit code 2."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     option = parser.add_argument
-    option("--depths", default="8,14,20", help="layers, each 6n + 2")
+    option("--depths", default="20,56", help="layers, each 6n + 2")
     option("--families", default="plain,residual")
-    option("--epochs", type=int, default=3)
-    option("--width", type=int, default=16, help="channels of the first stage")
+    option("--epochs", type=int, default=6)
+    option("--width", type=int, default=8, help="channels of the first stage")
     option("--data", default="fashion-mnist-12k", help="what nas takes as --data")
     option("--seeds", default="0", help="of weights and order; the curves of several are averaged")
     option("--batch-size", type=int, default=128)
     option("--lr", type=float, default=0.1, help="falls linearly to 0")
-    option("--warmup", type=float, default=0.0, help="share of all steps in which the rate rises first")
+    option("--warmup", type=float, default=0.1, help="share of all steps in which the rate rises first")
     option("--shift", type=int, default=0, help="pixels by which training images are shifted; above 0 they are mirrored too")
     option("--workers", type=int, help="trainings at a time; one a core when left out")
     option("--device", default="auto", help="auto, cpu, cuda or mps")

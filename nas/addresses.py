@@ -76,9 +76,13 @@ def find_network(
         stored = _graph_file(Path(text))
         if stored is not None:
             return _of_graph(Path(text).stem, stored, input_shape, classes)
-    if Path(text).is_dir():
-        raise SpaceError(f"{text!r} is a folder; name one network of a run as {text}@best, {text}@knee or {text}@ID")
-    return _of_space(text, load_space(text), sample, input_shape, classes)
+    try:
+        space = load_space(text)  # first: a folder may have the name of a classic network
+    except NasError:
+        if Path(text).is_dir():
+            raise SpaceError(f"{text!r} is a folder; name one network of a run as {text}@best, {text}@knee or {text}@ID") from None
+        raise
+    return _of_space(text, space, sample, input_shape, classes)
 
 
 _Images = tuple[int, int, int] | None
@@ -127,20 +131,20 @@ def _graph_file(path: Path) -> Graph | None:
         text = path.read_bytes()
     except OSError as error:
         raise SpaceError(f"{path}: {error.strerror or error}") from None
-    if b'"nodes"' not in text:
+    try:
+        data = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        data = None  # told by whoever reads it as what it was meant to be
+    if b'"nodes"' not in text or (isinstance(data, dict) and "body" in data):  # cells of a space have nodes too
         return None
     try:
-        return graph_from_json(_bare_graph(text))
+        return graph_from_json(_bare_graph(text, data))
     except GraphError as error:
         raise GraphError(f"{path}: {error}") from None
 
 
-def _bare_graph(text: bytes) -> bytes:
-    """Returns the graph's own JSON; what is no JSON is left for `graph_from_json` to refuse."""
-    try:
-        data = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return text
+def _bare_graph(text: bytes, data: object) -> bytes:
+    """Returns the graph's own JSON out of `text`, whose content is `data`; what is no JSON is left to `graph_from_json`."""
     if not isinstance(data, dict) or "graph" not in data:
         return text
     for key in data:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nas.evaluate import Request
 from nas.events import BaselineEvaluated, Event
+from nas.jobs import checked
 from nas.rows import BaselineRow, NetworkRow
 from nas.source import write_source
 
@@ -62,7 +63,9 @@ def train_baselines(
             break
         for ended, measurement in results:
             network = running.pop(ended)
-            costs = _keep(record, problem, network, measurement, training)
+            costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
+            measurement = checked(measurement, costs, problem.objectives, first=False)
+            _keep(record, network, costs, measurement, training)
             record.discount(time.monotonic() - began)
             began = time.monotonic()
             values, names = {**costs, **measurement.metrics}, tuple(o.name for o in problem.objectives)
@@ -74,15 +77,13 @@ def train_baselines(
     record.discount(time.monotonic() - began)
 
 
-def _keep(record: Record, problem: Problem, network: Network, measurement: Measurement, training: Training) -> Mapping[str, float]:
-    """Writes a baseline down and returns its exact costs."""
-    costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
+def _keep(record: Record, network: Network, costs: Mapping[str, float], measurement: Measurement, training: Training) -> None:
+    """Writes a baseline down."""
     record.add_network(NetworkRow(network.fingerprint, costs, network.graph.to_json(), write_source(network.graph)))
     record.add_baseline(
         BaselineRow(network.name, network.fingerprint, record.add_recipe(training.recipe), measurement, time.time())
     )
     record.commit()
-    return costs
 
 
 def _request(network: Network, training: Training) -> Request:

@@ -26,20 +26,42 @@ def find_starts(addresses: Sequence[str], problem: Problem) -> dict[str, Genotyp
         NasError: When there is no such network, the space does not contain it, or a constraint refuses it.
     """
     space, starts = problem.space, {}
-    for address in dict.fromkeys(addresses):
+    for address in _distinct("start_from", addresses):
         try:
             network = find_network(address, input_shape=space.input_shape, classes=space.classes)
-            if network.found is not None:
-                starts[address] = network.found.genotype
-                problem.consider(starts[address])
-            elif network.architecture is None:
-                raise StrategyError("is known by its operations alone; name a network by its blocks")
-            else:
-                starts[address] = space.encode(network.architecture)
-                problem.consider(starts[address])
+            starts[address] = _genotype(network, problem)
         except NasError as error:
             raise StrategyError(f"cannot start from {address}: {error}") from None
     return starts
+
+
+def _genotype(network: Network, problem: Problem) -> Genotype:
+    """Returns the decisions that make a network, the recorded ones of a network of a run.
+
+    Raises:
+        NasError: When there are none, or a constraint refuses them.
+    """
+    if network.architecture is not None:
+        encoded = problem.space.encode(network.architecture)
+        problem.consider(encoded)
+        return encoded
+    if network.found is None or not network.found.genotype:
+        raise StrategyError("only its operations are known; name it by its blocks, as a classic network or FILE.py:NAME")
+    genotype = network.found.genotype
+    if problem.consider(genotype).fingerprint != network.fingerprint:
+        raise StrategyError("its decisions make another network in this space; name it by its blocks, as FILE.py:NAME")
+    return genotype
+
+
+def _distinct(what: str, addresses: Sequence[str]) -> list[str]:
+    """Returns each address once.
+
+    Raises:
+        RunError: When they are no list.
+    """
+    if isinstance(addresses, str):
+        raise RunError(f"{what} is a list, got {addresses!r}; write {addresses.split(',')!r}")
+    return list(dict.fromkeys(addresses))
 
 
 def find_baselines(addresses: Sequence[str], space: Space) -> list[Network]:
@@ -54,7 +76,7 @@ def find_baselines(addresses: Sequence[str], space: Space) -> list[Network]:
     """
     found = []
     input_shape, classes = space.input_shape, space.classes
-    for address in dict.fromkeys(addresses):
+    for address in _distinct("baselines", addresses):
         try:
             network = replace(find_network(address, input_shape=input_shape, classes=classes), name=address)
         except NasError as error:

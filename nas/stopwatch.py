@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -119,8 +120,9 @@ class Stopwatch:
     def close(self) -> None:
         """Ends the process; a second call does nothing."""
         for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None and not stream.closed:
-                stream.close()
+            if stream is not None:
+                with suppress(OSError):  # a job that a process gone before did not take
+                    stream.close()
         self._process.kill()
         self._process.wait()
 

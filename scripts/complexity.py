@@ -95,7 +95,10 @@ def gather(addresses: Sequence[str], shape: tuple[int, int, int] | None, classes
             entries.append(of_found(nas.open_run(folder).network(which), named=True))
         else:
             entries.append(Entry(address, find_network(address, input_shape=shape, classes=classes).graph))
-    once = {entry.name: entry for entry in entries}  # RUN@ID may stand beside RUN
+    once: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.named or entry.name not in once:  # RUN@ID may stand beside RUN, which does not name all its networks
+            once[entry.name] = entry
     for i, entry in enumerate(entry for entry in once.values() if entry.named):
         entry.style = style(i)
     return list(once.values())

@@ -9,7 +9,7 @@ import pytest
 
 import nas
 from nas.addresses import find_network
-from nas.blocks import Classifier, Conv, Pool, Sequential
+from nas.blocks import Cell, Classifier, Conv, OneOf, Pool, Sequential, Skip
 from nas.cli import main
 from nas.domains import choice
 from nas.errors import BlockError, GraphError, SpaceError, UnknownNameError
@@ -89,6 +89,12 @@ def test_a_folder_is_no_network(tmp_path: Path) -> None:
         find_network(tmp_path)
 
 
+def test_a_folder_does_not_hide_the_classic_network_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lenet-5").mkdir()
+    assert find_network("lenet-5").fingerprint == nas.fingerprint("lenet-5")
+
+
 # ---- back from what was printed
 
 
@@ -117,6 +123,14 @@ def test_a_space_in_json_is_a_space(tmp_path: Path) -> None:
     stored.write_bytes(space_to_json(CLOSED))
     found = find_network(stored, input_shape=(1, 12, 12))
     assert found.graph.input_shape == (1, 12, 12) and found.architecture is not None
+
+
+def test_a_space_in_json_may_hold_cells_which_have_nodes(tmp_path: Path) -> None:
+    space = Space(Sequential(Cell(OneOf(Skip(), Conv(None)), nodes=3), Classifier()), (1, 8, 8), 3)
+    stored = tmp_path / "cells.json"
+    stored.write_bytes(space_to_json(space))
+    assert b'"nodes"' in stored.read_bytes()
+    assert find_network(stored, sample=1).fingerprint == find_network(space, sample=1).fingerprint
 
 
 def shown() -> dict[str, object]:

@@ -129,6 +129,24 @@ def test_one_that_fails_is_kept_as_it_is(tmp_path: Path, nets: str) -> None:
     assert f"{nets}:known</a>" in page
 
 
+@pytest.mark.parametrize(
+    ("metrics", "error"),
+    [
+        ({"other": 1.0}, "objective 'val_accuracy' was not measured"),
+        ({"val_accuracy": 0.5, "params": 3}, "has the name of an exact"),
+    ],
+)
+def test_one_that_is_not_measured_rightly_counts_as_crashed(
+    tmp_path: Path, nets: str, metrics: dict[str, float], error: str
+) -> None:
+    def odd(architecture: Any) -> dict[str, float]:
+        return metrics if len(architecture.body.blocks) == 3 else accuracy(architecture)
+
+    (row,) = quick(tmp_path / "run", evaluator=odd, baselines=[f"{nets}:pooled"]).baselines().to_dict("records")
+    assert row["outcome"] == str(Outcome.CRASHED) and error in row["error"]
+    assert row["params"] == row["declared_params"]
+
+
 def test_what_cannot_take_the_images_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"baseline alexnet: .*cannot be applied"):
         quick(tmp_path / "run", baselines=["alexnet"])

@@ -96,7 +96,7 @@ def test_code_of_somebody_needs_trust(tmp_path: Path, data: Dataset) -> None:
 
 
 def test_bad_input_gives_one_line(tmp_path: Path, data: Dataset) -> None:
-    with pytest.raises(NasError, match="takes images of 3 x 8 x 8 and gives 3 values; .* cannot be made for 1 x 8 x 8 and 3"):
+    with pytest.raises(NasError, match=r"takes images of 3 x 8 x 8 and gives 3 values; .* cannot be made for 1 x 8 x 8 and 3"):
         train_network(small((3, 8, 8)), data, epochs=1, out=tmp_path / "out")
     with pytest.raises(NasError, match="gives 5 values"):
         train_network(small(classes=5), data, epochs=1, out=tmp_path / "out")

@@ -10,6 +10,7 @@ from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.domains import choice, integer
 from nas.errors import RunError, StrategyError
 from nas.given import find_baselines, find_starts
+from nas.loop import search
 from nas.problem import Problem
 from nas.space import Space
 
@@ -52,6 +53,29 @@ def test_a_start_outside_the_space_names_the_first_decision_that_fails(nets: Pat
 def test_a_start_that_a_constraint_refuses_says_so(nets: Path) -> None:
     with pytest.raises(StrategyError, match=r"cannot start from .*two: params is \d+, expected params<=50"):
         find_starts([f"{nets}:two"], Problem(SPACE, ["val_accuracy"], ["params<=50"]))
+
+
+def test_a_network_of_another_spaces_run_is_not_taken_for_one_that_has_its_decisions(tmp_path: Path) -> None:
+    small, large = (Space(Sequential(Conv(choice(4, 8), kernel), Classifier()), (1, 8, 8), 3) for kernel in (3, 5))
+    run = search(small, strategy="random", evaluator=lambda _: {"val_accuracy": 0.5}, evaluations=1, out=tmp_path / "run")
+    (found,) = find_starts([f"{run.folder}@best"], Problem(small, ["params"])).values()
+    assert found == run.best().genotype
+    with pytest.raises(StrategyError, match=r"cannot start from .*@best: its decisions make another network in this space"):
+        find_starts([f"{run.folder}@best"], Problem(large, ["params"]))
+
+
+def test_a_network_that_was_only_a_baseline_of_a_run_has_no_decisions_to_start_from(tmp_path: Path, nets: Path) -> None:
+    options = {"evaluator": lambda _: {"val_accuracy": 0.5}, "evaluations": 1, "baselines": [f"{nets}:pooled"]}
+    run = search(SPACE, out=tmp_path / "run", **options)  # type: ignore[arg-type]
+    with pytest.raises(StrategyError, match="only its operations are known; name it by its blocks"):
+        find_starts([f"{run.folder}@{run.baselines()['id'][0]}"], Problem(SPACE, ["params"]))
+
+
+def test_a_single_text_is_no_list() -> None:
+    with pytest.raises(RunError, match=r"start_from is a list, got 'vgg-a,vgg-d'; write \['vgg-a', 'vgg-d'\]"):
+        find_starts("vgg-a,vgg-d", Problem(SPACE, ["params"]))
+    with pytest.raises(RunError, match="baselines is a list"):
+        find_baselines("lenet-5", SPACE)
 
 
 def test_a_baseline_may_lie_outside_the_space_and_its_constraints(nets: Path) -> None:

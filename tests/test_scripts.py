@@ -160,6 +160,16 @@ def test_complexity_of_networks_and_a_run(tmp_path: Path, images: str, monkeypat
     assert not re.search(r"(src|href)=.?http|url\(.?http|@import", page)  # it opens offline
 
 
+def test_complexity_names_a_network_of_a_run_that_is_asked_for_beside_the_run(tmp_path: Path) -> None:
+    run = nas.search("fashion_small", evaluator=quick, evaluations=5, out=tmp_path / "found")
+    gather = main_of("complexity.py").__globals__["gather"]
+    off = next(id for id in run.trials()["id"] if id not in set(run.front()["id"]))
+    asked, folder = f"{run.folder}@{off}", str(run.folder)
+    for addresses in ([asked, folder], [folder, asked]):
+        named = {entry.name for entry in gather(addresses, None, None, 1) if entry.named}
+        assert asked in named and len(named) == 2
+
+
 def test_complexity_draws_discs_whose_area_is_the_parameters(tmp_path: Path, images: str, monkeypatch: pytest.MonkeyPatch) -> None:
     main = main_of("complexity.py")
     patched(main, monkeypatch, "Stopwatch", Clock)

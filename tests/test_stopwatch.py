@@ -68,6 +68,14 @@ def test_measurements() -> None:
 
 
 @pytest.mark.slow
+def test_a_measuring_process_that_is_gone_is_told() -> None:
+    with pytest.raises(EvaluationError, match="the process that measures ended with exit code"), Stopwatch() as watch:
+        watch._process.kill()
+        watch._process.wait()
+        watch.measure(counts(limit=99), (1, 8, 8), 2)
+
+
+@pytest.mark.slow
 def test_a_device_that_is_not_there() -> None:
     import torch
 

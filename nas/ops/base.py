@@ -36,10 +36,6 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 """What may stand beyond the border of an image."""
 
 
-PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
-"""What may stand beyond the border of an image."""
-
-
 class Window(NamedTuple):
     """The window that an operation slides over its input: what receptive fields are computed from."""
 

@@ -5,6 +5,7 @@
 # A second call installs nothing, unless pyproject.toml or constraints.txt changed. To change what is done:
 #   make search SEARCH_ARGS="--strategy evolution --evaluations 50" OUT=runs/second
 #   make test   PYTEST_ARGS="-k fingerprint"
+#   make test   PYTEST_ARGS="-m slow"          the tests that take more than about ten seconds each, which are left out otherwise
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ DATA ?= fashion-mnist-12k
 OUT ?= runs/first
 SEARCH_ARGS ?= --strategy nsga2 --objectives val_accuracy,params,flops --constraint "params<=100k" --constraint "flops<=15M" \
 	--epochs 1 --evaluations 40 --budget 200s
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -m "not slow"
 
 ifeq ($(OS),Windows_NT)
 BIN = $(VENV)/Scripts

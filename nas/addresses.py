@@ -112,7 +112,10 @@ def _of_architecture(name: str, architecture: Architecture) -> Network:
 
 def _aimed(architecture: Architecture, input_shape: _Images, classes: int | None) -> Architecture:
     """Returns the architecture for other images, where any are given."""
-    asked = (input_shape or architecture.input_shape, classes or architecture.classes)
+    asked = (
+        architecture.input_shape if input_shape is None else input_shape,
+        architecture.classes if classes is None else classes,
+    )
     if asked == (architecture.input_shape, architecture.classes):
         return architecture
     return replace(architecture, input_shape=asked[0], classes=asked[1])
@@ -154,7 +157,7 @@ def _bare_graph(text: bytes, data: object) -> bytes:
 
 
 def _of_space(name: str, space: Space, sample: int | None, input_shape: _Images, classes: int | None) -> Network:
-    shape, number = input_shape or space.input_shape, classes or space.classes
+    shape, number = space.input_shape if input_shape is None else input_shape, space.classes if classes is None else classes
     if shape is None or number is None:
         raise SpaceError(f"{name} takes images of any shape; say which with --input 3x32x32 --classes 10")
     if not space.decisions():

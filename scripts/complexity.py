@@ -439,6 +439,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def analyse(args: argparse.Namespace) -> None:
     """Gathers, trains, measures, draws and writes."""
+    for name in ("epochs", "repeats", "most"):
+        if getattr(args, name) < 1:
+            raise nas.NasError(f"--{name} is {getattr(args, name)}, expected at least 1")
     dataset = load_data(args.data) if args.data else None
     shape, classes = (dataset.input_shape, len(dataset.class_names)) if dataset else (input_shape(args.input), args.classes)
     entries = gather(args.networks, shape, classes, args.most)

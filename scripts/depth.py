@@ -254,6 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """Trains what is missing, draws and writes."""
+    if args.epochs < 1:
+        raise nas.NasError(f"--epochs is {args.epochs}, expected at least 1")
     dataset = load_data(args.data)
     augmented = {"shift": args.shift, "flip": args.shift > 0 and dataset.flip}
     recipe = Recipe(batch_size=args.batch_size, lr=args.lr, warmup=args.warmup, weight_decay=1e-4, label_smoothing=0.0, **augmented)

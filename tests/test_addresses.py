@@ -65,6 +65,11 @@ def test_what_is_known_by_its_operations_stays_as_it_is(tmp_path: Path) -> None:
                 find_network(network, **asked)  # type: ignore[arg-type]
 
 
+def test_no_classes_are_refused_and_not_taken_for_the_networks_own() -> None:
+    with pytest.raises(SpaceError, match="classes is 0, expected a whole number of at least 2"):
+        find_network(CLOSED, classes=0)
+
+
 # ---- names
 
 

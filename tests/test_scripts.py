@@ -208,6 +208,8 @@ def test_complexity_trains_and_measures(tmp_path: Path, images: str) -> None:
         ("network,accuracy\nnets.py:small,0.5\n", ["--batches", "0,1"], "--batches '0,1'"),
         ("network,accuracy\nnets.py:small,0.5\n", ["--threads", "0"], "threads is 0"),
         ("network,accuracy\nnets.py:small,0.5\n", ["nets.py:smal"], "did you mean 'small'"),
+        ("network,accuracy\nnets.py:small,0.5\n", ["--epochs", "0"], "--epochs is 0, expected at least 1"),
+        ("network,accuracy\nnets.py:small,0.5\n", ["--most", "-1"], "--most is -1, expected at least 1"),
     ],
 )
 def test_complexity_refuses_in_one_line(
@@ -262,7 +264,13 @@ def test_depth_trains_keeps_and_goes_on(images: str, monkeypatch: pytest.MonkeyP
     patched(main, monkeypatch, "TrainingEvaluator", None)  # nothing is trained again
     main([*arguments, "--depths", "8"])
     assert os.stat("curves/curves.csv").st_mtime_ns == before
-    for options, words in ((["--lr", "0.2"], "other settings"), (["--depths", "9"], "6n + 2"), (["--families", "p"], "'p'")):
+    refused = (
+        (["--lr", "0.2"], "other settings"),
+        (["--depths", "9"], "6n + 2"),
+        (["--families", "p"], "'p'"),
+        (["--epochs", "0"], "--epochs is 0"),
+    )
+    for options, words in refused:
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
             main([*arguments, *options])

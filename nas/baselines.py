@@ -38,6 +38,7 @@ def train_baselines(
 ) -> None:
     """Trains those baselines that the record does not hold yet, as many at a time as there are slots.
 
+    One whose address leads to another network now (an edited file) is trained again and takes the place of the old one.
     The time it takes is not counted as spent. What is in flight when `stopped` says so is lost, and trained by the next start.
 
     Args:
@@ -50,7 +51,7 @@ def train_baselines(
         stopped: Asked often; a reason ends this at once.
     """
     known = record.baselines()
-    waiting = [network for network in networks if network.name not in known]
+    waiting = [network for network in networks if known.get(network.name) != network.fingerprint]
     running: dict[int, Network] = {}
     began, ticket = time.monotonic(), 0
     while (waiting or running) and not stopped():

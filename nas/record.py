@@ -138,10 +138,11 @@ class Record:
         with self._explained:
             return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
 
-    def baselines(self) -> set[str]:
-        """Reads the names of the baselines."""
+    def baselines(self) -> dict[str, str]:
+        """Reads the names of the baselines, each with its network's fingerprint."""
         with self._explained:
-            return {name for (name,) in self._connection.execute("SELECT name FROM baselines")}
+            query = "SELECT name, fingerprint FROM baselines JOIN networks ON networks.id = network"
+            return dict(self._connection.execute(query))
 
     def discount(self, seconds: float) -> None:
         """Takes seconds off what this start has spent."""
@@ -219,11 +220,11 @@ class Record:
         )
 
     def add_baseline(self, row: BaselineRow) -> None:
-        """Adds a baseline whose network and recipe are known."""
+        """Adds a baseline whose network and recipe are known, in the place of an earlier one of that name."""
         result = row.measurement
         curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
         self._write(
-            "INSERT INTO baselines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO baselines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.name,
                 self._networks[row.fingerprint],

@@ -92,6 +92,14 @@ def test_they_are_trained_once_and_may_come_later(tmp_path: Path, nets: str) -> 
     assert len(run.trials()) == 8
 
 
+def test_one_whose_file_was_edited_is_trained_again(tmp_path: Path, nets: str) -> None:
+    before = quick(tmp_path / "run", baselines=[f"{nets}:known"]).baselines()
+    Path(nets).write_text(FILE.replace("channels=7", "channels=17"))
+    (after,) = quick(tmp_path / "run", baselines=[f"{nets}:known"]).baselines().to_dict("records")
+    assert after["name"] == f"{nets}:known"
+    assert after["params"] > before["params"][0] and after["fingerprint"] != before["fingerprint"][0]
+
+
 def test_resume_asks_for_them_again(tmp_path: Path, nets: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code.py").write_text("def judge(a):\n    return {'val_accuracy': 0.5}\n")
     text = "from nas import Space, choice\nfrom nas.blocks import *\n"

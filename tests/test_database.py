@@ -234,7 +234,7 @@ def test_a_run_of_format_1_is_read_and_goes_on(tmp_path: Path) -> None:
     trials = run.trials()
     assert (len(trials), len(run.front()), len(run.baselines())) == (3, 2, 0)
     with Record(tmp_path, run.settings) as record:
-        assert record.baselines() == set()
+        assert record.baselines() == {}
         assert record.spent()[0] == 3
     again = open_run(tmp_path)
     assert again.trials().equals(trials)

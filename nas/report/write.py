@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
     from nas.report.content import Content
+    from nas.report.network import ShownNetwork
     from nas.run import Run
 
 ASSETS = Path(__file__).parent / "assets"
@@ -71,7 +72,7 @@ def page(content: Content, plotly: str) -> str:
     )
     environment.globals["counted"] = counted
     network = environment.get_template("network.html")
-    networks = [*content.front, *(baseline.network for baseline in content.baselines)]
+    networks = _networks(content)
     sections = [network.render(network=one, shown=content.shown, svg=Markup(one.picture)) for one in networks]  # noqa: S704
     return environment.get_template("page.html").render(
         content=content,
@@ -81,6 +82,14 @@ def page(content: Content, plotly: str) -> str:
         script=Markup((ASSETS / "script.js").read_text("utf-8")),  # noqa: S704 - own text
         plotly=Markup(plotly.replace("</script", "<\\/script")),  # noqa: S704 - the library's text
     )
+
+
+def _networks(content: Content) -> list[ShownNetwork]:
+    """Returns the networks of the front, then those baselines that are none of them; each once, whatever its names."""
+    networks = {one.id: one for one in content.front}
+    for baseline in content.baselines:
+        networks.setdefault(baseline.network.id, baseline.network)
+    return list(networks.values())
 
 
 def _packed(ids: list[str], sections: list[str], first: str) -> list[dict[str, Any]]:
@@ -107,7 +116,7 @@ def _data(content: Content) -> dict[str, Any]:
         "objectives": [o.name for o in content.objectives],
         "points": content.points,
         "intervals": content.intervals,
-        "curves": {one.id: _curve(one.curve) for one in (*content.front, *(baseline.network for baseline in content.baselines))},
+        "curves": {one.id: _curve(one.curve) for one in _networks(content)},
         "first": content.knee,
     }
 

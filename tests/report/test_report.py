@@ -25,7 +25,7 @@ from nas.record import Record
 from nas.report import write_report
 from nas.report.content import Content, gather
 from nas.report.write import csv_text, page
-from nas.rows import EvaluationRow, NetworkRow, ProposalRow
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow
 from nas.run import Run, open_run
 from nas.settings import start_options
 
@@ -214,6 +214,27 @@ def test_a_graph_that_cannot_be_read_costs_its_picture_alone(tmp_path: Path) -> 
     content = gather(open_run(tmp_path))
     assert [bool(one.picture) for one in content.front] == [False]
     assert "cannot be shown: GraphError" in content.front[0].problem and content.front[0].problem in "".join(shown(content).words)
+
+
+def test_baselines_stand_beside_the_front_each_network_once(tmp_path: Path) -> None:
+    run = write(tmp_path)
+    best = run.best()
+    with Record(tmp_path, run.settings, run.starts()[-1]["options"]) as record:
+        recipe = record.add_recipe({"lr": 0.1})
+        record.add_network(NetworkRow("f" * 32, {"params": 1, "macs": 1}, best.graph_json, "class Network:\n    pass\n"))
+        failed = Measurement(Outcome.CRASHED, error="boom")
+        for name, key, accuracy in (("known", best.fingerprint, 0.85), ("same", best.fingerprint, 0.95), ("other", "f" * 32, 0.0)):
+            measured = Measurement(Outcome.COMPLETE, {"val_accuracy": accuracy}, ({"epoch": 1},), 2, 3.0)
+            record.add_baseline(BaselineRow(name, key, recipe, measured if accuracy else failed))
+    content = gather(open_run(tmp_path))
+    verdicts = {one.name: one.verdict for one in content.baselines}
+    assert verdicts == {"known": f"beaten by {best.id}", "same": "not beaten", "other": "crashed: boom"}
+    found = shown(content)
+    sections = [attributes["data-id"] for tag, attributes in found.tags if tag == "tr" and "data-id" in attributes]
+    assert set(sections) >= {one.network.id for one in content.baselines}
+    ids = [str(attributes["id"]) for _, attributes in found.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert len(found.data()["curves"][best.id]["epoch"]) == 2, "the candidate's own"
 
 
 def test_many_networks_are_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

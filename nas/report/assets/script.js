@@ -4,7 +4,7 @@
   const chart = document.getElementById("chart");
   const columns = new Map(data.columns.map((column) => [column.name, column]));
   const {points} = data;
-  const place = new Map(points.id.map((id, k) => [id, k]));
+  const place = new Map(points.id.map((id, k) => [id, k]).reverse());  // of a candidate, where it is a baseline too
   const control = (id) => document.getElementById(id);
   const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from nas.variation import Genotype
 
 
-def find_starts(addresses: Sequence[str], problem: Problem) -> dict[str, Genotype]:
+def find_starts(addresses: Sequence[str] | Mapping[str, Genotype], problem: Problem) -> dict[str, Genotype]:
     """Returns the genotypes of networks, made anew for the images and classes of a space, that keep its constraints.
 
     Args:
-        addresses: See `nas.find_network`.
+        addresses: See `nas.find_network`; or the genotypes themselves, by name.
         problem: What is searched.
 
     Raises:
         NasError: When there is no such network, the space does not contain it, or a constraint refuses it.
     """
-    space, starts = problem.space, {}
+    space, starts = problem.space, dict[str, "Genotype"]()
     for address in _distinct("start_from", addresses):
         try:
+            if isinstance(addresses, Mapping):
+                starts[address] = addresses[address]
+                problem.consider(starts[address])
+                continue
             network = find_network(address, input_shape=space.input_shape, classes=space.classes)
             starts[address] = _genotype(network, problem)
         except NasError as error:
@@ -53,7 +57,7 @@ def _genotype(network: Network, problem: Problem) -> Genotype:
     return genotype
 
 
-def _distinct(what: str, addresses: Sequence[str]) -> list[str]:
+def _distinct(what: str, addresses: Iterable[str]) -> list[str]:
     """Returns each address once.
 
     Raises:

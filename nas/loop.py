@@ -24,6 +24,7 @@ from nas.events import Event
 from nas.given import find_baselines, find_starts
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
+from nas.rows import plain_genotype
 from nas.run import Run, open_run
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space
-    from nas.strategies.base import Strategy
+    from nas.strategies.base import Genotype, Strategy
 
 __all__ = ["NothingFeasible", "SearchStopped", "resume", "search", "search_loop"]
 
@@ -79,7 +80,7 @@ def search(
     out: str | Path | None = None,
     evaluator: Evaluator | Function | str | None = None,
     costs: Mapping[str, ExactCost | str] | None = None,
-    start_from: Sequence[str] = (),
+    start_from: Sequence[str] | Mapping[str, Genotype] = (),
     baselines: Sequence[str] = (),
     data_options: Mapping[str, Any] | None = None,
     strategy_options: Mapping[str, Any] | None = None,
@@ -107,7 +108,8 @@ def search(
         out: The run folder; None: `runs/SPACE-STRATEGY-N`, the first N that is free.
         evaluator: Instead of training: `f(architecture) -> dict`, `FILE.py:f`, or an `Evaluator` (which stays open).
         costs: Exact costs of your own by name: `f(graph) -> int` or `FILE.py:f`.
-        start_from: Networks of the space to evaluate first, made anew for its images and classes (see `nas.find_network`).
+        start_from: Networks of the space to evaluate first, made anew for its images and classes (see `nas.find_network`); or
+            genotypes by name.
         baselines: Networks to train first under the same recipe, whether the space contains them or not, and whatever the
             constraints say; they are shown beside the front and count towards no limit.
         data_options: Passed on to `load_data`.
@@ -225,9 +227,13 @@ def resume(
         "epochs_total": epochs_total,
     }
     changed = {"workers": workers, "device": device, "data": None if data is None else _same_data(run, last["arguments"], data)}
-    again = {name: value for name, value in changed.items() if value is not None}
-    task = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
-    return search(**{**last["arguments"], **again, **given, "task": task}, out=run.folder, progress=progress)
+    again: dict[str, Any] = {name: value for name, value in changed.items() if value is not None}
+    again["task"] = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
+    # what the record holds is not looked up again: a file may be gone, and RUN@best may be another network by now
+    again["start_from"] = {name: plain_genotype(found) for name, found in run.settings.get("start_from", {}).items()}
+    trained = set(run.baselines()["name"])
+    again["baselines"] = [name for name in last["arguments"].get("baselines") or () if name not in trained]
+    return search(**{**last["arguments"], **again, **given}, out=run.folder, progress=progress)
 
 
 def _same_data(run: Run, arguments: Mapping[str, Any], data: str | Path) -> str:

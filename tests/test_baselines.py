@@ -113,6 +113,25 @@ def test_resume_asks_for_them_again(tmp_path: Path, nets: str, monkeypatch: pyte
     assert len(run.trials()) == 3
 
 
+def test_a_run_is_resumed_when_the_files_of_its_starts_and_baselines_are_gone(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("def judge(a):\n    return {'val_accuracy': 0.5}\n")
+    text = "from nas import Space, choice\nfrom nas.blocks import *\n"
+    kernels = "kernel=choice((1, 3), (3, 1))"
+    (tmp_path / "space.py").write_text(
+        f"{text}space = Space(Sequential(Conv(channels=choice(1, 2, 3), {kernels}), Classifier()), (1, 8, 8), 2)\n"
+    )
+    nets = tmp_path / "nets.py"
+    nets.write_text(f"{text}net = Space(Sequential(Conv(2, (3, 1)), Classifier()), (1, 8, 8), 2)\n")
+    options: dict[str, Any] = {"evaluator": f"{tmp_path / 'code.py'}:judge", "evaluations": 2, "out": tmp_path / "run"}
+    search(str(tmp_path / "space.py"), start_from=[f"{nets}:net"], baselines=[f"{nets}:net"], **options)
+    nets.unlink()
+    for count in (3, 4):
+        run = resume(tmp_path / "run", evaluations=count)
+        assert len(run.trials()) == count
+    assert list(run.baselines()["name"]) == [f"{nets}:net"]
+    assert run.rows()[0][0].operator == f"start {nets}:net"
+
+
 def test_their_time_is_not_spent(tmp_path: Path, nets: str) -> None:
     def slow(architecture: Any) -> dict[str, float]:
         if any(type(op).__name__ == "Pool2d" for op in architecture.graph.ops):

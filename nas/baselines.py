@@ -6,12 +6,13 @@ They stand in the record beside the trials: no strategy sees them, no budget cou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nas.evaluate import Request
 from nas.events import BaselineEvaluated, Event
 from nas.jobs import checked
+from nas.measurement import Measurement, Outcome
 from nas.rows import BaselineRow, NetworkRow
 from nas.source import write_source
 
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
     from nas.addresses import Network
     from nas.evaluate import Evaluator
     from nas.jobs import Training
-    from nas.measurement import Measurement
     from nas.problem import Problem
     from nas.record import Record
 
 _POLL_SECONDS = 0.25
+_BROKE_DOWN = "this process broke down while it was evaluated"
 
 
 def train_baselines(
@@ -35,6 +36,7 @@ def train_baselines(
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     stopped: Callable[[], str] = lambda: "",
+    faulted: bool = False,
 ) -> None:
     """Trains those baselines that the record does not hold yet, as many at a time as there are slots.
 
@@ -49,7 +51,13 @@ def train_baselines(
         training: What all evaluations of the run have in common; its recipe is closed.
         on_event: Told of each, after the record holds it.
         stopped: Asked often; a reason ends this at once.
+        faulted: Whether the start before this one broke down by itself while baselines were being trained: those count as crashed.
     """
+    if faulted:
+        suspects = record.baselines_in_flight()
+        for network in networks:
+            if network.name in suspects:
+                _end(record, problem, network, Measurement(Outcome.CRASHED, error=_BROKE_DOWN), training, on_event)
     known = record.baselines()
     waiting = [network for network in networks if known.get(network.name) != network.fingerprint]
     running: dict[int, Network] = {}
@@ -58,33 +66,42 @@ def train_baselines(
         while waiting and len(running) < evaluator.slots:
             ticket, network = ticket + 1, waiting.pop(0)
             running[ticket] = network
+            record.note_baselines(network.name for network in running.values())
+            record.commit()
             evaluator.submit(ticket, _request(network, training))
         results = evaluator.collect(_POLL_SECONDS)
         if stopped():  # what asked this process to stop may have ended the trainings too
             break
         for ended, measurement in results:
             network = running.pop(ended)
-            costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
-            measurement = checked(measurement, costs, problem.objectives, first=False)
-            _keep(record, network, costs, measurement, training)
             record.discount(time.monotonic() - began)
             began = time.monotonic()
-            values, names = {**costs, **measurement.metrics}, tuple(o.name for o in problem.objectives)
-            on_event(
-                BaselineEvaluated(
-                    network.name, network.fingerprint, measurement.outcome, values, measurement.error, record.elapsed, names
-                )
-            )
+            _end(record, problem, network, measurement, training, on_event)
+    record.note_baselines(())
+    record.commit()
     record.discount(time.monotonic() - began)
 
 
-def _keep(record: Record, network: Network, costs: Mapping[str, float], measurement: Measurement, training: Training) -> None:
-    """Writes a baseline down."""
+def _end(
+    record: Record,
+    problem: Problem,
+    network: Network,
+    measurement: Measurement,
+    training: Training,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Writes a baseline down, and tells of it."""
+    costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
+    measurement = checked(measurement, costs, problem.objectives, first=False)
     record.add_network(NetworkRow(network.fingerprint, costs, network.graph.to_json(), write_source(network.graph)))
     record.add_baseline(
         BaselineRow(network.name, network.fingerprint, record.add_recipe(training.recipe), measurement, time.time())
     )
     record.commit()
+    values, names = {**costs, **measurement.metrics}, tuple(o.name for o in problem.objectives)
+    on_event(
+        BaselineEvaluated(network.name, network.fingerprint, measurement.outcome, values, measurement.error, record.elapsed, names)
+    )
 
 
 def _request(network: Network, training: Training) -> Request:

@@ -89,8 +89,9 @@ def search_loop(
     limits = Limits(budget, epochs, journal.ledger, lambda: journal.elapsed, stopped)
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     journal.open(budget)
-    train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped)
-    reason = loop.run(faulted)
+    on_baselines = faulted and bool(record.baselines_in_flight())  # then no proposal was being evaluated
+    train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped, faulted=on_baselines)
+    reason = loop.run(faulted and not on_baselines)
     journal.close(reason)
     return reason
 

@@ -85,7 +85,9 @@ class Journal:
 
     def source(self, candidate: Candidate) -> str:
         """Returns a candidate's text, and keeps it for the record."""
-        return self._sources.setdefault(candidate.fingerprint, candidate.source())
+        if candidate.fingerprint not in self._sources:
+            self._sources[candidate.fingerprint] = candidate.source()
+        return self._sources[candidate.fingerprint]
 
     def propose(self, accepted: Accepted, recipe: Recipe) -> ProposalRow:
         """Writes down a proposal; one that repeats an earlier network and recipe needs no evaluation (`repeat_of`)."""

@@ -21,10 +21,9 @@ from nas.budget import Budget, stored_budget
 from nas.coordinator import search_loop
 from nas.errors import RunError
 from nas.events import Event
-from nas.given import find_baselines, find_starts
+from nas.given import find_baselines, find_starts, recorded_starts, starts_of
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
-from nas.rows import plain_genotype
 from nas.run import Run, open_run
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
@@ -136,7 +135,7 @@ def search(
     bound, dataset = bound_space(load_space(space), data, data_options or {}, needed=function is None)
     bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
     problem = Problem(bound, objectives, constraints, own_costs)
-    starts = find_starts(start_from, problem)
+    starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
     marked = find_baselines(baselines, problem.space)
     settings = run_settings(
         problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=evaluator_name(function), starts=starts
@@ -230,7 +229,7 @@ def resume(
     again: dict[str, Any] = {name: value for name, value in changed.items() if value is not None}
     again["task"] = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
     # what the record holds is not looked up again: a file may be gone, and RUN@best may be another network by now
-    again["start_from"] = {name: plain_genotype(found) for name, found in run.settings.get("start_from", {}).items()}
+    again["start_from"] = starts_of(run)
     trained = set(run.baselines()["name"])
     again["baselines"] = [name for name in last["arguments"].get("baselines") or () if name not in trained]
     return search(**{**last["arguments"], **again, **given}, out=run.folder, progress=progress)

@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -143,6 +143,16 @@ class Record:
         with self._explained:
             query = "SELECT name, fingerprint FROM baselines JOIN networks ON networks.id = network"
             return dict(self._connection.execute(query))
+
+    def baselines_in_flight(self) -> set[str]:
+        """Reads the names of the baselines that were being trained when the last start ended."""
+        with self._explained:
+            row = self._connection.execute("SELECT value FROM meta WHERE key = 'baselines in flight'").fetchone()
+        return set(json.loads(row[0])) if row else set()
+
+    def note_baselines(self, names: Iterable[str]) -> None:
+        """Says which baselines are being trained from now on."""
+        self._write("INSERT OR REPLACE INTO meta VALUES ('baselines in flight', ?)", (json.dumps(sorted(names)),))
 
     def discount(self, seconds: float) -> None:
         """Takes seconds off what this start has spent."""

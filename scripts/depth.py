@@ -98,6 +98,9 @@ def train(
         while left:
             for i, measured in evaluator.collect(None):
                 left -= 1
+                if not measured.outcome.measured and str(measured.outcome) != "diverged":
+                    print(f"{told(waiting[i], measured)}; not kept, the same command tries it again", flush=True)
+                    continue
                 rows = curve(waiting[i], measured)
                 kept = pandas.concat([kept, rows], ignore_index=True) if len(kept) else rows
                 write_csv(kept, args.out / "curves.csv")

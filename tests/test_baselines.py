@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 
 from nas.blocks import Classifier, Conv, Sequential
+from nas.budget import Budget
+from nas.coordinator import search_loop
 from nas.domains import choice
 from nas.errors import RunError
+from nas.evaluate import CallableEvaluator
 from nas.events import BaselineEvaluated, Event, Started
+from nas.given import find_baselines
 from nas.loop import resume, search
 from nas.measurement import Outcome
+from nas.problem import Problem
+from nas.record import Record
+from nas.rows import read_baselines
 from nas.run import Run
 from nas.space import Space
+from nas.strategies.table import make_strategy
 
 SPACE = Space(
     Sequential(Conv(channels=choice(*range(1, 40)), kernel=choice(1, 3)), Classifier()),
@@ -178,3 +186,29 @@ def test_what_cannot_take_the_images_is_refused_before_anything_starts(tmp_path:
     with pytest.raises(RunError, match=r"baseline alexnet: .*cannot be applied"):
         quick(tmp_path / "run", baselines=["alexnet"])
     assert not (tmp_path / "run").exists()
+
+
+def test_one_that_brings_the_process_down_counts_as_crashed_and_blames_no_trial(tmp_path: Path, nets: str) -> None:
+    """A plain function runs in the search's own process, so a baseline could otherwise keep the search from ever going on."""
+    name = f"{nets}:pooled"
+    with Record(tmp_path / "run", {}) as record:
+        record.note_baselines([name])
+    with Record(tmp_path / "run", {}) as record:
+        problem = Problem(SPACE, ["val_accuracy", "params"])
+        search_loop(
+            problem, make_strategy("random"), CallableEvaluator(accuracy), record, budget=Budget(2),
+            baselines=find_baselines([name], SPACE), faulted=True,
+        )  # fmt: skip
+        assert record.baselines_in_flight() == set()
+        (row,) = read_baselines(record._connection)
+    assert (row.name, row.measurement.outcome) == (name, Outcome.CRASHED)
+    assert "broke down" in row.measurement.error
+
+
+def test_the_same_command_goes_on_with_the_starts_it_had(tmp_path: Path, nets: str) -> None:
+    start = f"{nets}:known"
+    first = quick(tmp_path / "run", start_from=[start])
+    Path(nets).write_text(FILE.replace("channels=7", "channels=9"))
+    again = quick(tmp_path / "run", start_from=[start], evaluations=8)
+    assert genotypes(again)[:6] == genotypes(first)
+    assert quick(tmp_path / "other", start_from=[start]).rows()[0][0].genotype["conv.channels"] == 9

@@ -25,7 +25,7 @@ B = typing.TypeVar("B", bound="Block")
 Decide = Callable[[str, Domain], Value]
 """Answers with the value of the decision at a path."""
 
-_Parts = Union["Block", "tuple[Block, ...]"]
+_Held = Union["Block", "tuple[Block, ...]"]
 
 _MOST_REMEMBERED = 4096  # closed copies of one block
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -72,9 +72,9 @@ class Block(ABC):
         return bool(self._open_fields)
 
     @cached_property
-    def _open_fields(self) -> tuple[tuple[str, Domain | None, _Parts], ...]:
+    def _open_fields(self) -> tuple[tuple[str, Domain | None, _Held], ...]:
         """For each open field its name, and either its domain or the blocks in it."""
-        found: list[tuple[str, Domain | None, _Parts]] = []
+        found: list[tuple[str, Domain | None, _Held]] = []
         for f in fields(self):
             value = getattr(self, f.name)
             if isinstance(value, Domain):
@@ -219,7 +219,7 @@ def join_path(path: str, segment: str) -> str:
     return f"{path}.{segment}" if path else segment
 
 
-def _parts(value: _Parts, path: str) -> Iterator[tuple[Block, str]]:
+def _parts(value: _Held, path: str) -> Iterator[tuple[Block, str]]:
     if isinstance(value, Block):
         yield value, path
     else:
@@ -228,7 +228,7 @@ def _parts(value: _Parts, path: str) -> Iterator[tuple[Block, str]]:
                 yield part, f"{path}[{i}]"
 
 
-def _closed_field(value: _Parts, path: str, decide: Decide) -> Any:
+def _closed_field(value: _Held, path: str, decide: Decide) -> Any:
     if isinstance(value, Block):
         closed, _ = settle(value, path, decide)
         return _nothing() if closed is None else closed

@@ -232,7 +232,7 @@ def disc_legend(axes: Axes, title: str, most: int, radius: float) -> None:
 
     rows: list[Any] = [TextArea(title, textprops={"fontsize": 7.5})]
     for value in dict.fromkeys(round_below(most / divisor) for divisor in (1, 4, 20)):
-        reach = radius * math.sqrt(value / most)
+        reach = radius * math.sqrt(value / max(most, 1))
         area = DrawingArea(2 * radius, 2 * reach)
         area.add_artist(Circle((radius, reach), reach, facecolor="#b5b5b5", edgecolor="none"))
         rows.append(

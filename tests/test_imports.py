@@ -62,7 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.executors", "nas.executors.local", "nas.executors.worker"),
     ("nas.evaluate", "nas.stopwatch"),
     ("nas.strategies.base",),
-    ("nas.optuna_mirror",),
+    ("nas.optuna_mirror", "nas.spread", "nas.surrogates"),
     ("nas.strategies",),
     ("nas.ledger", "nas.settings", "nas.attempts"),
     ("nas.jobs", "nas.journal", "nas.limits"),
@@ -75,7 +75,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.loop",),
     ("nas.api", "nas.export"),
     ("nas.final", "nas.report"),
-    ("nas.progress",),
+    ("nas.progress", "nas.bench"),
     ("nas.cli",),
     ("nas.__main__",),
 )

@@ -23,9 +23,8 @@ as well .983 / .978. The defaults were chosen on the same two tables, with other
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,17 +32,11 @@ import numpy as np
 
 from nas.errors import StrategyError
 from nas.pareto import crowded_order
-from nas.problem import Rejected
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, training_key
+from nas.spread import Costs, log_costs, loneliest, newcomers
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial
 
 if TYPE_CHECKING:
     from nas.problem import Problem
-
-_PATIENCE = 4
-"""Broods drawn for one new network, before a known one is proposed and served from the record."""
-
-Costs = tuple[float, ...]
-"""The exact objectives of a network on a logarithmic scale; empty where every objective is measured."""
 
 
 @dataclass
@@ -99,26 +92,12 @@ class NSGA2(Strategy):
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns one of the spread first candidates, then children of the population."""
         now = self._fold.over(problem, history.finished)
-        taken = [*now.costs, *(_log_costs(problem, trial) for trial in history.pending)]
-        return _loneliest(problem, self._brood(problem, now, history.pending, rng), taken)
 
-    def _brood(self, problem: Problem, now: Population, pending: Iterable[Trial], rng: np.random.Generator) -> list[Proposal]:
-        """Returns candidates to choose from: feasible new networks, or a single one that the loop is left to deal with."""
-        running = {trial.key for trial in pending}
-        size = self._size(problem, now)
-        brood: list[Proposal] = []
-        for drawn in range(1, size * _PATIENCE + 1):
-            proposal = self._child(problem, now.parents, rng) if now.parents else Proposal(problem.space.sample(rng))
-            try:
-                key = training_key(problem.consider(proposal.genotype).fingerprint, proposal.genotype)
-                if key not in now.known and key not in running:
-                    brood.append(proposal)
-            except Rejected:
-                if not brood:
-                    return [proposal]  # the loop counts what is refused and asks again
-            if brood and drawn >= size:
-                break
-        return brood or [proposal]
+        def draw() -> Proposal:
+            return self._child(problem, now.parents, rng) if now.parents else Proposal(problem.space.sample(rng))
+
+        brood = newcomers(problem, draw, self._size(problem, now), (now.known, {trial.key for trial in history.pending}))
+        return loneliest(problem, brood, [*now.costs, *(log_costs(problem, trial) for trial in history.pending)])
 
     def _size(self, problem: Problem, now: Population) -> int:
         """Returns how many candidates to choose from; without an exact cost there is nothing to choose by."""
@@ -141,7 +120,7 @@ class NSGA2(Strategy):
 
     def _take_in(self, now: Population, problem: Problem, trial: Trial) -> None:
         """Folds one more finished trial in, and selects when there are children enough."""
-        now.costs.append(_log_costs(problem, trial))
+        now.costs.append(log_costs(problem, trial))
         key = trial.key
         if trial.losses is not None and key not in now.known:
             now.children.append(trial)
@@ -155,30 +134,3 @@ class NSGA2(Strategy):
 def _tournament(parents: Sequence[Trial], rng: np.random.Generator) -> Trial:
     """Returns the better of two drawn parents; they stand best first by the crowded comparison."""
     return parents[int(min(rng.random(), rng.random()) * len(parents))]
-
-
-def _loneliest(problem: Problem, proposals: Sequence[Proposal], taken: Iterable[Costs]) -> Proposal:
-    """Returns the proposal farthest in log cost from everything taken; the cheapest where nothing is."""
-    if len(proposals) == 1:
-        return proposals[0]
-    others = np.array([costs for costs in taken if costs])  # (t, e): t trials, e exact objectives
-    costs = np.array([_log(problem.exact_losses(p.genotype).values()) for p in proposals])  # (p, e)
-    if not len(others):
-        return proposals[int(np.argmin(costs.sum(axis=1)))]
-    distance = np.linalg.norm(costs[:, None, :] - others[None, :, :], axis=2).min(axis=1)  # (p, t, e) -> (p,)
-    return proposals[int(np.argmax(distance))]
-
-
-def _log_costs(problem: Problem, trial: Trial) -> Costs:
-    """Returns the exact log costs of a trial, whether it has ended or not; empty where it cannot be costed any more."""
-    if trial.losses is not None:
-        return _log(loss for loss, objective in zip(trial.losses, problem.objectives, strict=True) if objective.exact)
-    try:
-        return _log(problem.exact_losses(trial.genotype).values())
-    except Rejected:
-        return ()
-
-
-def _log(losses: Iterable[float]) -> Costs:
-    """Puts losses on a logarithmic scale; those below zero (an exact objective that is maximised) are mirrored."""
-    return tuple(math.copysign(math.log1p(abs(loss)), loss) for loss in losses)

@@ -9,7 +9,7 @@
     ├── ObjectiveError            an objective or a constraint makes no sense
     ├── RecipeError               a training recipe makes no sense
     ├── StrategyError             a strategy's settings make no sense, or a user's own strategy cannot be used
-    ├── DataError                 images or labels cannot be used
+    ├── DataError                 images, labels or a table cannot be used
     ├── RunError                  a run folder cannot be read, written or continued
     └── EvaluationError           a candidate could not be evaluated
 
@@ -57,7 +57,7 @@ class StrategyError(NasError):
 
 
 class DataError(NasError):
-    """Images or labels cannot be used as they are."""
+    """Images, labels or a table of known results cannot be used as they are."""
 
 
 class RunError(NasError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, UnknownCommandError
 
+from nas.cli.bench import bench
 from nas.cli.data import data
 from nas.cli.export import export
 from nas.cli.listing import list_
@@ -37,6 +38,7 @@ COMMANDS: Mapping[str, Callable[..., object]] = {
     "new": new,
     "verify": verify,
     "data": data,
+    "bench": bench,
 }
 """Every command by name, in the order in which help shows them."""
 

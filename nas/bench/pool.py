@@ -1,0 +1,118 @@
+"""Runs all repeats of a bench on all cores: one worker process a core, fed one repeat at a time. Nothing is pickled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from nas.bench.contestants import Contestant
+from nas.bench.protocol import Protocol, Repeat
+from nas.bench.worker import Answer, Task, answer
+from nas.errors import NasError
+
+
+def run_all(
+    table: Path,
+    protocol: Protocol,
+    contestants: Sequence[Contestant],
+    repeats: int,
+    *,
+    workers: int | None = None,
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, list[Repeat]]:
+    """Returns the repeats of each contestant by its label, in the order of their numbers.
+
+    Args:
+        table: Path of the TOML.
+        protocol: The same for all.
+        contestants: Who takes part.
+        repeats: How many each.
+        workers: Processes; None: one a core. With one, everything runs in this process.
+        on_done: Told how many of how many repeats are done.
+
+    Raises:
+        NasError: What the first repeat that fails says.
+    """
+    # repeat by repeat, so that a look at the first ones compares all contestants
+    tasks = [Task(str(table), protocol, who, repeat) for repeat in range(repeats) for who in contestants]
+    workers = min(workers or cores(), len(tasks))
+    found: dict[int, Repeat] = {}
+    for i, done in _alone(tasks) if workers == 1 else _together(tasks, workers):
+        if done.repeat is None:
+            raise NasError(f"{tasks[i].contestant.label}, repeat {tasks[i].repeat}: {done.error}")
+        found[i] = done.repeat
+        on_done(len(found), len(tasks))
+    return {who.label: [found[i] for i, task in enumerate(tasks) if task.contestant is who] for who in contestants}
+
+
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _alone(tasks: Sequence[Task]) -> Iterator[tuple[int, Answer]]:
+    for i, task in enumerate(tasks):
+        yield i, answer(task)
+
+
+def _together(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Answer]]:
+    """Yields the answers of worker processes as they come; ends the processes in any case."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
+    for i in range(len(tasks)):
+        waiting.put(i)
+    processes = [_start() for _ in range(workers)]
+    try:
+        for process in processes:
+            threading.Thread(target=_feed, args=(process, tasks, waiting, answers), daemon=True).start()
+        for _ in tasks:
+            yield answers.get()
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _feed(
+    process: subprocess.Popen[bytes],
+    tasks: Sequence[Task],
+    waiting: queue.SimpleQueue[int],
+    answers: queue.SimpleQueue[tuple[int, Answer]],
+) -> None:
+    """Gives one worker a task after the other until none waits, or it is gone."""
+    assert process.stdin is not None and process.stdout is not None
+    with contextlib.suppress(queue.Empty):
+        while True:
+            i = waiting.get_nowait()
+            try:
+                process.stdin.write(msgspec.json.encode(tasks[i]) + b"\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except OSError:
+                line = b""
+            if not line:
+                answers.put((i, Answer(error=f"its process ended with exit code {process.wait()}; what it said stands above")))
+                return
+            answers.put((i, msgspec.json.decode(line, type=Answer)))
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Starts a worker of this very package, with one thread: many small pools fight for the cores."""
+    package = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "nas.bench.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **threads, "PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
+    )

@@ -1,0 +1,149 @@
+"""One repeat of a bench: a strategy searches a table as it would search anything, and what it evaluated is written down.
+
+Ledger, limits and attempts are those of a real search, so the generator of proposal k is `default_rng([seed, k])` and a proposal
+sees what it would see there, with one evaluation at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nas.attempts import NothingFeasible, next_candidate
+from nas.bench.problem import TableProblem
+from nas.bench.table import Duplicates
+from nas.budget import Budget
+from nas.domains import identity
+from nas.ledger import Ledger
+from nas.limits import Limits
+from nas.lines import spell_seconds
+from nas.measurement import Outcome
+from nas.rows import ProposalRow
+from nas.strategies.base import Genotype, Strategy
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How every strategy is run.
+
+    Attributes:
+        objectives: Names of the table's objectives, the first one first.
+        evaluations: When a repeat ends; None leaves that to `seconds`.
+        seconds: Simulated seconds after which it ends; an evaluation that would end later is not made.
+        seed: Of the whole bench; repeat r of every strategy has the seed `seed_of(seed, r)`, so that repeats are paired.
+        duplicates: What becomes of a repeated network.
+        fidelity: Epochs after which a strategy sees results; None: as the table says.
+    """
+
+    objectives: tuple[str, ...]
+    evaluations: int | None = None
+    seconds: float | None = None
+    seed: int = 0
+    duplicates: Duplicates = "skip"
+    fidelity: int | None = None
+
+
+@dataclass
+class Repeat:
+    """What one strategy did in one repeat; the lists have one entry an evaluation, in order.
+
+    Attributes:
+        rows: Rows of the table.
+        proposals: How many proposals were made until then, repeats included.
+        thinking: Seconds the strategy took for the proposals since the last evaluation.
+        spent: Simulated seconds until its end; 0 where the table has no cost.
+        operators: How it was made.
+        inherited: Share of its decisions that a parent has alike; None where it has no parents.
+        ended: Why the repeat ended.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    proposals: list[int] = field(default_factory=list)
+    thinking: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+    operators: list[str] = field(default_factory=list)
+    inherited: list[float | None] = field(default_factory=list)
+    ended: str = ""
+
+
+def seed_of(seed: int, repeat: int) -> int:
+    """Returns the seed of one repeat: the same for every strategy, another one for each repeat and each bench seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {repeat}".encode()).digest()[:4], "big")
+
+
+def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, repeat: int) -> Repeat:
+    """Returns what a strategy evaluates.
+
+    Args:
+        problem: The table.
+        strategy: A new one.
+        protocol: With the same objectives, fidelity and duplicates as the problem.
+        repeat: Number of the repeat, from 0.
+
+    Raises:
+        NothingFeasible: When not one candidate could be proposed.
+        StrategyError: When the strategy fails.
+    """
+    ledger, found = Ledger(problem.objectives), Repeat()
+    seed, skips, epochs = seed_of(protocol.seed, repeat), protocol.duplicates == "skip", protocol.fidelity or 1
+    budget = Budget(protocol.evaluations, None, protocol.seconds)
+    limits = Limits(budget, epochs, ledger, lambda: found.spent[-1] if found.spent else 0.0, lambda: "")
+    genotypes: list[Genotype] = []
+    thought = 0.0
+    while not (reason := limits.reached(0) or limits.exhausted()):
+        began = time.perf_counter()
+        try:
+            accepted = next_candidate(problem, strategy, ledger.history(), seed)
+        except NothingFeasible as nothing:
+            if not ledger.proposed:
+                raise
+            reason = str(nothing)
+            break
+        thought += time.perf_counter() - began
+        proposal, fingerprint = accepted.proposal, accepted.candidate.fingerprint
+        number, row = ledger.proposed, problem.row(proposal.genotype)
+        spent = (found.spent[-1] if found.spent else 0.0) + (float(problem.seconds[row]) if problem.seconds is not None else 0.0)
+        first = ledger.first((fingerprint, "")) if skips else None
+        if first is None and protocol.seconds is not None and spent > protocol.seconds:
+            reason = f"the simulated budget of {spell_seconds(protocol.seconds)} is spent"
+            break
+        parents = [genotypes[i] for i in proposal.parents]
+        genotypes.append(proposal.genotype)
+        ledger.propose(
+            ProposalRow(
+                id=number,
+                fingerprint=fingerprint,
+                recipe="",
+                genotype=proposal.genotype,
+                parents=proposal.parents,
+                operator=proposal.operator,
+                inherit_from=proposal.inherit_from,
+                notes=proposal.notes,
+                seen=len(ledger.finished),
+                repeat_of=first,
+            )
+        )
+        if first is not None:
+            continue
+        ledger.end(number, Outcome.COMPLETE, {**accepted.candidate.costs, **problem.metrics(row)}, epochs)
+        found.rows.append(row)
+        found.proposals.append(number + 1)
+        found.thinking.append(thought)
+        found.spent.append(spent)
+        found.operators.append(proposal.operator)
+        found.inherited.append(inherited_share(proposal.genotype, parents))
+        thought = 0.0
+    found.ended = reason
+    return found
+
+
+def inherited_share(child: Genotype, parents: Iterable[Genotype]) -> float | None:
+    """Returns the share of a child's active decisions that some parent decides alike at the same path; None without parents."""
+    known = [{(path, identity(value)) for path, value in parent.items()} for parent in parents]
+    if not known or not child:
+        return None
+    return float(np.mean([any((path, identity(value)) in parent for parent in known) for path, value in child.items()]))

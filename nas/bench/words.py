@@ -1,0 +1,80 @@
+"""The figures of a bench as text: one table of strategies, one of shares, one of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from nas.bench.results import PARTS, Results
+from nas.bench.statistics import Comparison, Summary
+from nas.lines import aligned, spell_seconds
+
+
+def report(results: Results) -> str:
+    """Returns what a reader wants to know, most important first; intervals are bootstrap 95 % of the mean."""
+    parts = [*_strategies(results), "", *_shares(results)]
+    if len(results.measures) > 1:
+        parts += ["", *_comparisons(results)]
+    return "\n".join(parts)
+
+
+def _strategies(results: Results) -> Iterator[str]:
+    """Yields one line a strategy: what was best in the end, and what it took."""
+    first = results.problem.objectives[0].name
+    head = ["strategy", f"best {first}, mean +- sd (95 %)", "regret", "evaluations"]
+    head += [f"to {part:.0%}" for part in PARTS] + ["distinct", "inherited", "ms a proposal"]
+    timed = results.problem.seconds is not None
+    rows = [head + (["simulated"] if timed else [])]
+    for label, of in results.summaries().items():
+        rows.append(
+            [
+                label,
+                _spread(of["best"]),
+                f"{of['regret'].mean:.4g}",
+                f"{of['evaluations'].mean:.4g}",
+                *(_reached(of[f"evaluations to {part:.0%}"]) for part in PARTS),
+                f"{of['distinct'].mean:.3f}",
+                f"{of['inherited'].mean:.3f}" if of["inherited"].count else "-",
+                f"{1000 * of['seconds'].mean:.3g}",
+                *([spell_seconds(of["simulated"].mean)] if timed else []),
+            ]
+        )
+    yield aligned(rows)
+
+
+def _shares(results: Results) -> Iterator[str]:
+    """Yields the shares of the exact front's hypervolume at each mark, as searched and as reported."""
+    names = ", ".join(objective.name for objective in results.problem.objectives)
+    yield f"share of the exact front's hypervolume ({names}), mean +- sd (95 %)"
+    rows = [["after", *results.measures]]
+    summaries = results.summaries()
+    for mark in results.marks:
+        rows.append([f"{mark:,}", *(_spread(of[f"share at {mark}"]) for of in summaries.values())])
+    rows.append(
+        [f"{results.marks[-1]:,}, reported", *(_spread(of[f"reported share at {results.marks[-1]}"]) for of in summaries.values())]
+    )
+    yield aligned(rows)
+
+
+def _comparisons(results: Results) -> Iterator[str]:
+    """Yields each strategy held against the first."""
+    comparisons = results.comparisons()
+    yield f"against {next(iter(results.measures))}: Wilcoxon signed-rank, Holm-corrected; effect from -1 (worse) to 1 (better)"
+    rows = [["strategy", "measure", "better", "worse", "p", "effect"]]
+    for label, of in comparisons.items():
+        rows += [[label, name, *_comparison(one)] for name, one in of.items()]
+    yield aligned(rows)
+
+
+def _comparison(one: Comparison) -> Sequence[str]:
+    return str(one.better), str(one.worse), f"{one.p:.2g}", f"{one.effect:+.2f}"
+
+
+def _spread(one: Summary) -> str:
+    return f"{one.mean:.4f} +- {one.sd:.4f} ({one.low:.4f} to {one.high:.4f})"
+
+
+def _reached(one: Summary) -> str:
+    """Returns the mean number of evaluations, and how many repeats reached it where not all did."""
+    if not one.count:
+        return "never"
+    return f"{one.mean:.0f}" + (f" ({one.count} of {one.of})" if one.count < one.of else "")

@@ -61,6 +61,7 @@ def next_candidate(
     Raises:
         NothingFeasible: After `MAX_REFUSED` refused candidates.
         Halted: When `halted` says so.
+        Exhausted: When the strategy has nothing left to propose.
         StrategyError: When the strategy fails, or returns something else than a proposal.
     """
     rng = np.random.default_rng([seed, history.proposed])

@@ -24,7 +24,7 @@ from nas.measurement import Measurement, Outcome
 from nas.recipe import Recipe
 from nas.record import Record
 from nas.rows import ProposalRow
-from nas.strategies.base import Strategy
+from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
     from nas.addresses import Network
@@ -80,7 +80,7 @@ def search_loop(
         Why the search ended, in one line.
 
     Raises:
-        NothingFeasible: When not one candidate could be proposed.
+        NothingFeasible, Exhausted: When not one candidate could be proposed.
         EvaluationError: When the evaluator does not measure an objective, or gives a metric the name of an exact cost.
         RunError: When the record cannot be written.
     """
@@ -159,7 +159,7 @@ class _Loop:
                 job = self._propose()
             except Halted:
                 continue
-            except NothingFeasible as problem:
+            except (NothingFeasible, Exhausted) as problem:
                 if not ledger.proposed:
                     raise
                 self.reason = str(problem)

@@ -9,7 +9,7 @@ from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import identity
 from nas.ledger import Ledger, replay_steps
 from nas.rows import Genotype, ProposalRow
-from nas.strategies.base import Strategy
+from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -66,7 +66,7 @@ def _compare(row: ProposalRow, problem: Problem, strategy: Strategy, seed: int, 
         return Mismatch(row.id, "seen", row.seen, len(history.finished))
     try:
         accepted = next_candidate(problem, strategy, history, seed)
-    except NothingFeasible as problem_found:
+    except (NothingFeasible, Exhausted) as problem_found:
         return Mismatch(row.id, "genotype", dict(row.genotype), str(problem_found))
     proposal = accepted.proposal
     if path := _first_difference(row.genotype, proposal.genotype):

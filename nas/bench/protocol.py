@@ -23,7 +23,7 @@ from nas.limits import Limits
 from nas.lines import spell_seconds
 from nas.measurement import Outcome
 from nas.rows import ProposalRow
-from nas.strategies.base import Genotype, Strategy
+from nas.strategies.base import Exhausted, Genotype, Strategy
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
         repeat: Number of the repeat, from 0.
 
     Raises:
-        NothingFeasible: When not one candidate could be proposed.
+        NothingFeasible, Exhausted: When not one candidate could be proposed.
         StrategyError: When the strategy fails.
     """
     ledger, found = Ledger(problem.objectives), Repeat()
@@ -98,7 +98,7 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
         began = time.perf_counter()
         try:
             accepted = next_candidate(problem, strategy, ledger.history(), seed)
-        except NothingFeasible as nothing:
+        except (NothingFeasible, Exhausted) as nothing:
             if not ledger.proposed:
                 raise
             reason = str(nothing)

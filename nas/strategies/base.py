@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nas.domains import Value, identity
+from nas.errors import NasError
 from nas.measurement import Outcome
+from nas.problem import Rejected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,21 @@ Key = tuple[object, ...]
 def training_key(fingerprint: str, genotype: Genotype) -> Key:
     """Returns what makes a training new: the network, and the recipe's fields where the search closes those too."""
     return fingerprint, *((path, identity(value)) for path, value in genotype.items() if path.startswith("recipe."))
+
+
+def key_of(problem: Problem, genotype: Genotype) -> Key | None:
+    """Returns the key of a genotype's training, None where a constraint or a block refuses it."""
+    try:
+        return training_key(problem.consider(genotype).fingerprint, genotype)
+    except Rejected:
+        return None
+
+
+class Exhausted(NasError):
+    """Raised by a strategy that has nothing left to propose, now or ever; the message says so in one line.
+
+    Evaluations under way are waited for, and should they bring the strategy to something new, the search goes on.
+    """
 
 
 @dataclass(frozen=True)
@@ -122,6 +139,9 @@ class Strategy(ABC):
             problem: The space to search, the objectives and the constraints.
             history: What is known so far.
             rng: The only source of randomness; its state depends on the seed and the number of the proposal alone.
+
+        Raises:
+            Exhausted: When there is nothing left to propose; the search ends with its message.
         """
 
 

@@ -29,6 +29,8 @@ class Entry(NamedTuple):
 STRATEGIES: Mapping[str, Entry] = {
     "random": Entry("nas.strategies.random_search", "RandomSearch", "every decision drawn evenly; the line to beat"),
     "evolution": Entry("nas.strategies.evolution", "RegularizedEvolution", "aging evolution by mutation alone (Real et al. 2019)"),
+    "exhaustive": Entry("nas.strategies.exhaustive", "Exhaustive", "every genotype of a small space in turn; ends by itself"),
+    "local-search": Entry("nas.strategies.local_search", "LocalSearch", "to better neighbours, with restarts (White et al. 2020)"),
     "nsga2": Entry("nas.strategies.nsga2", "NSGA2", "the default: NSGA-II on genotypes, spread over exact costs (Deb et al. 2002)"),
     "optuna:tpe": Entry("nas.strategies.optuna_samplers", "OptunaTPE", "Optuna's tree-structured Parzen estimator, flat encoding"),
     "optuna:nsga2": Entry("nas.strategies.optuna_samplers", "OptunaNSGA2", "Optuna's NSGA-II, flat encoding"),

@@ -1,0 +1,117 @@
+"""Exhaustive search: every genotype of a small space, one after the other, and the end of the search after the last one.
+
+The order is that of the fixed-length encoding (`Space.decisions`): the last decision changes first, each through its values in
+the order of its domain; decisions that are not active are passed over. What a proposal follows is the latest proposal of this
+strategy, so the record alone says where the search stands. Genotypes that break a constraint and networks that are known, from a
+start or because several genotypes describe one network, are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nas.domains import Domain, Value
+from nas.errors import StrategyError
+from nas.lines import counted
+from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, key_of
+from nas.variation import complete
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+    from nas.space import Space
+
+_OPERATOR = "next"
+
+
+@dataclass
+class Seen:
+    """What the finished trials come to.
+
+    Attributes:
+        known: Keys of all finished trials.
+        latest: The latest of this strategy's own, which is the furthest one; None before the first.
+    """
+
+    known: set[Key] = field(default_factory=set)
+    latest: Trial | None = None
+
+
+@dataclass
+class Exhaustive(Strategy):
+    """Looks at every genotype once.
+
+    Args:
+        largest: Genotypes a space may have; a larger one is refused before the first proposal.
+    """
+
+    largest: int = 100_000
+
+    def __post_init__(self) -> None:
+        if type(self.largest) is not int or self.largest < 1:
+            raise StrategyError(f"exhaustive: largest is {self.largest!r}, expected a whole number of at least 1")
+        self._fold = Fold(Seen, _take_in)
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns the next feasible genotype whose network is new; the generator is not asked.
+
+        Raises:
+            StrategyError: When the space is too large.
+            Exhausted: After the last one.
+        """
+        now = self._fold.over(problem, history.finished)
+        known = (now.known, {trial.key for trial in history.pending})
+        latest = max(_own(now.latest, *history.pending), key=lambda trial: trial.id, default=None)
+        if latest is None:
+            self._check_size(problem.space)
+        genotype = complete(problem.space, {}, None) if latest is None else successor(problem.space, latest.genotype)
+        while genotype is not None:
+            key = key_of(problem, genotype)
+            if key is not None and not any(key in keys for keys in known):
+                return Proposal(genotype, operator=_OPERATOR)
+            genotype = successor(problem.space, genotype)
+        networks = counted(len(known[0] | known[1]), "network")
+        raise Exhausted(f"all {counted(int(problem.space.size()), 'genotype')} of the space were looked at: {networks}")
+
+    def _check_size(self, space: Space) -> None:
+        size = space.size()
+        if size > self.largest:
+            words = f"{size:,} genotypes" if isinstance(size, int) else "a continuum of genotypes"
+            fix = "close some of its decisions, or choose another strategy"
+            raise StrategyError(f"exhaustive: the space has {words}, expected at most largest={self.largest:,}; {fix}")
+
+
+def successor(space: Space, genotype: Genotype) -> Genotype | None:
+    """Returns the genotype behind one in the order of the fixed-length encoding, None behind the last.
+
+    Args:
+        space: Without open real numbers.
+        genotype: Of that space.
+    """
+    asked: dict[str, Domain] = {}
+
+    def decide(path: str, domain: Domain) -> Value:
+        asked[path] = domain
+        return genotype[path]
+
+    space.ask(decide)
+    paths = list(asked)
+    for i in reversed(range(len(paths))):
+        domain, value = asked[paths[i]], genotype[paths[i]]
+        position = round(domain.where(value)) + 1
+        if position < (domain.size or 0):
+            begun = {path: genotype[path] for path in paths[:i]}
+            return complete(space, {**begun, paths[i]: domain.at(position)}, None)
+    return None
+
+
+def _own(*trials: Trial | None) -> list[Trial]:
+    return [trial for trial in trials if trial is not None and trial.operator == _OPERATOR]
+
+
+def _take_in(now: Seen, problem: Problem, trial: Trial) -> None:
+    """Folds one more finished trial in."""
+    now.known.add(trial.key)
+    now.latest = max(_own(now.latest, trial), key=lambda own: own.id, default=None)

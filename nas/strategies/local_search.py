@@ -1,0 +1,104 @@
+"""Local search: from a random network to the first better neighbour, and again; at a local optimum, from another random one.
+
+White, Nolen and Savani 2020, "Exploring the Loss Landscape in Neural Architecture Search", Algorithm 1 in its variant that takes
+the first better neighbour ("query until lower") and begins anew at a local optimum.
+
+     1  pick v_1 at random, evaluate it                   4          evaluate u for each u in N(v_i), in random order
+     2  i <- 1, l(v_0) <- infinity                        5          v_(i+1) <- the first u with l(u) < l(v_i); i <- i + 1
+     3  while l(v_i) < l(v_(i-1)):                        6  again from line 1
+
+With several objectives this is the Pareto local search of Paquete, Chiarandini and Stuetzle 2004, "Pareto Local Optimum Sets in the
+Biobjective Traveling Salesman Problem": in place of v_i stands an archive of networks none of which dominates another; a
+member of it, drawn at random, is asked for a neighbour; whatever nothing in the archive dominates enters it. With one
+objective the archive holds the best network alone, and both are the same.
+
+A neighbour that is known is passed over at no cost. With several workers each asks for another neighbour, and what ends late
+enters the archive as it stands then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nas.spread import newcomers
+from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, key_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+
+_MOVES = "moves"
+"""The note of a new start: how often the archive had changed when its last neighbour was spent."""
+
+
+@dataclass
+class Descent:
+    """What the finished trials come to.
+
+    Attributes:
+        archive: The best trials since the last start, none dominated by another.
+        moves: How often the archive changed.
+        known: Keys of all finished trials, failed ones included.
+        spent: Members of the archive, by id, that have no new neighbour; a note to save time, found again when it is lost.
+    """
+
+    archive: list[Trial] = field(default_factory=list)
+    moves: int = 0
+    known: set[Key] = field(default_factory=set)
+    spent: set[int] = field(default_factory=set)
+
+
+@dataclass
+class LocalSearch(Strategy):
+    """Local search, Pareto local search with several objectives; nothing is to be set."""
+
+    def __post_init__(self) -> None:
+        self._fold = Fold(Descent, _take_in)
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns a new neighbour of the archive, else a new start."""
+        now = self._fold.over(problem, history.finished)
+        running = {trial.key for trial in history.pending}
+        for i in rng.permutation(len(now.archive)):
+            centre = now.archive[i]
+            if centre.id not in now.spent and (genotype := _neighbour(problem, centre, now, running, rng)) is not None:
+                return Proposal(genotype, parents=(centre.id,), operator="neighbour")  # line 4
+        start = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), 1, (now.known, running))[0]  # line 1
+        return Proposal(start.genotype, operator="start", notes={_MOVES: now.moves})
+
+
+def _neighbour(problem: Problem, centre: Trial, now: Descent, running: set[Key], rng: np.random.Generator) -> Genotype | None:
+    """Returns a random feasible new neighbour; where there is none, says whether there may be one later."""
+    around = list(problem.space.neighbours(centre.genotype))
+    waits = False
+    for i in rng.permutation(len(around)):
+        key = key_of(problem, around[i])
+        if key in running:
+            waits = True
+        elif key is not None and key not in now.known:
+            return around[i]
+    if not waits:
+        now.spent.add(centre.id)
+    return None
+
+
+def _take_in(now: Descent, problem: Problem, trial: Trial) -> None:
+    """Folds one more finished trial in: a start replaces an archive that was spent, any other enters it where it may (line 5)."""
+    now.known.add(trial.key)
+    if trial.losses is None:
+        return
+    if trial.notes.get(_MOVES) == now.moves:
+        now.archive = []
+    if any(_as_good(member, trial) for member in now.archive):
+        return
+    now.archive = [*(member for member in now.archive if not _as_good(trial, member)), trial]
+    now.moves += 1
+    now.spent &= {member.id for member in now.archive}
+
+
+def _as_good(one: Trial, other: Trial) -> bool:
+    """Returns whether no loss of the one is above that of the other."""
+    assert one.losses is not None and other.losses is not None
+    return all(a <= b for a, b in zip(one.losses, other.losses, strict=True))

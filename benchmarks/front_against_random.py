@@ -1,4 +1,4 @@
-"""Is a strategy's front better than chance? Real trainings: one run of the strategy against several random ones of equal length.
+"""Is a strategy's front better than chance? Real trainings: runs of the strategy against random ones of equal length and seeds.
 
 Every run evaluates the same number of networks under the same constraints and recipe. The hypervolume is taken over the
 objectives scaled to [0, 1]: accuracy as it is, params and FLOPs by their constraints; reference point (1, 1, 1).
@@ -54,9 +54,10 @@ def main() -> None:
         print(f"{strategy:12} seed {seed}: hypervolume {found:.4f} over {options.evaluations} networks", flush=True)
         return found
 
-    own = searched(options.strategy, 0)
-    random = [searched("random", seed) for seed in range(options.repeats)]
-    print(f"{options.strategy} {own:.4f}, random {statistics.median(random):.4f} (median of {options.repeats})")
+    medians = {}
+    for strategy in (options.strategy, "random"):
+        medians[strategy] = statistics.median(searched(strategy, seed) for seed in range(options.repeats))
+    print(", ".join(f"{strategy} {median:.4f}" for strategy, median in medians.items()), f"(medians of {options.repeats})")
 
 
 if __name__ == "__main__":

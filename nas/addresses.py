@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from nas.costs import Cost
 from nas.errors import GraphError, NasError, SpaceError, brief, did_you_mean
 from nas.graph import Graph, graph_from_json
 from nas.library import load_space
+from nas.notation import space_from_json
 from nas.outline import shape_words
 from nas.run import Found, open_run
 from nas.space import Architecture, Space
@@ -35,6 +37,21 @@ class Network:
     architecture: Architecture | None = None
     found: Found | None = None
 
+    @cached_property
+    def blocks(self) -> Architecture | None:
+        """Its blocks: for a network of a run decoded from the space that the run recorded; None where no blocks make it.
+
+        Blocks of somebody's own are in no record.
+        """
+        if self.architecture is not None or self.found is None:
+            return self.architecture
+        try:
+            space = space_from_json(msgspec.json.encode(self.found.run.settings["space"]["definition"]))
+            decoded = space.decode(self.found.genotype)
+            return decoded if decoded.fingerprint == self.fingerprint else None
+        except (NasError, KeyError):
+            return None
+
     @property
     def written(self) -> Graph:
         """The graph as its blocks write it, dead parts included; the simplified one where the blocks are not known."""
@@ -51,9 +68,9 @@ def find_network(
     """Returns the network at an address.
 
     Args:
-        address: `RUN@id` (first characters of its fingerprint), `RUN@best`, `RUN@best:params<=50k`, `RUN@knee`; a classic network
-            by name; a space by name or file, with nothing open or with `sample`; a JSON file with a graph, with a space, or
-            written by `nas show --json`; or the object itself.
+        address: `RUN@id` (first characters of its fingerprint), `RUN@best`, `RUN@best:params<=50k`, `RUN@knee`, `RUN@NAME` of a
+            baseline; a classic network by name; a space by name or file, with nothing open or with `sample`; a JSON file with a
+            graph, with a space, or written by `nas show --json`; or the object itself.
         sample: Seed of the genotype drawn from an open space.
         input_shape: `(channels, height, width)`, where the space leaves it to the data. A network with nothing open is made anew
             for them: its first convolution and its last layer adapt.

@@ -75,11 +75,13 @@ class UnknownNameError(NasError):
         kind: What was named, in the singular ("strategy").
         name: What was written.
         known: The names that would have been understood.
+        other: The known name of the very thing, where somebody else's name of it was written.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, other: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
-        super().__init__(f"unknown {kind} {name!r}{did_you_mean(name, self.known)}")
+        said = f"; {name} is called {other!r} here" if other else did_you_mean(name, self.known)
+        super().__init__(f"unknown {kind} {name!r}{said}")
 
 
 _SHORT = Repr()
@@ -91,9 +93,15 @@ def brief(value: object) -> str:
     return " ".join(_SHORT.repr(value).split())
 
 
+_FAMILY, _MANY = 3, 10  # letters that several names may share to be named together; how many names are read at a glance
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Returns the end of an error message: the nearest known name, or all of them where none is near."""
+    """Returns the end of an error message: the names that begin so, else the nearest one, or all of them where none is near."""
     known = sorted(known)
+    family = [other for other in known if other.startswith(str(name))] if len(str(name)) >= _FAMILY else []
+    if 1 < len(family) <= _MANY:
+        return f"; did you mean {', '.join(map(repr, family))}?"
     near = get_close_matches(str(name), known, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.addresses import Network, find_network
 from nas.database import DATABASE
-from nas.errors import NasError, RunError, StrategyError
+from nas.errors import GenotypeError, NasError, RunError, StrategyError
 from nas.rows import plain_genotype
 from nas.run import Run, open_run
 
@@ -63,21 +64,33 @@ def recorded_starts(folder: str | Path | None, addresses: Sequence[str] | Mappin
 
 
 def _genotype(network: Network, problem: Problem) -> Genotype:
-    """Returns the decisions that make a network, the recorded ones of a network of a run.
+    """Returns the decisions that make a network: the recorded ones where they do, else those that its blocks match.
 
     Raises:
         NasError: When there are none, or a constraint refuses them.
     """
-    if network.architecture is not None:
-        encoded = problem.space.encode(network.architecture)
-        problem.consider(encoded)
-        return encoded
-    if network.found is None or not network.found.genotype:
+    recorded = network.found.genotype if network.found else {}
+    if recorded:
+        with suppress(NasError):  # of another space: the blocks decide; of this one, but refused: told below
+            if problem.consider(recorded).fingerprint == network.fingerprint:
+                return recorded
+    if network.blocks is None and not recorded:
         raise StrategyError("only its operations are known; name it by its blocks, as a classic network or FILE.py:NAME")
-    genotype = network.found.genotype
-    if problem.consider(genotype).fingerprint != network.fingerprint:
-        raise StrategyError("its decisions make another network in this space; name it by its blocks, as FILE.py:NAME")
-    return genotype
+    try:
+        if network.blocks is None:
+            problem.consider(recorded)
+            raise StrategyError("its decisions make another network there; name it by its blocks, as FILE.py:NAME")
+        encoded = problem.space.encode(network.blocks)
+    except (GenotypeError, StrategyError) as error:
+        if network.found is None:
+            raise
+        ours, theirs = problem.space.name or _NAMELESS, network.found.run.settings["space"]["name"] or _NAMELESS
+        raise StrategyError(f"it was found in space {theirs!r}, not in {ours!r}: {error}") from None
+    problem.consider(encoded)
+    return encoded
+
+
+_NAMELESS = "without a name"
 
 
 def _distinct(what: str, addresses: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,9 +78,27 @@ def load_space(address: str | Path | Space) -> Space:
             return classics[text]
         if any(c in text for c in "/\\"):
             raise SpaceError(f"space {text!r}: no such file; expected FILE.py, FILE.json or a name of: {', '.join(shipped())}")
-        raise UnknownNameError("space or network", text, [*shipped(), *classics])
+        raise UnknownNameError("space or network", text, [*shipped(), *classics], other=_here(text, [*shipped(), *classics]))
     found = load_object(text if split_address(text)[1] else f"{text}:space")
     return _as_space(found, text, Path(split_address(text)[0]).stem)
+
+
+_ELSEWHERE = {
+    "vgg11": "vgg-a", "vgg13": "vgg-b", "vgg16": "vgg-d", "vgg19": "vgg-e", "lenet": "lenet-5", "inceptionv1": "googlenet",
+    "resnet20": "cifar-resnet-20", "resnet32": "cifar-resnet-32", "resnet44": "cifar-resnet-44", "resnet56": "cifar-resnet-56",
+    "resnet110": "cifar-resnet-110",
+}  # fmt: skip
+"""Names that classic networks go by elsewhere, in small letters and digits, and what they are called here."""
+
+
+def _here(name: str, known: Iterable[str]) -> str:
+    """Returns the known name of what somebody names otherwise or spells with other case and dashes, empty where there is none."""
+    plain = _plain(name)
+    return _ELSEWHERE.get(plain) or next((other for other in known if _plain(other) == plain), "")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name.lower())
 
 
 def _as_space(found: object, address: str, name: str) -> Space:

@@ -141,7 +141,7 @@ class Problem:
         costs = self.costs_of(graph, declared)
         for c in self.constraints:
             if not c.holds(costs[c.name]):
-                raise Rejected(f"{c.name} is {costs[c.name]:g}, expected {c.text}", c.text, costs)
+                raise Rejected(f"{c.name} is {costs[c.name]:,.12g}, expected {c.text}", c.text, costs)
         return Candidate(genotype, architecture, graph, architecture.fingerprint, costs)
 
     def costs_of(self, graph: Graph, declared_params: int) -> dict[str, float]:

@@ -249,7 +249,8 @@ class Run:
         """Returns one network.
 
         Args:
-            address: The first characters of its fingerprint, `best`, `knee`, or `best:params<=50k[,macs<=1M]`.
+            address: The first characters of its fingerprint, `best`, `knee`, `best:params<=50k[,macs<=1M]`, or the name of a
+                baseline.
 
         Raises:
             RunError: When it fits no network, or several.
@@ -261,6 +262,9 @@ class Run:
             return self.best(*(bound for bound in bounds.split(",") if bound.strip()))
         with open_reader(self.folder) as connection:
             known = [key for (key,) in connection.execute("SELECT fingerprint FROM networks ORDER BY id")]
+            baselines = {row.name: row.fingerprint for row in read_baselines(connection)}
+        if address in baselines:
+            return self._found(baselines[address])
         fits = [key for key in known if address and key.startswith(address.lower())]
         if len(fits) == 1:
             return self._found(fits[0])
@@ -269,8 +273,10 @@ class Run:
             raise RunError(
                 f"{address!r} fits {len(fits)} networks of {self.folder}: {', '.join(ids[f] for f in fits[:5])}; write more of it"
             )
+        or_name = f", or a baseline: {', '.join(baselines)}" if baselines else ""
         raise RunError(
             f"{address!r} fits no network of {self.folder}; expected best, knee, best:params<=50k or the id of one of {len(known)}"
+            f"{or_name}"
         )
 
     def report(self, path: str | Path | None = None) -> Any:

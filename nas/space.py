@@ -126,10 +126,14 @@ class Space:
         """
         for what, own, given in (("input_shape", self.input_shape, input_shape), ("classes", self.classes, classes)):
             if own is not None and own != given:
-                raise SpaceError(
-                    f"space {self.name or 'given'!r} has {what}={own}, but the data has {given}; leave {what} out of the space"
-                )
+                raise SpaceError(f"space {self.name or 'given'!r} is for {what}={own}, not {given}; {self._way_out(what)}")
         return replace(self, input_shape=input_shape, classes=classes)
+
+    def _way_out(self, what: str) -> str:
+        """Returns what to do about a space that is for other images or classes."""
+        if not self.decisions():
+            return "it is one network with nothing open: nas train and --baselines make it anew for other images and classes"
+        return f"leave {what} out of its file, of a shipped space in a copy: nas new my.py --from NAME"
 
     # ---- closing
 

@@ -10,7 +10,7 @@ import sys
 import traceback
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from nas.errors import NasError, SpaceError, UnknownNameError, did_you_mean
@@ -90,9 +90,20 @@ def load_object(address: str) -> Any:
         raise SpaceError(f"{address!r} names no object; expected FILE.py:NAME or module:NAME")
     module = load_file(Path(where)) if is_file(where) else _import(where, address)
     if not hasattr(module, name):
-        public = [key for key in vars(module) if not key.startswith("_") and not isinstance(vars(module)[key], ModuleType)]
-        raise UnknownNameError(f"name in {where}", name, public)
+        raise UnknownNameError(f"name in {where}", name, _defined(module))
     return getattr(module, name)
+
+
+def _defined(module: ModuleType) -> list[str]:
+    """Returns the public names that a module defines itself, as far as can be told from what it imports."""
+    others = [vars(other) for other in list(sys.modules.values()) if isinstance(other, ModuleType) and other is not module]
+
+    def is_own(key: str, value: object) -> bool:
+        if isinstance(value, type | FunctionType):
+            return value.__module__ == module.__name__
+        return not isinstance(value, ModuleType) and not any(other.get(key, others) is value for other in others)
+
+    return [key for key, value in vars(module).items() if not key.startswith("_") and is_own(key, value)]
 
 
 def split_address(address: str) -> tuple[str, str]:

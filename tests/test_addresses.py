@@ -41,7 +41,7 @@ def test_a_network_is_made_for_other_images(network: str | Space | nas.Architect
 
 def test_an_open_space_says_what_images_it_is_for() -> None:
     assert find_network(OPEN, sample=1, input_shape=(3, 8, 8)).graph.input_shape == (3, 8, 8)
-    with pytest.raises(SpaceError, match=r"input_shape=\(3, 8, 8\), but the data has \(1, 8, 8\)"):
+    with pytest.raises(SpaceError, match=r"is for input_shape=\(3, 8, 8\), not \(1, 8, 8\)"):
         find_network(OPEN, sample=1, input_shape=(1, 8, 8))
     with pytest.raises(SpaceError, match="is a space of 2 genotypes, expected one network; draw one with --sample SEED"):
         find_network(OPEN)
@@ -73,9 +73,7 @@ def test_no_classes_are_refused_and_not_taken_for_the_networks_own() -> None:
 # ---- names
 
 
-@pytest.mark.parametrize(
-    ("name", "near"), [("vgg-dd", "vgg-d"), ("lenet5", "lenet-5"), ("resnet50", "resnet-50"), ("fashion_smal", "fashion_small")]
-)
+@pytest.mark.parametrize(("name", "near"), [("vgg-dd", "vgg-d"), ("lenet-50", "lenet-5"), ("fashion_smal", "fashion_small")])
 def test_an_unknown_name_hints_the_nearest(name: str, near: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown space or network '{name}'; did you mean '{near}'"):
         find_network(name)

@@ -166,6 +166,17 @@ def test_contains(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("no: ")
 
 
+def test_contains_a_network_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    answer([*TOY_SEARCH[:-3], "1", "--out", "r", "--baselines", "lenet-5"], capsys)
+    found = json.loads(answer(["show", "fashion_small", "--contains", "r@best", "--json"], capsys))
+    assert found["contains"] and found["genotype"]["stem.channels"] in (8, 16, 32)
+    text = answer(["show", "fashion_small", "--contains", "r@best"], capsys).splitlines()
+    assert text[0] == "yes, with these decisions:"
+    assert f"  stem.channels  {found['genotype']['stem.channels']}" in [re.sub(r"(\S) +", r"\1  ", line) for line in text]
+    assert "known by its operations alone" in refused(["show", "fashion_small", "--contains", "r@lenet-5"], capsys)
+    assert "fingerprint" in answer(["show", "r@lenet-5"], capsys)
+
+
 def test_profile(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["profile", "fashion_small", "--samples", "40", "--constraint", "params<=100k"]
     assert "16,397,004,358,499,400" in answer(arguments, capsys)
@@ -227,6 +238,44 @@ def test_a_space_written_wrongly(text: str, said: str, capsys: pytest.CaptureFix
 def test_a_space_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'fashion_small'" in refused(["show", "fashion_smal"], capsys)
     assert "no such file" in refused(["profile", "spaces/nope.py"], capsys).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("vgg-16", "vgg-16 is called 'vgg-d' here"),
+        ("VGG16", "VGG16 is called 'vgg-d' here"),
+        ("vgg_19", "vgg_19 is called 'vgg-e' here"),
+        ("vgg11", "vgg11 is called 'vgg-a' here"),
+        ("vgg13", "vgg13 is called 'vgg-b' here"),
+        ("vgg", "did you mean 'vgg-a', 'vgg-a-lrn', 'vgg-b', 'vgg-c', 'vgg-d', 'vgg-e', 'vgg_like'?"),
+        ("resnet50", "resnet50 is called 'resnet-50' here"),
+        ("ResNet-20", "ResNet-20 is called 'cifar-resnet-20' here"),
+        ("AlexNet", "AlexNet is called 'alexnet' here"),
+        ("lenet", "lenet is called 'lenet-5' here"),
+        ("inception-v1", "inception-v1 is called 'googlenet' here"),
+    ],
+)
+def test_other_names_of_classics_lead_to_them(name: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(["show", name], capsys) == f"error: unknown space or network {name!r}; {said}"
+
+
+def test_only_what_a_file_defines_is_known_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("family.py").write_text(
+        f"{HEAD}def tall(): return net\nnet = Space(Sequential(Conv(channels=8), Classifier()), (1, 8, 8), 3)"
+    )
+    assert refused(["show", "family.py:quux"], capsys).endswith("unknown name in family.py 'quux'; known: net, tall")
+
+
+@pytest.mark.parametrize("shape", ["3X24X40", "3x24x40", " 3 x 24 x 40 "])
+def test_an_input_is_read_as_people_write_it(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(answer(["show", "lenet-5", "--input", shape, "--json"], capsys))["input_shape"] == [3, 24, 40]
+
+
+@pytest.mark.parametrize("shape", ["0x0x0", "3x0x32", "3x70000x2", "3x32"])
+def test_an_input_that_is_none_names_the_option(shape: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["show", "lenet-5", "--input", shape], capsys)
+    assert f"--input {shape!r}" in said and "channels x height x width" in said and "Space" not in said
 
 
 # ---- bad input: a search

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from nas.blocks import Classifier, Conv, Repeat, Sequential
+from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Repeat, Sequential
 from nas.domains import choice, integer
 from nas.errors import RunError, StrategyError
 from nas.given import find_baselines, find_starts
@@ -19,6 +20,16 @@ SPACE = Space(
     input_shape=(1, 8, 8),
     classes=3,
 )
+
+
+@dataclass(frozen=True)
+class Widened(Block):
+    """A block of a user's own."""
+
+    channels: int = 4
+
+    def expand(self, graph: GraphBuilder, x: Node) -> Node:
+        return graph.conv(x, self.channels, 3)
 
 
 @pytest.fixture
@@ -56,12 +67,27 @@ def test_a_start_that_a_constraint_refuses_says_so(nets: Path) -> None:
 
 
 def test_a_network_of_another_spaces_run_is_not_taken_for_one_that_has_its_decisions(tmp_path: Path) -> None:
-    small, large = (Space(Sequential(Conv(choice(4, 8), kernel), Classifier()), (1, 8, 8), 3) for kernel in (3, 5))
+    small, large = (
+        Space(Sequential(Conv(choice(4, 8), kernel), Classifier()), (1, 8, 8), 3, name=name)
+        for name, kernel in (("small", 3), ("large", 5))
+    )
     run = search(small, strategy="random", evaluator=lambda _: {"val_accuracy": 0.5}, evaluations=1, out=tmp_path / "run")
     (found,) = find_starts([f"{run.folder}@best"], Problem(small, ["params"])).values()
     assert found == run.best().genotype
-    with pytest.raises(StrategyError, match=r"cannot start from .*@best: its decisions make another network in this space"):
+    with pytest.raises(StrategyError, match=r"@best: it was found in space 'small', not in 'large': .* does not contain"):
         find_starts([f"{run.folder}@best"], Problem(large, ["params"]))
+    wider = Space(Sequential(Conv(choice(2, 4, 8), choice(1, 3)), Classifier()), (1, 8, 8), 3, name="wider")
+    (genotype,) = find_starts([f"{run.folder}@best"], Problem(wider, ["params"])).values()
+    assert genotype == {"conv.channels": run.best().genotype["conv.channels"], "conv.kernel": 3}
+
+
+def test_a_network_of_a_run_with_blocks_of_ones_own_starts_only_its_own_space(tmp_path: Path) -> None:
+    own = Space(Sequential(Widened(choice(4, 8)), Classifier()), (1, 8, 8), 3, name="own")
+    run = search(own, strategy="random", evaluator=lambda _: {"val_accuracy": 0.5}, evaluations=1, out=tmp_path / "run")
+    (found,) = find_starts([f"{run.folder}@best"], Problem(own, ["params"])).values()
+    assert found == run.best().genotype
+    with pytest.raises(StrategyError, match="it was found in space 'own', not in 'without a name'"):
+        find_starts([f"{run.folder}@best"], Problem(SPACE, ["params"]))
 
 
 def test_a_network_that_was_only_a_baseline_of_a_run_has_no_decisions_to_start_from(tmp_path: Path, nets: Path) -> None:
@@ -69,6 +95,10 @@ def test_a_network_that_was_only_a_baseline_of_a_run_has_no_decisions_to_start_f
     run = search(SPACE, out=tmp_path / "run", **options)  # type: ignore[arg-type]
     with pytest.raises(StrategyError, match="only its operations are known; name it by its blocks"):
         find_starts([f"{run.folder}@{run.baselines()['id'][0]}"], Problem(SPACE, ["params"]))
+    by_name = run.network(f"{nets}:pooled")
+    assert by_name.fingerprint == run.baselines()["fingerprint"][0]
+    with pytest.raises(RunError, match=r"'pool' fits no network .*; expected .* or a baseline: .*nets\.py:pooled"):
+        run.network("pool")
 
 
 def test_a_single_text_is_no_list() -> None:

@@ -145,3 +145,10 @@ def test_own_costs_become_plain_numbers(value: Any, kind: type) -> None:
 def test_own_costs_take_no_name_that_is_there(name: str) -> None:
     with pytest.raises(ObjectiveError, match=f"cost '{name}' has the name of one that is there already; choose another name"):
         Problem(SPACE, ["params"], own_costs={name: depth})
+
+
+def test_a_large_cost_that_a_constraint_refuses_is_written_out() -> None:
+    space = Space(Sequential(Conv(channels=choice(3, 3000)), Conv(channels=1000), Classifier()), input_shape=(1, 8, 8), classes=3)
+    problem = Problem(space, ["params"], ["params<=100k"])
+    with pytest.raises(Rejected, match=r"params is 27,\d{3},\d{3}, expected params<=100k"):
+        problem.consider({"conv.channels": 3000})

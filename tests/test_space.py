@@ -202,9 +202,9 @@ def test_binding_agrees_with_the_data_or_says_why_not() -> None:
     bound = open_space.bind((1, 9, 9), 4)
     assert bound.decode({"conv.channels": 2}).graph.output_shape == (4,)
     assert bound.bind((1, 9, 9), 4) == bound
-    with pytest.raises(SpaceError, match=r"has classes=4, but the data has 5; leave classes out"):
+    with pytest.raises(SpaceError, match=r"is for classes=4, not 5; leave classes out of its file, .* nas new my.py --from NAME"):
         bound.bind((1, 9, 9), 5)
-    with pytest.raises(SpaceError, match=r"has input_shape=\(1, 9, 9\), but the data has \(3, 9, 9\)"):
+    with pytest.raises(SpaceError, match=r"is for input_shape=\(1, 9, 9\), not \(3, 9, 9\)"):
         bound.bind((3, 9, 9), 4)
 
 

@@ -77,10 +77,13 @@ def input_shape(text: str | None) -> tuple[int, int, int] | None:
     """Reads "3x32x32" (channels x height x width)."""
     if text is None:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)x(\d+)", text)
-    if match is None:
-        raise SpaceError(f"input {text!r} cannot be read; expected channels x height x width such as 3x32x32")
-    return int(match[1]), int(match[2]), int(match[3])
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})x(\d{1,9})", text.replace(" ", "").lower(), re.ASCII)
+    shape = (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
+    if not all(1 <= size <= 2**16 for size in shape):
+        raise SpaceError(
+            f"--input {text!r} cannot be used; expected channels x height x width, each from 1 to {2**16}, such as 3x32x32"
+        )
+    return shape
 
 
 def names(text: str) -> list[str]:

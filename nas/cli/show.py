@@ -84,9 +84,10 @@ def _show_space(space: Space, json: bool) -> None:
 def _contained(space: str, network: str, shape: tuple[int, int, int] | None, classes: int | None, json: bool) -> int:
     from nas.addresses import find_network
     from nas.library import load_space
+    from nas.lines import aligned
 
     opened = load_space(space)
-    net = find_network(network, input_shape=shape or opened.input_shape, classes=classes or opened.classes).architecture
+    net = find_network(network, input_shape=shape or opened.input_shape, classes=classes or opened.classes).blocks
     if net is None:
         raise SpaceError(f"{network} is known by its operations alone; --contains compares blocks: name a space with nothing open")
     reason = opened.why_not(net)
@@ -96,7 +97,8 @@ def _contained(space: str, network: str, shape: tuple[int, int, int] | None, cla
     elif genotype is None:
         print(f"no: {reason}")
     else:
-        print(f"yes, with {genotype}" if genotype else "yes")
+        rows = [(path, repr(value)) for path, value in genotype.items()]
+        print("yes, with these decisions:" if rows else "yes", *([aligned(rows, indent="  ")] if rows else []), sep="\n")
     return 1 if reason else 0
 
 

@@ -89,7 +89,7 @@ class TableProblem(Problem):
 
     def losses(self, values: Floats) -> Floats:
         """Returns values of the objectives `(..., m)` turned so that smaller is better."""
-        return values * np.array([o.loss(1.0) for o in self.objectives])
+        return np.asarray(values * np.array([o.loss(1.0) for o in self.objectives]), dtype=np.float64)
 
 
 def _in_columns(table: Table) -> tuple[Space, list[str], Rows]:

@@ -64,11 +64,16 @@ def _rows(problem: TableProblem, repeat: Repeat) -> Iterator[list[object]]:
         yield [
             i + 1,
             *problem.table.cells[row],
-            *problem.searched[row].tolist(),
-            *problem.reported[row].tolist(),
+            *map(_number, problem.searched[row].tolist()),
+            *map(_number, problem.reported[row].tolist()),
             repeat.proposals[i],
             f"{repeat.thinking[i]:.6f}",
             f"{repeat.spent[i]:.3f}" if problem.seconds is not None else "",
             repeat.operators[i],
             "" if inherited is None else f"{inherited:.4f}",
         ]
+
+
+def _number(value: float) -> float | int:
+    """Returns a whole number as such, so that it is written without a point."""
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value

@@ -21,6 +21,7 @@ class Summary:
 
     Attributes:
         mean: Over the repeats that have it; NaN where none has.
+        median: Likewise.
         sd: Standard deviation (n - 1); NaN with fewer than two.
         low: Lower end of the bootstrap 95 % interval of the mean.
         high: Its upper end.
@@ -29,6 +30,7 @@ class Summary:
     """
 
     mean: float
+    median: float
     sd: float
     low: float
     high: float
@@ -37,7 +39,7 @@ class Summary:
 
 
 def summary(values: ArrayLike, seed: int = 0) -> Summary:
-    """Returns mean, standard deviation and interval; NaN marks repeats that do not have the measure.
+    """Returns mean, median, standard deviation and interval; NaN marks repeats that do not have the measure.
 
     Args:
         values: `(r,)`, one a repeat.
@@ -46,10 +48,10 @@ def summary(values: ArrayLike, seed: int = 0) -> Summary:
     given = np.asarray(values, dtype=np.float64)
     kept = given[~np.isnan(given)]
     if not len(kept):
-        return Summary(math.nan, math.nan, math.nan, math.nan, 0, len(given))
+        return Summary(math.nan, math.nan, math.nan, math.nan, math.nan, 0, len(given))
     low, high = (float(end[0]) for end in interval(kept[:, None], _RESAMPLES, seed))
     sd = float(kept.std(ddof=1)) if len(kept) > 1 else math.nan
-    return Summary(float(kept.mean()), sd, low, high, len(kept), len(given))
+    return Summary(float(kept.mean()), float(np.median(kept)), sd, low, high, len(kept), len(given))
 
 
 def interval(values: Floats, resamples: int = _CURVE_RESAMPLES, seed: int = 0) -> tuple[Floats, Floats]:

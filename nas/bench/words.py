@@ -34,7 +34,7 @@ def _strategies(results: Results) -> Iterator[str]:
                 *(_reached(of[f"evaluations to {part:.0%}"]) for part in PARTS),
                 f"{of['distinct'].mean:.3f}",
                 f"{of['inherited'].mean:.3f}" if of["inherited"].count else "-",
-                f"{1000 * of['seconds'].mean:.3g}",
+                f"{1000 * of['seconds'].median:.3g}",  # the first repeat in a process loads libraries, too
                 *([spell_seconds(of["simulated"].mean)] if timed else []),
             ]
         )

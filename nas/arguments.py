@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nas.budget import Budget, parse_budget
-from nas.errors import EvaluationError, RunError, UnknownNameError
+from nas.errors import EvaluationError, RunError, SpaceError, UnknownNameError
 from nas.recipe import Recipe
 from nas.userfile import load_object
 
@@ -40,7 +40,15 @@ def check_numbers(epochs: int, seed: int, workers: int | None, deadline: float |
         raise RunError(f"deadline is {deadline!r}, expected a number of seconds above 0, or None")
 
 
-def bound_space(space: Space, data: Any, options: Mapping[str, Any], *, needed: bool) -> tuple[Space, Dataset | None]:
+def bound_space(
+    space: Space,
+    data: Any,
+    options: Mapping[str, Any],
+    *,
+    needed: bool,
+    input_shape: Sequence[int] | None = None,
+    classes: int | None = None,
+) -> tuple[Space, Dataset | None]:
     """Returns the space with its input shape and classes known, and the data set if there is one.
 
     Args:
@@ -48,6 +56,8 @@ def bound_space(space: Space, data: Any, options: Mapping[str, Any], *, needed: 
         data: What `load_data` takes, or None.
         options: Passed on to `load_data`.
         needed: Whether nothing can be evaluated without data.
+        input_shape: `(channels, height, width)`, where there are no data and the space leaves it open.
+        classes: Likewise.
 
     Raises:
         NasError: When data are missing, cannot be loaded, or do not fit the space.
@@ -57,11 +67,29 @@ def bound_space(space: Space, data: Any, options: Mapping[str, Any], *, needed: 
             raise RunError(
                 "no data given; expected the name of a data set, a folder of images, arrays, or an evaluator of your own"
             )
-        return space, None
+        return _bound(space, input_shape, classes), None
+    if input_shape is not None or classes is not None:
+        raise RunError("input shape and classes are those of the data; leave --input and --classes out, or the data")
     from nas.data import load_data
 
     dataset = load_data(data, **options)
     return space.bind(dataset.input_shape, len(dataset.class_names)), dataset
+
+
+def _bound(space: Space, input_shape: Sequence[int] | None, classes: int | None) -> Space:
+    """Returns the space for the images that are asked for, else for its own.
+
+    Raises:
+        SpaceError: When neither says for which.
+    """
+    shape = space.input_shape if input_shape is None else tuple(input_shape)
+    number = space.classes if classes is None else classes
+    if shape is None or number is None:
+        raise SpaceError(
+            f"{space.name or 'the space'} takes images of any shape; say which with --input 3x32x32 --classes 10, "
+            "from Python input_shape=(3, 32, 32), classes=10"
+        )
+    return space.bind(cast("tuple[int, int, int]", shape), number)
 
 
 def load_recipe(recipe: Recipe | str | None) -> Recipe | None:

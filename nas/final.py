@@ -7,17 +7,18 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.addresses import find_network
+from nas.addresses import Network, find_network
 from nas.costs import cost_of
 from nas.data import Dataset, load_data
 from nas.device import check_names
 from nas.errors import EvaluationError, RecipeError
 from nas.export import export_network, is_own_text
 from nas.graph import Graph
+from nas.hints import data_flags
 from nas.intervals import wilson
 from nas.lines import counted
 from nas.measurement import Outcome
@@ -35,7 +36,7 @@ METRICS, CURVE, SOURCE = "metrics.json", "curve.csv", "network.py"
 
 
 def train_network(
-    network: AnyNetwork | Found,
+    network: AnyNetwork | Found | Network,
     data: Any,
     *,
     epochs: int,
@@ -56,7 +57,7 @@ def train_network(
     It runs in this process.
 
     Args:
-        network: What `nas.addresses.find_network` takes, or a network of a run.
+        network: What `nas.addresses.find_network` takes, or what it returns, or a network of a run.
         data: What `nas.data.load_data` takes.
         epochs: Passes over the training images.
         recipe: Closed; None: the one the network was found with, else `Recipe()`.
@@ -69,14 +70,14 @@ def train_network(
         out: Folder for `network.py` and `network.safetensors` (see `nas.export`), `metrics.json` and `curve.csv`. It must not hold
             another training.
         test: Whether to measure the test images, once, after the last epoch.
-        data_options: Passed on to `load_data`.
+        data_options: Passed on to `load_data`; none: for a network of a run and the data it was found with, those of the run.
         on_epoch: Called with each entry of the curve, see `nas.train.train`.
         trust_code: Whether code that a run or a JSON file brings along may be executed.
 
     Returns:
         What `metrics.json` holds: `network`, `data`, `epochs`, `seed`, `recipe`, the metrics on the validation images and, with
         `test`, on the test images (`test_accuracy` with `test_accuracy_low` and `test_accuracy_high`, its 95 % interval), exact
-        costs, `seconds`, and the paths of the files.
+        costs, `seconds`, and the paths of the files (`source`, `weights`, `curve`, `record`).
 
     Raises:
         NasError: When there is no such network, it does not fit the data, the training diverges, or the folder cannot be used.
@@ -91,8 +92,8 @@ def train_network(
         raise EvaluationError(f"epochs is {epochs!r}, expected a whole number of at least 1")
     if type(threads) is not int or threads < 1:
         raise EvaluationError(f"threads is {threads!r}, expected a whole number of at least 1")
-    dataset = load_data(data, **(data_options or {}))
-    name, graph, found = _network(network, dataset)
+    known, dataset, _ = network_and_data(network, data, data_options)
+    name, graph, found = known.name, known.graph, known.found
     recipe, task = recipe or recipe_of(found), task or Task()
     source = _executable(name, graph, trust_code)
     folder = _folder(Path(out))
@@ -119,6 +120,7 @@ def train_network(
         graph, folder / SOURCE, weights=module.state_dict(), data=dataset, mirror=mirror, header=header, trust_code=trust_code
     )
     results |= {"source": str(exported.path), "weights": str(exported.weights), "curve": str(folder / CURVE)}
+    results["record"] = str(folder / METRICS)
     (folder / METRICS).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return results
 
@@ -147,27 +149,70 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _network(network: AnyNetwork | Found, dataset: Dataset) -> tuple[str, Graph, Found | None]:
-    """Returns name, graph and row of a network that takes these images.
+def network_and_data(
+    network: AnyNetwork | Found | Network, data: Any, data_options: Mapping[str, Any] | None = None, *, sample: int | None = None
+) -> tuple[Network, Dataset, Mapping[str, Any]]:
+    """Returns a network, the data it can be trained on, and the options with which these were read.
+
+    Args:
+        network: See `train_network`.
+        data: What `load_data` takes.
+        data_options: Passed on to it; none: for a network of a run and the data it was found with, those of the run.
+        sample: Seed of the genotype drawn from an open space.
 
     Raises:
-        EvaluationError: When it was made for other images or another number of classes.
+        NasError: When one of them is not there, or the network is for other images or another number of classes.
     """
-    found: Found | None
-    if isinstance(network, Found):
-        name, graph, found = "", network.graph, network
-    else:
-        known = find_network(network, input_shape=dataset.input_shape, classes=len(dataset.class_names))
-        name, graph, found = known.name, known.graph, known.found
-    if found:
-        name = f"{found.run.folder.name}@{found.id}"  # the file it is written into may travel, the folder's path need not
-    wanted, given = (graph.input_shape, graph.output_shape), (dataset.input_shape, (len(dataset.class_names),))
+    known = _of_run(network)
+    options = dict(data_options or {}) or _options_of_run(known.found if known else None, data)
+    dataset = load_data(data, **options)
+    if known is None:
+        assert not isinstance(network, Found | Network)
+        known = find_network(network, sample=sample, input_shape=dataset.input_shape, classes=len(dataset.class_names))
+    wanted = (known.graph.input_shape, known.graph.output_shape)
+    given = (dataset.input_shape, (len(dataset.class_names),))
     if wanted != given:
         raise EvaluationError(
-            f"{name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but {dataset.name} has "
-            f"images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}"
+            f"{known.name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but {dataset.name} "
+            f"has images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}{_as_searched(known.found)}"
         )
-    return name, graph, found
+    return known, dataset, options
+
+
+def _of_run(network: AnyNetwork | Found | Network) -> Network | None:
+    """Returns what was found already and what a run knows, None for any other network."""
+    if isinstance(network, str | Path) and "@" in str(network):
+        network = find_network(network)
+    if isinstance(network, Found):
+        network = Network("", network.graph, network.fingerprint, found=network)
+    if not isinstance(network, Network):
+        return None
+    if network.found is None:
+        return network
+    # the file it is written into may travel, the folder's path need not
+    return replace(network, name=f"{network.found.run.folder.name}@{network.found.id}")
+
+
+def _arguments(found: Found | None) -> Mapping[str, Any]:
+    """Returns what the search was called with that found a network, as far as it is recorded."""
+    starts = found.run.starts() if found else []
+    return (starts[-1]["options"].get("arguments") or {}) if starts else {}
+
+
+def _options_of_run(found: Found | None, data: Any) -> dict[str, Any]:
+    """Returns the options with which the run read these data, none where it read others."""
+    arguments = _arguments(found)
+    searched = arguments.get("data")
+    if not isinstance(data, str | Path) or not isinstance(searched, str):
+        return {}
+    same = str(data) == searched or Path(data).resolve() == Path(searched).resolve()
+    return dict(arguments.get("data_options") or {}) if same else {}
+
+
+def _as_searched(found: Found | None) -> str:
+    """Returns the end of an error message: how the run read its data."""
+    flags = " ".join(data_flags(_arguments(found).get("data_options") or {}))
+    return f"; its run read {_arguments(found)['data']} with {flags}" if flags else ""
 
 
 def recipe_of(found: Found | None) -> Recipe:

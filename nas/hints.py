@@ -47,11 +47,11 @@ def _commands(run: Run, is_stopped: bool, is_reported: bool) -> Iterator[tuple[s
     yield f"nas export {address} net.py", "plain PyTorch, weights beside it" if best.weights else "plain PyTorch"
     arguments = run.starts()[-1]["options"].get("arguments") or {}
     if arguments.get("data"):
-        data = " ".join([quoted(arguments["data"]), *_flags(arguments.get("data_options") or {})])
+        data = " ".join([quoted(arguments["data"]), *data_flags(arguments.get("data_options") or {})])
         yield f"nas train {address} --data {data} --epochs 30", "trains it at length, measures the test images once"
 
 
-def _flags(options: Mapping[str, Any]) -> Iterator[str]:
+def data_flags(options: Mapping[str, Any]) -> Iterator[str]:
     """Yields options of `nas.data.load_data` as they are written on the command line."""
     for name, value in options.items():
         flag = f"--{_FLAGS.get(name, name).replace('_', '-')}"

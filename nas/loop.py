@@ -82,6 +82,8 @@ def search(
     start_from: Sequence[str] | Mapping[str, Genotype] = (),
     baselines: Sequence[str] = (),
     data_options: Mapping[str, Any] | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
     strategy_options: Mapping[str, Any] | None = None,
     progress: Callable[[Event], None] | None = None,
 ) -> Run:
@@ -112,6 +114,8 @@ def search(
         baselines: Networks to train first under the same recipe, whether the space contains them or not, and whatever the
             constraints say; they are shown beside the front and count towards no limit.
         data_options: Passed on to `load_data`.
+        input_shape: `(channels, height, width)` of the images, where there are no data and the space leaves it open.
+        classes: How many classes there are, likewise.
         strategy_options: Settings of the strategy, such as `{"population": 20}`.
         progress: Told of every event (see `nas.events`).
 
@@ -132,7 +136,9 @@ def search(
     chosen = make_strategy(strategy, **(strategy_options or {}))
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
-    bound, dataset = bound_space(load_space(space), data, data_options or {}, needed=function is None)
+    bound, dataset = bound_space(
+        load_space(space), data, data_options or {}, needed=function is None, input_shape=input_shape, classes=classes
+    )
     bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
     problem = Problem(bound, objectives, constraints, own_costs)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
@@ -176,7 +182,8 @@ def search(
 
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
-    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "data_options", "strategy_options",
+    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "data_options", "input_shape",
+    "classes", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 

@@ -33,6 +33,10 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     yield "strategy", f"{strategy['name']}{_in_brackets(strategy['options'])}"
     yield "objectives", ", ".join(f"{o['name']} ({o['direction']})" for o in settings["objectives"])
     yield "constraints", ", ".join(settings["constraints"]) or "none"
+    if settings.get("start_from"):
+        yield "start from", ", ".join(settings["start_from"])
+    if arguments.get("baselines"):
+        yield "baselines", ", ".join(arguments["baselines"])
     yield "budget", str(stored_budget(options["budget"]))
     yield "seed", str(settings["seed"])
     if training:

@@ -326,6 +326,22 @@ def test_a_search_without_a_budget_or_without_data(capsys: pytest.CaptureFixture
     assert not Path("runs").exists()
 
 
+def test_a_search_without_data_in_a_space_of_any_images(capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["search", "vgg_like", "--evaluator", "toy.py:f", "--evaluations", "2", "--out", "r"]
+    assert main(command) == 2
+    out, err = capsys.readouterr()
+    assert "--input 3x32x32 --classes 10" in err and "bind" not in err and not out and not Path("r").exists()
+    assert "vgg_like takes images of any shape" in refused([*command, "--input", "3x32x32"], capsys)
+    shape = ["--input", "3x32x32", "--classes", "7"]
+    answer([*command, *shape], capsys)
+    assert json.loads(answer(["show", "r@best", "--json"], capsys))["output_shape"] == [7]
+    assert "3 networks evaluated" in answer(["resume", "r", "--evaluations", "3"], capsys)
+    assert "3 of 3 proposals" in answer(["verify", "r", "--trust-code"], capsys)
+    told = refused(["search", "fashion_small", *command[2:], "--classes", "7"], capsys)
+    assert "is for classes=10, not 7; leave classes out of its file, of a shipped space in a copy" in told
+    assert "are those of the data" in refused([*command, *shape, "--data", "fashion-mnist-12k"], capsys)
+
+
 def test_a_folder_that_holds_another_run(capsys: pytest.CaptureFixture[str]) -> None:
     answer(TOY_SEARCH, capsys)
     said = refused([*TOY_SEARCH, "--seed", "1"], capsys)

@@ -224,7 +224,11 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert "3 networks evaluated" in said(["resume", "r", "--evaluations", "+1", "--data", "stripes.npz"], capsys)
     Path("stripes.npz").rename("bars.npz")
     assert "outputs equal" in said(["export", "r@best", "net.py"], capsys)
-    trained = json.loads(said(["train", "r@best", "--data", "bars.npz", "--epochs", "3", "--json"], capsys))
+    assert main(["train", "r@best", "--data", "bars.npz", "--epochs", "3", "--json"]) == 0
+    out, err = capsys.readouterr()
+    trained = json.loads(out)
+    assert "seed 0, device cpu\n" in err or "device cuda\n" in err
+    assert Path(trained["record"]) == Path("runs/trained-1/metrics.json") and Path(trained["record"]).is_file()
     assert trained["test_accuracy"] > 0.5
     assert Path("runs/trained-1/network.safetensors").is_file()
     profile = json.loads(said(["profile", "tiny.py", "--data", "bars.npz", "--samples", "20", "--workers", "1", "--json"], capsys))

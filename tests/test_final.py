@@ -16,9 +16,11 @@ from nas.blocks import Classifier, Conv, Sequential
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
 from nas.data import Dataset, load_data
+from nas.domains import choice
 from nas.errors import NasError
-from nas.final import train_network
+from nas.final import network_and_data, train_network
 from nas.graph import Graph, graph_from_json
+from nas.loop import search
 from nas.ops import Op, Shape
 from nas.recipe import Recipe
 
@@ -133,3 +135,24 @@ def test_a_training_that_diverges_says_so(tmp_path: Path, data: Dataset) -> None
     with pytest.raises(NasError, match=r"diverged: the .* loss was"):
         train_network(graph, data, epochs=3, recipe=wild, device="cpu", precision="fp32", out=tmp_path / "out")
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_the_data_of_a_run_are_read_as_the_run_read_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for name in ("big", "other"):
+        np.savez(tmp_path / f"{name}.npz", x=rng.integers(0, 256, (60, 16, 16), dtype=np.uint8), y=np.arange(60) % 3)
+    data, options = str(tmp_path / "big.npz"), {"image_size": 8, "seed": 3}
+    space = Space(Sequential(Conv(channels=choice(2, 4)), Classifier()))
+    run = search(
+        space, data, data_options=options, evaluator=lambda _: {"val_accuracy": 0.5}, evaluations=1, epochs=1, out=tmp_path / "run"
+    )
+    known, dataset, used = network_and_data(f"{run.folder}@best", data)
+    assert used == options and dataset.input_shape == (1, 8, 8) == known.graph.input_shape
+    assert network_and_data(run.best(), tmp_path / "." / "big.npz")[1].digest == dataset.digest
+    told = r"run@\w+ takes images of 1 x 8 x 8 .* has images of 1 x 16 x 16 in 3 classes; its run read .*big\.npz with --image-size 8 --split-seed 3$"
+    with pytest.raises(NasError, match=told):
+        network_and_data(f"{run.folder}@best", tmp_path / "other.npz")
+    with pytest.raises(NasError, match="has images of 1 x 4 x 4"):
+        network_and_data(f"{run.folder}@best", data, {"image_size": 4})
+    assert network_and_data(f"{run.folder}@best", tmp_path / "other.npz", {"image_size": 8})[2] == {"image_size": 8}

@@ -32,6 +32,7 @@ def words(**changes: object) -> dict[str, str]:
         "arguments": {"deadline": 3600.0},
         "evaluator": {"device": "cpu", "precision": "bf16", "workers": 2, "evaluator": "training"},
     }
+    options["arguments"].update(changes.pop("arguments", {}))  # type: ignore[attr-defined]
     text = settings_words({**settings, **changes}, options)
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
 
@@ -43,6 +44,12 @@ def test_every_setting_is_said_with_its_default() -> None:
     assert said["recipe"].startswith(f'batch_size {Recipe().batch_size}, lr {{"real": [0.01, 0.5], "log": true}}, warmup ')
     assert said["device"] == "cpu (precision bf16)"
     assert (said["workers"], said["seed"], said["deadline"], said["constraints"]) == ("2", "3", "60 min an evaluation", "none")
+
+
+def test_networks_that_were_given_are_named() -> None:
+    assert not {"start", "baselines"} & words().keys()
+    assert words(start_from={"vgg-a": {}, "r@best": {}})["start"].split(maxsplit=1)[1] == "vgg-a, r@best"
+    assert words(arguments={"baselines": ["lenet-5", "vgg-a"]})["baselines"] == "lenet-5, vgg-a"
 
 
 def test_an_evaluator_of_ones_own_needs_no_recipe() -> None:

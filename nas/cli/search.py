@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from nas.cli.options import Constraints, DataOptions, Device, Json, Workers, names, print_json, settings, table_rows
+from nas.cli.options import (
+    Classes,
+    Constraints,
+    DataOptions,
+    Device,
+    Json,
+    Workers,
+    input_shape,
+    names,
+    print_json,
+    settings,
+    table_rows,
+)
 from nas.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,6 +54,8 @@ def search(
     start_from: str | None = None,
     baselines: str | None = None,
     evaluator: str | None = None,
+    input: str | None = None,
+    classes: Classes = None,
     cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None,
     set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
     data_options: DataOptions = _DATA,
@@ -69,6 +83,8 @@ def search(
         start_from: Networks of the space to evaluate first, separated by commas: names (nas list networks), RUN@ID, FILE.py:NAME.
         baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
         evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
+        input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.
+        classes: How many classes there are, likewise.
         cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
         set_: A setting of the strategy, NAME=VALUE, such as population=20. May stand several times.
     """
@@ -98,6 +114,8 @@ def search(
             start_from=names(start_from or ""),
             baselines=names(baselines or ""),
             evaluator=evaluator,
+            input_shape=input_shape(input),
+            classes=classes,
             costs=settings(cost, "--cost") or None,
             data_options=data_options.given() or None,
             strategy_options=settings(set_, "--set") or None,

@@ -33,7 +33,9 @@ def train(
     data_options: DataOptions = _DATA,
     json: Json = False,
 ) -> None:
-    """Train one network at length, measure the test images once, and write its source, weights, curve and figures.
+    """Train one network at length, measure the test images once, and write its source, weights, metrics and the curve as CSV.
+
+    Without data options, the data of a network's run are read as the run read them.
 
     Args:
         network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
@@ -50,14 +52,14 @@ def train(
     """
     from dataclasses import replace
 
-    from nas.addresses import find_network
     from nas.arguments import load_recipe
-    from nas.data import load_data
-    from nas.final import recipe_of, train_network
+    from nas.device import settle
+    from nas.final import network_and_data, recipe_of, train_network
+    from nas.hints import data_flags
     from nas.lines import counted
 
-    dataset = load_data(data, **data_options.given())
-    found = find_network(network, sample=sample, input_shape=dataset.input_shape, classes=len(dataset.class_names))
+    given = data_options.given()
+    found, dataset, options = network_and_data(network, data, given, sample=sample)
     chosen = load_recipe(recipe) or recipe_of(found.found)
     if class_weights is not None:
         chosen = replace(chosen, class_weights=class_weights)
@@ -70,18 +72,18 @@ def train(
         values = ", ".join(f"{name} {entry[name]:.4f}" for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"))
         print(f"epoch {entry['epoch']} of {epochs}: {values}, {entry['seconds']:.1f} s", file=say, flush=True)
 
-    print(
-        f"{found.name} on {dataset.name}, {counted(epochs, 'epoch')}, seed {seed}, device {device}\nrecipe {_recipe(chosen)}",
-        file=say,
-    )
+    used = settle(device, "fp32").device
+    as_searched = f", read with {' '.join(data_flags(options))} as in the run" if options and not given else ""
+    head = f"{found.name} on {dataset.name}{as_searched}, {counted(epochs, 'epoch')}, seed {seed}, device {used}"
+    print(head, f"recipe {_recipe(chosen)}", sep="\n", file=say)
     try:
         results = train_network(
-            found.architecture or found.graph if sample is not None else network,
+            found,
             dataset,
             epochs=epochs,
             recipe=chosen,
             seed=seed,
-            device=device,
+            device=used,
             threads=threads,
             out=out or _free_folder(),
             test=test,
@@ -114,4 +116,4 @@ def _show(results: Mapping[str, Any]) -> None:
 
     names = ("val_accuracy", "val_loss", "test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_loss", "params", "macs")
     print(aligned([(name, results[name]) for name in names if name in results]))
-    print(f"wrote {results['source']}, {results['weights']}, {results['curve']}")
+    print(f"wrote {results['source']}, {results['weights']}, {results['curve']}, {results['record']}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -88,7 +88,8 @@ def outline(graph: Graph, level: Level = "block") -> list[Part]:
 def part_keys(graph: Graph, level: Level) -> list[str]:
     """Returns for each node the path of its block or stage; empty for the image and for nodes of no block.
 
-    A stage is the first step of a path beyond what all paths share.
+    A stage is the first step of a path beyond what all paths share. Copies of a repeat are a stage each where they hold several
+    blocks (`stage[0].conv`, `stage[0].pool`), and one stage together where each is a single block (`dense[0]`, `dense[1]`).
     """
     if level != "stage":
         return ["", *graph.labels[1:]]
@@ -97,7 +98,14 @@ def part_keys(graph: Graph, level: Level) -> list[str]:
     shared = 0
     while named and all(len(path) > shared + 1 and path[shared] == named[0][shared] for path in named):
         shared += 1
-    return ["", *(".".join(path[: shared + 1]) for path in paths[1:])]
+    holding = {path[shared].partition("[")[0] for path in named if len(path) > shared + 1}
+    return ["", *(".".join([*path[:shared], *(_stage(step, holding) for step in path[shared : shared + 1])]) for path in paths[1:])]
+
+
+def _stage(step: str, holding: Set[str]) -> str:
+    """Returns a step of a path without the number of the copy, unless copies of that name hold several blocks."""
+    name = step.partition("[")[0]
+    return step if name in holding else name
 
 
 def _grouped(graph: Graph, keys: list[str]) -> list[int]:
@@ -200,6 +208,8 @@ def part_words(graph: Graph, part: Part) -> str:
         return ", ".join(words) if len(words) == 1 else " + ".join(word.replace(",", "") for word in words)
     important = [word for i, word in zip(part.nodes, words, strict=True) if not isinstance(graph.ops[i], _MINOR)]
     counted = _counted(important or words)
+    if len(counted) > _CHAIN:  # without strides, so that a stage that begins with one reads like its neighbours
+        counted = _counted(word.partition(",")[0] for word in important or words)
     if len(counted) <= _CHAIN:
         return ", ".join(counted)
     return ", ".join(_counted(word.partition(",")[0].rpartition(" ")[0] or word.partition(",")[0] for word in important))

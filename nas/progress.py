@@ -54,6 +54,7 @@ class Progress:
         self._images = 0
         self._line_at = -QUIET_SECONDS
         self._skipped = 0
+        self._held: Evaluated | None = None
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
@@ -62,6 +63,7 @@ class Progress:
             yield self
         finally:
             self._stop()
+            self._last_line()
 
     def __call__(self, event: Event) -> None:
         self.tally.take(event)
@@ -107,12 +109,21 @@ class Progress:
             now = self._clock()
             if now - self._line_at < QUIET_SECONDS:
                 self._skipped += 1
+                self._held = event
                 return
             self._line_at = now
-            also = f" (and {self._skipped} before)" if self._skipped else ""
-            self._skipped = 0
-            said = f"{self._said(event)}, {spell_seconds(event.seconds)}"
-            self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join(self._times())}")
+            self._evaluation_line(event, self._skipped)
+
+    def _last_line(self) -> None:
+        """Prints the last evaluation where it came too soon after another for a line of its own."""
+        if self._held is not None:
+            self._evaluation_line(self._held, self._skipped - 1)
+
+    def _evaluation_line(self, event: Evaluated, before: int) -> None:
+        self._skipped, self._held = 0, None
+        also = f" (and {before} before)" if before else ""
+        said = f"{self._said(event)}, {spell_seconds(event.seconds)}"
+        self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join(self._times())}")
 
     def _range(self, name: str) -> str:
         """Returns what the front spans in one objective."""

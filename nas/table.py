@@ -16,8 +16,8 @@ from nas.ops import BatchNorm, Conv2d, Linear
 from nas.outline import Level, Part, outline, part_words, shape_words, short_count
 
 _BYTES = 4
-_WIDTH = 120
-"""Characters of a printed line; JSON has all that is cut."""
+WIDTH = 120
+"""Characters of a line for a terminal; longer words are cut there, JSON has them whole."""
 _GAP = "  "
 
 _LEGEND = {
@@ -110,18 +110,21 @@ def table_json(graph: Graph, name: str, level: Level = "block") -> dict[str, Any
     }
 
 
-def table_text(graph: Graph, name: str = "", level: Level = "block") -> str:
-    """Returns the layer table as plain text with sums and a legend, ending in a newline; it needs no terminal."""
+def table_text(graph: Graph, name: str = "", level: Level = "block", width: int | None = WIDTH) -> str:
+    """Returns the layer table as plain text with sums and a legend, ending in a newline; it needs no terminal.
+
+    Args:
+        graph: As it stands.
+        name: What the network is called.
+        level: "operation", "block" or "stage".
+        width: Characters of a line, for which long words are cut; None: none is.
+    """
     rows = layer_table(graph, level)
     cost = cost_of(graph)
-    values, size, params, weights, macs = (
-        sum(row[key] for row in rows) for key in ("values", "bytes", "params", "weights", "macs")
-    )
-    foot = ["sum", f"{len(rows)} rows", "", *_numbers(values, size, params, weights, macs), ""]
-    lines = _aligned([list(_LEGEND), *map(_cells, rows), foot])
+    lines = _aligned(table_cells(rows), width)
     rule = "-" * max(len(line) for line in lines)
     title = f"{_plain(name)}\n" if name else ""
-    legend = _aligned_words([(column, meaning.format(level=level)) for column, meaning in _LEGEND.items()])
+    legend = _aligned_words(table_legend(level))
     facts = (
         f"{cost.params:,} params, {cost.macs:,} MACs ({cost.flops:,} FLOPs) and {cost.other_flops:,} other FLOPs an image\n"
         f"inference keeps {cost.activation_memory:,} bytes of activations at most, training {cost.training_memory:,}\n"
@@ -129,6 +132,24 @@ def table_text(graph: Graph, name: str = "", level: Level = "block") -> str:
     )
     notes = "".join(f"note: {_plain(note)}\n" for note in graph.notes)
     return "\n".join([title + lines[0], rule, *lines[1:-1], rule, lines[-1], "", *legend, "", ""]) + facts + notes
+
+
+def table_cells(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Returns the rows of a layer table in words: a head, one row for each of them, and a foot with the sums.
+
+    Args:
+        rows: From `layer_table`.
+    """
+    values, size, params, weights, macs = (
+        sum(row[key] for row in rows) for key in ("values", "bytes", "params", "weights", "macs")
+    )
+    foot = ["sum", f"{len(rows)} rows", "", *_numbers(values, size, params, weights, macs), ""]
+    return [list(_LEGEND), *map(_cells, rows), foot]
+
+
+def table_legend(level: Level = "block") -> list[tuple[str, str]]:
+    """Returns each column of `table_cells` and what stands in it."""
+    return [(column, meaning.format(level=level)) for column, meaning in _LEGEND.items()]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -153,22 +174,31 @@ def _plain(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _aligned(table: list[list[str]]) -> list[str]:
-    """Returns one line a row; words stand left, numbers right. Words are cut where a line would be longer than `_WIDTH`."""
+def _aligned(table: list[list[str]], width: int | None) -> list[str]:
+    """Returns one line a row; words stand left, numbers right. Words are cut where a line would be longer than `width`."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    widths[2] = min(widths[2], 24)
-    room = _WIDTH - sum(widths[2:]) - len(_GAP) * (len(widths) - 1)
-    widths[0] = min(widths[0], max(16, room // 2, room - widths[1]))
-    widths[1] = min(widths[1], max(12, room - widths[0]))
+    if width is not None:
+        widths[2] = min(widths[2], 24)
+        room = width - sum(widths[2:]) - len(_GAP) * (len(widths) - 1)
+        widths[0] = min(widths[0], max(16, room // 2, room - widths[1]))
+        widths[1] = min(widths[1], max(12, room - widths[0]))
     lines = []
     for row in table:
-        words = [_cut(cell, width).ljust(width) for cell, width in zip(row[:3], widths, strict=False)]
+        words = [cut(row[i], widths[i]).ljust(widths[i]) for i, cut in enumerate((_cut_middle, _cut, _cut))]
         lines.append(_GAP.join([*words, *(cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))]).rstrip())
     return lines
 
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _cut_middle(text: str, width: int) -> str:
+    """Cuts where paths differ least: they begin with the stage and end with the block."""
+    if len(text) <= width:
+        return text
+    tail = (width - 3) // 2
+    return f"{text[: width - 3 - tail]}...{text[len(text) - tail :]}"
 
 
 def _aligned_words(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -44,6 +44,29 @@ def test_stage_leaves_out_what_all_paths_share() -> None:
     assert [part.label for part in outline(b.finish(x), "stage")] == ["input", "net.a", "net.b"]
 
 
+def test_copies_of_one_block_are_one_stage() -> None:
+    b = GraphBuilder((3, 8, 8))
+    x = b.input
+    for label in ("stem", "dense1[0]", "dense1[1]", "transition", "dense2[0]", "stage[0].conv", "stage[0].pool", "stage[1].conv"):
+        b.label = label
+        x = b.conv(x, 4, 3)
+    stages = ["input", "stem", "dense1", "transition", "dense2", "stage[0]", "stage[1]"]
+    assert [part.label for part in outline(b.finish(x), "stage")] == stages
+
+
+def test_a_stage_that_begins_with_strides_reads_like_its_neighbours() -> None:
+    b = GraphBuilder((3, 16, 16))
+    x = b.input
+    for label, stride in (("a", 1), ("b", 2)):
+        b.label = label
+        y = b.conv(b.conv(b.conv(x, 4, 1), 4, 3, stride=stride), 8, 1)
+        x = b.add(y, b.conv(x, 8, 1, stride=stride))
+        x = b.add(b.conv(x, 8, 3), x)
+    graph = b.finish(x)
+    words = [part_words(graph, part) for part in outline(graph)[1:]]
+    assert words == ["3 conv 1x1, 2 conv 3x3, 2 add"] * 2
+
+
 def test_a_block_that_another_interrupts_shows_as_two() -> None:
     b = GraphBuilder((3, 8, 8))
     x = b.input

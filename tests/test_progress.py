@@ -62,7 +62,9 @@ def test_plain_lines_say_the_settings_first_and_each_evaluation(tmp_path: Path) 
 def test_quick_evaluations_share_a_line(tmp_path: Path) -> None:
     text = io.StringIO()
     search(tmp_path / "r", Progress(Console(file=text), clock=lambda: 0.0))
-    assert text.getvalue().count(" of 6: ") == 1
+    lines = [line for line in text.getvalue().splitlines() if " of 6" in line]
+    assert [line.split(":")[2].split(" ", 1)[1] for line in lines] == ["1 of 6", "6 of 6 (and 4 before)"]
+    assert text.getvalue().splitlines()[-1] == lines[-1], "the last evaluation is told"
 
 
 def test_a_terminal_gets_a_panel_with_front_and_counts(tmp_path: Path) -> None:

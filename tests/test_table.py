@@ -12,7 +12,7 @@ from nas.costs import cost_of
 from nas.graph import Graph, graph_from_json
 from nas.outline import LEVELS
 from nas.space import Space
-from nas.table import layer_table, table_json, table_text
+from nas.table import layer_table, table_cells, table_json, table_text
 
 
 def vgg_like() -> Graph:
@@ -136,6 +136,19 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     b.label = "a\x1b[31m"
     text = table_text(b.finish(b.conv(b.input, 4, 3)), "x\ny")
     assert "\x1b" not in text and "x\\ny" in text
+
+
+def test_long_labels_are_cut_in_the_middle_or_not_at_all() -> None:
+    b = GraphBuilder((3, 8, 8))
+    x = b.input
+    for i in range(2):
+        b.label = f"stage16.cells[0].{'edges.' * 20}choice[{i}].conv"
+        x = b.conv(x, 4, 3)
+    graph = b.finish(x)
+    cut = [line.split()[0] for line in table_text(graph).splitlines() if line.startswith("stage16")]
+    assert len(set(cut)) == 2 and all("..." in label for label in cut)
+    whole = [line.split()[0] for line in table_text(graph, width=None).splitlines() if line.startswith("stage16")]
+    assert whole == [label for label, *_ in table_cells(layer_table(graph))[2:-1]] == list(graph.labels[1:])
 
 
 def test_long_labels_are_cut_in_text_alone() -> None:

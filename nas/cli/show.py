@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,12 +105,13 @@ def _contained(space: str, network: str, shape: tuple[int, int, int] | None, cla
 
 
 def _show_table(found: Network, level: Level, json: bool) -> None:
-    from nas.table import table_json, table_text
+    from nas.table import WIDTH, table_json, table_text
 
     if json:
         print_json({**table_json(found.graph, found.name, level), "fingerprint": found.fingerprint, **_measured(found)})
         return
-    print(table_text(found.graph, found.name, level), end="")
+    width = max(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    print(table_text(found.graph, found.name, level, width), end="")
     print(f"fingerprint {found.fingerprint}")
     if found.found is not None:
         _show_record(found.found)

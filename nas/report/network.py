@@ -11,7 +11,7 @@ from typing import Any
 from nas.lines import number
 from nas.picture import draw_svg
 from nas.run import Found
-from nas.table import layer_table
+from nas.table import layer_table, table_cells
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ShownNetwork:
         marks: What is special about it, in a word or two and in a sentence.
         genotype: Path and value as text.
         recipe: Field and value as text.
-        layers: See `nas.table.layer_table`; empty where the graph cannot be read.
+        layers: Head, rows and foot as `nas.table.table_cells` gives them; empty where the graph cannot be read.
         picture: SVG element; empty where the graph cannot be read.
         source: Python text.
         curve: One mapping an epoch.
@@ -56,7 +56,7 @@ class ShownNetwork:
     marks: Sequence[tuple[str, str]]
     genotype: Sequence[tuple[str, str]]
     recipe: Sequence[tuple[str, str]]
-    layers: Sequence[Mapping[str, Any]]
+    layers: Sequence[Sequence[str]]
     picture: str
     source: str
     curve: Sequence[Mapping[str, float]]
@@ -73,11 +73,11 @@ def shown_network(found: Found, row: Mapping[str, Any], shown: Sequence[Column],
         shown: Which of them are shown.
         marks: What is special about it.
     """
-    layers: list[dict[str, Any]] = []
+    layers: list[list[str]] = []
     picture = source = problem = ""
     try:
         graph = found.graph
-        layers, picture = layer_table(graph), draw_svg(graph, title=f"Network {found.id}", style=False)
+        layers, picture = table_cells(layer_table(graph)), draw_svg(graph, title=f"Network {found.id}", style=False)
         source = found.source
     except Exception as error:  # a record of somebody else's must not keep the rest of the report from being read
         problem = f"its graph cannot be shown: {type(error).__name__}: {error}"

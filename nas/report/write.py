@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import RunError
 from nas.lines import counted
+from nas.table import table_legend
 
 if TYPE_CHECKING:
     import pandas
@@ -73,7 +74,8 @@ def page(content: Content, plotly: str) -> str:
     environment.globals["counted"] = counted
     network = environment.get_template("network.html")
     networks = _networks(content)
-    sections = [network.render(network=one, shown=content.shown, svg=Markup(one.picture)) for one in networks]  # noqa: S704
+    legend = table_legend()
+    sections = [network.render(network=one, shown=content.shown, legend=legend, svg=Markup(one.picture)) for one in networks]  # noqa: S704
     return environment.get_template("page.html").render(
         content=content,
         sections=_packed([one.id for one in networks], sections, content.knee),

@@ -80,13 +80,13 @@ class GaussianProcess:
 def matern(r2: Floats) -> Floats:
     """Returns Matern's correlation of nu = 5/2 at squared distances."""
     r = _ROOT5 * np.sqrt(r2)
-    return (1 + r + r * r / 3) * np.exp(-r)
+    return np.asarray((1 + r + r * r / 3) * np.exp(-r), dtype=np.float64)
 
 
 def squared_distances(a: Floats, b: Floats) -> Floats:
     """Returns `(n, m)` squared Euclidean distances between rows of `(n, d)` and `(m, d)`, never below 0."""
     norms = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)[None, :]
-    return np.maximum(norms - 2 * (a @ b.T), 0.0)
+    return np.asarray(np.maximum(norms - 2 * (a @ b.T), 0.0), dtype=np.float64)
 
 
 def fit(x: Floats, y: Floats, groups: NDArray[np.int64], steps: int = _STEPS) -> Scales:

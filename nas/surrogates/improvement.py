@@ -65,8 +65,9 @@ class Steps:
         self._worst = worst_costs
         self._edges = [np.unique(column) for column in costs.T]  # of each cost, ascending
         cells = np.full(tuple(len(edges) + 1 for edges in self._edges), worst_loss)  # cell i begins at edge i - 1, cell 0 below all
-        places = tuple(np.searchsorted(edges, column) + 1 for edges, column in zip(self._edges, costs.T, strict=True))
-        np.minimum.at(cells, places, losses)
+        for point, loss in zip(costs, losses, strict=True):
+            begins = tuple(int(np.searchsorted(edges, cost)) + 1 for edges, cost in zip(self._edges, point, strict=True))
+            cells[begins] = min(cells[begins], loss)
         for axis in range(cells.ndim):
             np.minimum.accumulate(cells, axis=axis, out=cells)
         self._thresholds, self._which = np.unique(cells, return_inverse=True)  # (t,), and of each cell the place among them

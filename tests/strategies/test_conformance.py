@@ -22,13 +22,14 @@ QUICK: dict[str, dict[str, Any]] = {
     "random": {},
     "evolution": {"population": 5},
     "nsga2": {"initial": 6, "population": 6, "pool": 4},
+    "surrogate": {"initial": 6, "pool": 4, "candidates": 16},
     "optuna:tpe": {"startup": 6},
     "optuna:nsga2": {"population": 6},
     "optuna:gp": {"startup": 5},
 }
 """Settings under which a strategy leaves its random beginning soon."""
 
-OWN = ["random", "evolution", "nsga2"]
+OWN = ["random", "evolution", "nsga2", "surrogate"]
 WITHOUT_GP = [name for name in STRATEGIES if name != "optuna:gp"]
 
 SLOW = "a Gaussian process takes seconds; the other Optuna strategies go the same way"
@@ -143,6 +144,7 @@ DIGESTS = {
     "random": "f39d5ea80c975438",
     "evolution": "1914a80f089f2c29",
     "nsga2": "f9f78eb02b0f831d",
+    "surrogate": "cbca305de3a149f2",
     "optuna:tpe": "1574439c5d8a7b0a",
     "optuna:nsga2": "5ea5be6335e548b7",
 }

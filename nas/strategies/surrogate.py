@@ -1,0 +1,206 @@
+"""Model-guided search: a Gaussian process of what is measured, exact costs, and the largest expected hypervolume improvement.
+
+The first trials are spread over what a network costs (`nas.spread`). After that, each proposal is the candidate that is expected to
+enlarge the hypervolume of the front most. Its costs are known before training, so only its accuracy is uncertain, and the
+expectation has a closed form (`nas.surrogates.improvement`); with accuracy alone as objective it is expected improvement.
+
+* **The model** is a Gaussian process over decisions, costs and the graph (`nas.surrogates.model`). A failed trial counts as the
+  median of the measured ones: enough to turn away from where failures are, too little to bend the model. An interrupted one
+  says nothing and is left out.
+* **Candidates** are fresh samples, mutations and crossovers of good trials, and mutations of the best among them (two more rounds).
+  What is refused, known, or under way is not among them.
+* **Several workers**: the model takes its own expectation for the result of a trial under way (kriging believer), at the trial's
+  exact costs, so that the next proposal looks elsewhere.
+* **Several measured objectives** are joined to one, for each proposal with other random weights (augmented Chebyshev function;
+  Knowles 2006, "ParEGO", equation 2); exact ones stay as they are. Without a measured objective the improvement is exact.
+* **Thousands of trials**: from `points` on, the model is made from the best half of so many and as many spread over the rest.
+
+In the family of Jones, Schonlau and Welch 1998 (expected improvement) and Emmerich et al. 2011 (hypervolume).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import StrategyError
+from nas.measurement import Outcome
+from nas.pareto import crowded_order, non_dominated
+from nas.problem import Rejected
+from nas.spread import Costs, log_costs, loneliest, newcomers
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial
+from nas.surrogates.candidates import Candidates
+from nas.surrogates.features import Sheet
+from nas.surrogates.improvement import Steps
+from nas.surrogates.model import Learner, Model, Nothing
+
+if TYPE_CHECKING:
+    from nas.problem import Problem
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
+
+_GOOD = 20
+"""Trials that candidates descend from, or the whole front where that is larger."""
+_ROUNDS = 2
+"""Times that the best candidates are mutated once more,"""
+_BEST = 8
+"""so many of them,"""
+_CHILDREN = 4
+"""each so often."""
+_BEYOND = 0.1
+"""How far the reference point lies behind the worst values, as a share of their range."""
+
+
+@dataclass
+class Memory:
+    """What the finished trials come to.
+
+    Attributes:
+        known: Keys of all finished trials.
+        spread: Log costs of all finished trials.
+        trials: The measured and the failed ones, each training once.
+        costs: Exact losses of each of these.
+        measured: Measured losses of each; NaN where it failed.
+        learner: Features of each, and what was learnt from them; None before the first.
+    """
+
+    known: set[Key] = field(default_factory=set)
+    spread: list[Costs] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
+    costs: list[tuple[float, ...]] = field(default_factory=list)
+    measured: list[tuple[float, ...]] = field(default_factory=list)
+    learner: Learner | None = None
+
+
+@dataclass
+class Surrogate(Strategy):
+    """Expected hypervolume improvement under a Gaussian process.
+
+    Args:
+        initial: Measured trials, spread over the costs, before the first model.
+        pool: Random candidates looked at for each of these.
+        candidates: Looked at for each later proposal, before the rounds of mutation.
+        points: Trials that the model is made from at most; its time grows with their cube.
+    """
+
+    initial: int = 10
+    pool: int = 16
+    candidates: int = 128
+    points: int = 600
+
+    def __post_init__(self) -> None:
+        for name, least in {"initial": 2, "pool": 1, "candidates": 1, "points": 10}.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise StrategyError(f"surrogate: {name} is {value!r}, expected a whole number of at least {least}")
+        self._fold = Fold(Memory, _take_in)
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns one of the spread first candidates, then the one of the largest expected improvement."""
+        now = self._fold.over(problem, history.finished)
+        running = {trial.key for trial in history.pending}
+        ranked = _best_first(now)
+        if now.learner is None or len(ranked) < self.initial:
+            brood = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), self.pool, (now.known, running))
+            return loneliest(problem, brood, [*now.spread, *(log_costs(problem, trial) for trial in history.pending)])
+
+        pending = Candidates(problem, now.learner.sheet, set())
+        for trial in history.pending:
+            pending.add(Proposal(trial.genotype))
+        chosen = self._chosen(ranked, len(now.trials))
+        model = _model(now, now.learner, chosen, rng).believing(pending.rows)
+
+        candidates = Candidates(problem, now.learner.sheet, now.known | running)
+        candidates.vary([now.trials[i] for i in ranked[: _parents(now, ranked)]], self.candidates, rng)
+        if not candidates.proposals:
+            return Proposal(problem.space.sample(rng))  # the loop serves what is known and counts what is refused
+        steps = _steps(now, chosen, pending, candidates, model)
+        score = _improvement(steps, model, candidates, 0)
+        for _ in range(_ROUNDS):
+            looked_at = len(score)
+            candidates.mutate(np.argsort(-score, kind="stable")[:_BEST].tolist(), _CHILDREN, rng)
+            score = np.concatenate([score, _improvement(steps, model, candidates, looked_at)])
+        return candidates.proposals[int(np.argmax(score))]
+
+    def _chosen(self, ranked: Places, count: int) -> Places:
+        """Returns the trials that the model is made from: all, or the best and some spread evenly over the others, in order."""
+        if count <= self.points:
+            return np.arange(count)
+        best = ranked[: self.points // 2]
+        others = np.setdiff1d(np.arange(count), best)
+        some = others[np.linspace(0, len(others) - 1, self.points - len(best)).round().astype(np.int64)]
+        return np.sort(np.concatenate([best, some]))
+
+
+def _take_in(now: Memory, problem: Problem, trial: Trial) -> None:
+    """Folds one more finished trial in."""
+    now.spread.append(log_costs(problem, trial))
+    key, fresh = trial.key, trial.key not in now.known
+    now.known.add(key)
+    if not fresh or trial.outcome is Outcome.INTERRUPTED:
+        return
+    try:
+        candidate, exact = problem.consider(trial.genotype), problem.exact_losses(trial.genotype)
+    except Rejected:
+        return  # it can be costed no more
+    now.learner = now.learner or Learner(Sheet(problem.space.decisions()))
+    now.learner.rows.append(now.learner.sheet.row(candidate, grow=True))
+    measured = [i for i in range(len(problem.objectives)) if i not in exact]
+    now.trials.append(trial)
+    now.costs.append(tuple(exact.values()))
+    now.measured.append(tuple([np.nan if trial.losses is None else trial.losses[i] for i in measured]))
+
+
+def _best_first(now: Memory) -> Places:
+    """Returns the places of the measured trials by the crowded comparison."""
+    places = np.array([i for i, trial in enumerate(now.trials) if trial.losses is not None], dtype=np.int64)
+    return places[crowded_order(_losses(now, places))] if len(places) else places
+
+
+def _losses(now: Memory, places: Places) -> Floats:
+    return np.array([now.trials[i].losses for i in places], dtype=np.float64)
+
+
+def _parents(now: Memory, ranked: Places) -> int:
+    """Returns how many of the best trials have children."""
+    return max(_GOOD, int(non_dominated(_losses(now, ranked)).sum()))
+
+
+def _model(now: Memory, learner: Learner, chosen: Places, rng: np.random.Generator) -> Model | Nothing:
+    """Returns the model of what is measured; several objectives are joined with weights drawn now."""
+    measured = np.array(now.measured, dtype=np.float64)  # (n, k)
+    many = measured.shape[1]
+    if many == 0:
+        return Nothing(len(chosen))
+    return learner.model(measured, rng.dirichlet(np.ones(many)) if many > 1 else np.ones(1), chosen)
+
+
+def _steps(now: Memory, chosen: Places, pending: Candidates, candidates: Candidates, model: Model | Nothing) -> Steps:
+    """Returns the front of the model's points, the failed ones left out and what is expected of the pending ones included."""
+    stands = np.array([*(now.trials[i].losses is not None for i in chosen), *(True for _ in pending.rows)])
+    costs = _matrix([*(now.costs[i] for i in chosen), *pending.costs])[stands]
+    heights = model.heights[stands]
+    worst = np.vstack([costs, _matrix(candidates.costs)])
+    return Steps(costs, heights, _behind(worst), float(_behind(heights[:, None])[0]))
+
+
+def _behind(points: Floats) -> Floats:
+    """Returns the reference point of `(n, m)`: somewhat worse than the worst."""
+    span = np.ptp(points, axis=0)
+    return np.asarray(points.max(axis=0) + _BEYOND * np.where(span > 0, span, 1.0), dtype=np.float64)
+
+
+def _improvement(steps: Steps, model: Model | Nothing, candidates: Candidates, start: int) -> Floats:
+    """Returns the expected improvement of the candidates from `start` on."""
+    if start == len(candidates.proposals):
+        return np.zeros(0)
+    mean, deviation = model.predict(candidates.rows[start:])
+    return steps.improvement(_matrix(candidates.costs[start:]), mean, deviation)
+
+
+def _matrix(costs: list[tuple[float, ...]]) -> Floats:
+    return np.array(costs, dtype=np.float64).reshape(len(costs), len(costs[0]))

@@ -1,0 +1,89 @@
+"""Candidates to choose from: new, feasible, with what is known of each before training."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nas.problem import Rejected
+from nas.strategies.base import Key, Proposal, Trial, training_key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+    from nas.surrogates.features import Row, Sheet
+
+
+@dataclass
+class Candidates:
+    """Candidates, each network once.
+
+    Attributes:
+        problem: Says what is feasible and what it costs.
+        sheet: Makes features.
+        known: Keys of what is no candidate any more.
+        proposals: The candidates.
+        costs: Exact losses of each, in the order of the objectives.
+        rows: Features of each.
+    """
+
+    problem: Problem
+    sheet: Sheet
+    known: set[Key]
+    proposals: list[Proposal] = field(default_factory=list)
+    costs: list[tuple[float, ...]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, proposal: Proposal) -> None:
+        """Takes a proposal in, unless it is refused or known."""
+        genotype = proposal.genotype
+        try:
+            candidate = self.problem.consider(genotype)
+        except Rejected:
+            return
+        key = training_key(candidate.fingerprint, genotype)
+        if key in self.known:
+            return
+        self.known.add(key)
+        self.proposals.append(proposal)
+        self.costs.append(tuple(self.problem.exact_losses(genotype).values()))
+        self.rows.append(self.sheet.row(candidate))
+
+    def vary(self, good: Sequence[Trial], count: int, rng: np.random.Generator) -> None:
+        """Adds fresh samples (a quarter), mutations (half) and mutated crossovers (a quarter).
+
+        Args:
+            good: Trials to descend from, best first; the better of two drawn ones is taken.
+            count: How many are made; fewer are added where some are refused or known.
+            rng: Draws.
+        """
+        space = self.problem.space
+        for i in range(count):
+            mother, father = _better(good, rng), _better(good, rng)
+            if i % 4 == 0:
+                self.add(Proposal(space.sample(rng)))
+            elif i % 4 == 1:
+                child = space.mutate(space.crossover(mother.genotype, father.genotype, rng), rng)
+                self.add(Proposal(child, parents=(mother.id, father.id), operator="crossover+mutate"))
+            else:
+                self.add(Proposal(space.mutate(mother.genotype, rng), parents=(mother.id,), operator="mutate"))
+
+    def mutate(self, best: Collection[int], children: int, rng: np.random.Generator) -> None:
+        """Adds mutations of candidates.
+
+        Args:
+            best: Their places.
+            children: How many of each.
+            rng: Draws.
+        """
+        for proposal in [self.proposals[i] for i in best]:
+            for _ in range(children):
+                child = self.problem.space.mutate(proposal.genotype, rng)
+                self.add(Proposal(child, parents=proposal.parents, operator=proposal.operator.removesuffix("+mutate") + "+mutate"))
+
+
+def _better(good: Sequence[Trial], rng: np.random.Generator) -> Trial:
+    """Returns the better of two drawn trials, which stand best first."""
+    return good[int(min(rng.random(), rng.random()) * len(good))]

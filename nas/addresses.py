@@ -108,15 +108,17 @@ _Images = tuple[int, int, int] | None
 def _of_run(text: str, input_shape: _Images, classes: int | None) -> Network:
     folder, _, which = text.rpartition("@")
     found = open_run(folder).network(which)
-    return replace(_of_graph(f"{folder}@{found.id}", found.graph, input_shape, classes), found=found)
+    return replace(_of_graph(f"{folder}@{found.id}", found.graph, input_shape, classes, "stays as the run found it"), found=found)
 
 
-def _of_graph(name: str, graph: Graph, input_shape: _Images, classes: int | None) -> Network:
+def _of_graph(
+    name: str, graph: Graph, input_shape: _Images, classes: int | None, why: str = "is known by its operations alone"
+) -> Network:
     asked = (input_shape or graph.input_shape, graph.output_shape if classes is None else (classes,))
     if asked != (graph.input_shape, graph.output_shape):
         raise SpaceError(
-            f"{name} takes images of {shape_words(graph.input_shape)} and gives {shape_words(graph.output_shape)} values; only its "
-            f"operations are known, so it cannot be made for {shape_words(asked[0])} and {shape_words(asked[1])}; "
+            f"{name} takes images of {shape_words(graph.input_shape)} and gives {shape_words(graph.output_shape)} values; "
+            f"it {why}, so it cannot be made for {shape_words(asked[0])} and {shape_words(asked[1])}; "
             "name a space or a classic network instead"
         )
     simple, digest = canonical(graph)

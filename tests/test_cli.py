@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas.blocks import BLOCKS
 from nas.cli import main
 from nas.cli.app import COMMANDS
 
@@ -122,6 +124,22 @@ def test_lists_agree_with_their_json(kind: str, capsys: pytest.CaptureFixture[st
     text = answer(["list", kind], capsys)
     assert all(name in text and about for name, about in known.items())
     assert known or kind == "networks"
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_each_block_shows_what_it_is_written_with(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = answer(["list", "blocks", name], capsys)
+    whole = json.loads(answer(["list", "blocks", name, "--json"], capsys))
+    shown = [line.split()[0] for line in text.split("\n\n")[0].splitlines()[1:]]
+    assert shown == list(whole["arguments"])
+    assert [argument.strip("*") for argument in shown] == list(inspect.signature(BLOCKS[name]).parameters)
+    assert (BLOCKS[name].__doc__ or "?").splitlines()[0] in text
+
+
+def test_one_block_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert re.search(r"^  nodes +=? 4 ", answer(["list", "blocks", "Cell"], capsys), re.MULTILINE)
+    assert "did you mean 'Conv'" in refused(["list", "blocks", "Convo"], capsys)
+    assert "cell is called 'Cell' here" in refused(["list", "blocks", "cell"], capsys)
 
 
 def test_show_a_space(capsys: pytest.CaptureFixture[str]) -> None:

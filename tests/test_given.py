@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from nas.addresses import find_network
 from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Repeat, Sequential
 from nas.domains import choice, integer
-from nas.errors import RunError, StrategyError
+from nas.errors import RunError, SpaceError, StrategyError
 from nas.given import find_baselines, find_starts
 from nas.loop import search
 from nas.problem import Problem
@@ -76,6 +77,8 @@ def test_a_network_of_another_spaces_run_is_not_taken_for_one_that_has_its_decis
     assert found == run.best().genotype
     with pytest.raises(StrategyError, match=r"@best: it was found in space 'small', not in 'large': .* does not contain"):
         find_starts([f"{run.folder}@best"], Problem(large, ["params"]))
+    with pytest.raises(SpaceError, match="it stays as the run found it, so it cannot be made for 1 x 9 x 9 and 3"):
+        find_network(f"{run.folder}@best", input_shape=(1, 9, 9))
     wider = Space(Sequential(Conv(choice(2, 4, 8), choice(1, 3)), Classifier()), (1, 8, 8), 3, name="wider")
     (genotype,) = find_starts([f"{run.folder}@best"], Problem(wider, ["params"])).values()
     assert genotype == {"conv.channels": run.best().genotype["conv.channels"], "conv.kernel": 3}

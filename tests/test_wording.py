@@ -13,7 +13,7 @@ from nas.wording import settings_words
 SPACE = Space(Sequential(Conv(channels=choice(8, 16)), Classifier()), recipe=Recipe(lr=real(0.01, 0.5, log=True)), name="mine")
 
 
-def words(**changes: object) -> dict[str, str]:
+def words(arguments: dict[str, object] | None = None, **changes: object) -> dict[str, str]:
     settings = {
         "space": {"name": "mine", "digest": "abcdef0123", "definition": json.loads(space_to_json(SPACE))},
         "data": None,
@@ -29,10 +29,9 @@ def words(**changes: object) -> dict[str, str]:
         "budget": {"evaluations": 2000, "epochs_total": None, "seconds": 1800.0, "extra": ["seconds"]},
         "workers": None,
         "device": "auto",
-        "arguments": {"deadline": 3600.0},
+        "arguments": {"deadline": 3600.0, **(arguments or {})},
         "evaluator": {"device": "cpu", "precision": "bf16", "workers": 2, "evaluator": "training"},
     }
-    options["arguments"].update(changes.pop("arguments", {}))  # type: ignore[attr-defined]
     text = settings_words({**settings, **changes}, options)
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
 

@@ -55,8 +55,8 @@ def _version() -> str:
 app = App(
     name="nas",
     help="Searches spaces of convolutional networks for accuracy against parameters and operations.",
-    help_epilogue="A network is RUN@ID, RUN@best, RUN@knee, a classic, a JSON file, or a space with --sample. Wherever "
-    "module:NAME goes, FILE.py:NAME does too.",
+    help_epilogue="A network is RUN@ID, RUN@best, RUN@knee, RUN@BASELINE, a classic, a JSON file, or a space with --sample. "
+    "Wherever module:NAME goes, FILE.py:NAME does too.",
     version=_version,
     help_format="plaintext",
     default_parameter=Parameter(negative=()),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any, Literal
 
 from nas.cli.options import Json, print_json
+from nas.errors import NasError, UnknownNameError
 from nas.lines import aligned
 
 Kind = Literal["strategies", "spaces", "networks", "data", "objectives", "blocks"]
 
 
-def list_(kind: Kind, /, *, json: Json = False) -> None:
+def list_(kind: Kind, name: str | None = None, /, *, json: Json = False) -> None:
     """List what can be named.
 
     Args:
         kind: What to list.
+        name: One of the blocks: its arguments with their defaults.
     """
+    if name is not None:
+        _show_block(kind, name, json)
+        return
     if kind == "networks":
         _list_networks(json)
         return
@@ -25,6 +31,33 @@ def list_(kind: Kind, /, *, json: Json = False) -> None:
         print_json(known)
     else:
         print(aligned(list(known.items())))
+
+
+def _show_block(kind: Kind, name: str, json: bool) -> None:
+    """Prints what a block is written with."""
+    from nas.blocks import BLOCKS
+
+    if kind != "blocks":
+        raise NasError(f"nas list {kind} takes no name, got {name!r}; blocks alone are shown one by one: nas list blocks Conv")
+    if name not in BLOCKS:
+        other = next((block for block in BLOCKS if block.lower() == name.lower()), "")
+        raise UnknownNameError("block", name, BLOCKS, other=other)
+    block = BLOCKS[name]
+    arguments = {f"{'*' if a.kind is a.VAR_POSITIONAL else ''}{a.name}": a for a in inspect.signature(block).parameters.values()}
+    defaults = {key: "" if a.default is a.empty else _written(a.default) for key, a in arguments.items()}
+    about = inspect.cleandoc(block.__doc__ or "")
+    if json:
+        print_json({"name": name, "arguments": defaults, "about": about})
+        return
+    rows = [(key, f"= {value}" if value else "", str(arguments[key].annotation)) for key, value in defaults.items()]
+    print(name, aligned(rows, indent="  "), "", about, sep="\n")
+
+
+def _written(default: object) -> str:
+    """Returns a default as people write it: an empty block stands where a nested one is left out."""
+    from nas.blocks import Block
+
+    return type(default).__name__ + "()" if isinstance(default, Block) else repr(default)
 
 
 _TITLE = re.compile(r', "[^"]*"')

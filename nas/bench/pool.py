@@ -74,11 +74,18 @@ def _together(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Answer
         for process in processes:
             threading.Thread(target=_feed, args=(process, tasks, waiting, answers), daemon=True).start()
         for _ in tasks:
-            yield answers.get()
+            yield _next(answers)
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+def _next(answers: queue.SimpleQueue[tuple[int, Answer]]) -> tuple[int, Answer]:
+    """Waits for an answer in small portions, because not every system interrupts a wait for Ctrl-C."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return answers.get(timeout=0.2)
 
 
 def _feed(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nas.attempts import NothingFeasible, next_candidate
+from nas.attempts import Accepted, NothingFeasible, next_candidate
 from nas.bench.problem import TableProblem
 from nas.bench.table import Duplicates
 from nas.budget import Budget
@@ -69,6 +69,20 @@ class Repeat:
     inherited: list[float | None] = field(default_factory=list)
     ended: str = ""
 
+    @property
+    def clock(self) -> float:
+        """Simulated seconds until now."""
+        return self.spent[-1] if self.spent else 0.0
+
+    def add(self, row: int, proposals: int, thinking: float, spent: float, operator: str, inherited: float | None) -> None:
+        """Takes in one more evaluation."""
+        self.rows.append(row)
+        self.proposals.append(proposals)
+        self.thinking.append(thinking)
+        self.spent.append(spent)
+        self.operators.append(operator)
+        self.inherited.append(inherited)
+
 
 def seed_of(seed: int, repeat: int) -> int:
     """Returns the seed of one repeat: the same for every strategy, another one for each repeat and each bench seed."""
@@ -89,9 +103,8 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
         StrategyError: When the strategy fails.
     """
     ledger, found = Ledger(problem.objectives), Repeat()
-    seed, skips, epochs = seed_of(protocol.seed, repeat), protocol.duplicates == "skip", protocol.fidelity or 1
-    budget = Budget(protocol.evaluations, None, protocol.seconds)
-    limits = Limits(budget, epochs, ledger, lambda: found.spent[-1] if found.spent else 0.0, lambda: "")
+    seed, skips = seed_of(protocol.seed, repeat), protocol.duplicates == "skip"
+    limits = Limits(Budget(protocol.evaluations, None, protocol.seconds), 1, ledger, lambda: found.clock, lambda: "")
     genotypes: list[Genotype] = []
     thought = 0.0
     while not (reason := limits.reached(0) or limits.exhausted()):
@@ -104,41 +117,39 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
             reason = str(nothing)
             break
         thought += time.perf_counter() - began
-        proposal, fingerprint = accepted.proposal, accepted.candidate.fingerprint
-        number, row = ledger.proposed, problem.row(proposal.genotype)
-        spent = (found.spent[-1] if found.spent else 0.0) + (float(problem.seconds[row]) if problem.seconds is not None else 0.0)
-        first = ledger.first((fingerprint, "")) if skips else None
+        proposal, row = accepted.proposal, problem.row(accepted.proposal.genotype)
+        first = ledger.first((accepted.candidate.fingerprint, "")) if skips else None
+        spent = found.clock + (float(problem.seconds[row]) if problem.seconds is not None else 0.0)
         if first is None and protocol.seconds is not None and spent > protocol.seconds:
             reason = f"the simulated budget of {spell_seconds(protocol.seconds)} is spent"
             break
+        number = ledger.proposed
         parents = [genotypes[i] for i in proposal.parents]
         genotypes.append(proposal.genotype)
-        ledger.propose(
-            ProposalRow(
-                id=number,
-                fingerprint=fingerprint,
-                recipe="",
-                genotype=proposal.genotype,
-                parents=proposal.parents,
-                operator=proposal.operator,
-                inherit_from=proposal.inherit_from,
-                notes=proposal.notes,
-                seen=len(ledger.finished),
-                repeat_of=first,
-            )
-        )
-        if first is not None:
-            continue
-        ledger.end(number, Outcome.COMPLETE, {**accepted.candidate.costs, **problem.metrics(row)}, epochs)
-        found.rows.append(row)
-        found.proposals.append(number + 1)
-        found.thinking.append(thought)
-        found.spent.append(spent)
-        found.operators.append(proposal.operator)
-        found.inherited.append(inherited_share(proposal.genotype, parents))
-        thought = 0.0
+        ledger.propose(_as_recorded(number, accepted, len(ledger.finished), first))
+        if first is None:
+            ledger.end(number, Outcome.COMPLETE, {**accepted.candidate.costs, **problem.metrics(row)}, 1)
+            found.add(row, number + 1, thought, spent, proposal.operator, inherited_share(proposal.genotype, parents))
+            thought = 0.0
     found.ended = reason
     return found
+
+
+def _as_recorded(number: int, accepted: Accepted, seen: int, repeat_of: int | None) -> ProposalRow:
+    """Returns a proposal as the record of a search would hold it."""
+    proposal = accepted.proposal
+    return ProposalRow(
+        id=number,
+        fingerprint=accepted.candidate.fingerprint,
+        recipe="",
+        genotype=proposal.genotype,
+        parents=proposal.parents,
+        operator=proposal.operator,
+        inherit_from=proposal.inherit_from,
+        notes=proposal.notes,
+        seen=seen,
+        repeat_of=repeat_of,
+    )
 
 
 def inherited_share(child: Genotype, parents: Iterable[Genotype]) -> float | None:

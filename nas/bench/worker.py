@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ def answer(task: Task) -> Answer:
 
 def main() -> None:
     """Answers until standard input ends. What a user's strategy prints goes to standard error."""
-    with os.fdopen(os.dup(1), "wb") as out:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as out:  # nobody waits for the answer any more
         os.dup2(2, 1)
         for line in sys.stdin.buffer:
             out.write(msgspec.json.encode(answer(msgspec.json.decode(line, type=Task))) + b"\n")

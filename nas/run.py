@@ -165,13 +165,15 @@ class Run:
         return pandas.DataFrame(rows, columns=columns([o.name for o in self.objectives], rows))
 
     def baselines(self) -> pandas.DataFrame:
-        """Returns one row a baseline, in the order in which they ended: `name`, and the columns of `trials` that apply."""
+        """Returns one row a baseline, in the order in which they ended: `name`, and the columns of `trials` that apply, accuracies
+        with their intervals as in `front`."""
         import pandas
 
         with open_reader(self.folder) as connection:
             rows = baseline_rows(list(read_baselines(connection)), read_costs(connection))
         names = columns([o.name for o in self.objectives], rows, last=("epochs", "seconds", "error", "fingerprint"))
-        return pandas.DataFrame(rows, columns=["name", *(name for name in names if name != "name")])
+        table = pandas.DataFrame(rows, columns=["name", *(name for name in names if name != "name")])
+        return self._with_bounds(table)
 
     def proposals(self) -> pandas.DataFrame:
         """Returns one row a proposal: `trial`, `id`, `operator`, `parents` (trials), `repeat_of`, `seen`, `rejected`, `created`,
@@ -199,19 +201,29 @@ class Run:
         return self._with_intervals(front)
 
     def _with_intervals(self, front: pandas.DataFrame) -> pandas.DataFrame:
-        images = self.validation_images
-        metric = next((name for name in INTERVAL_METRICS if name in front.columns), None)
-        if not images or metric is None:
-            return front
-        shares = [float(share) for share in front[metric]]
-        bounds = [wilson(share, images) for share in shares]
-        place = front.columns.get_loc(metric)
-        assert isinstance(place, int)
-        front.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
-        front.insert(place + 2, f"{metric}_high", [high for _, high in bounds])
-        same = [False, *(indistinguishable(a, b, images) for a, b in pairwise(shares))]
-        front.insert(place + 3, "same_as_previous", same[: len(front)])
+        front = self._with_bounds(front)
+        metric = next((name for name in INTERVAL_METRICS if f"{name}_low" in front.columns), None)
+        if metric is not None:
+            shares = [float(share) for share in front[metric]]
+            same = [False, *(indistinguishable(a, b, self.validation_images) for a, b in pairwise(shares))]
+            place = front.columns.get_loc(f"{metric}_high")
+            assert isinstance(place, int)
+            front.insert(place + 1, "same_as_previous", same[: len(front)])
         return front
+
+    def _with_bounds(self, table: pandas.DataFrame) -> pandas.DataFrame:
+        """Returns the table with the 95 % interval of the accuracy beside it; NaN where nothing was measured."""
+        images = self.validation_images
+        metric = next((name for name in INTERVAL_METRICS if name in table.columns), None)
+        if not images or metric is None:
+            return table
+        shares = [float(share) for share in table[metric]]
+        bounds = [wilson(share, images) if share == share else (share, share) for share in shares]
+        place = table.columns.get_loc(metric)
+        assert isinstance(place, int)
+        table.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
+        table.insert(place + 2, f"{metric}_high", [high for _, high in bounds])
+        return table
 
     def best(self, *constraints: str | Constraint) -> Found:
         """Returns the network that is best in the first objective (ties: in the next ones) among those that keep `constraints`.

@@ -98,7 +98,8 @@ class Stopwatch:
             input_shape: `(channels, height, width)`.
             batch: Images a call.
             repeats: Timed calls, after `WARM_UP` ones.
-            seconds: No further call is begun when the timed ones took so long, but there are `AT_LEAST` three.
+            seconds: No further call is begun when the timed ones took so long, but there are `AT_LEAST` three
+                of them, or `repeats` where that is less.
 
         Returns:
             The measurement, or why there is none.
@@ -243,7 +244,7 @@ def _timed(module: torch.nn.Module, images: torch.Tensor, repeats: int, seconds:
 
     calls: list[float] = []
     spent = 0.0
-    for call in range(WARM_UP + max(repeats, AT_LEAST)):
+    for call in range(WARM_UP + repeats):
         begin, processor = time.perf_counter(), time.process_time()
         module(images)
         if images.is_cuda:

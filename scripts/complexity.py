@@ -10,10 +10,11 @@ size (3 and 5), time against operations (7). Time and memory are measured on thi
 
   * from a run, which knows the validation accuracy of each of its networks;
   * from a CSV of yours with the columns network,accuracy and, if you like, source;
-  * with --data and --epochs, for all other networks, from brief training under one recipe, here and now.
+  * with --data and --epochs, for all other networks, from brief training under the default recipe, here and now.
 
 A network without an accuracy is left out of the first two figures only. Each figure is written as SVG and PDF, all of them with
-their numbers as index.html, the numbers as networks.csv and measurements.csv. Needs: pip install 'paretonas[paper]'
+their numbers as index.html, the numbers as networks.csv and measurements.csv. Needs:
+pip install "paretonas[paper]", in a checkout pip install -c constraints.txt ".[paper]"
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,14 @@ from nas.graph import Graph
 from nas.intervals import wilson
 from nas.outline import short_count
 from nas.report.figures import MARKERS, Saved, Style, explain, new_figure, paper_look, save_figure, style, write_page
-from nas.report.labels import Label, disc_legend, label_ends, place_labels, readable
+from nas.report.labels import Label, disc_legend, label_ends, place_labels, plain_number, readable
 from nas.run import Found
 from nas.source import write_source
 from nas.stopwatch import Stopwatch
 
-# How networks without an accuracy are trained with --data: all of them alike. Any field may be changed.
-RECIPE = nas.Recipe(lr=0.1, batch_size=128)
+# How networks without an accuracy are trained with --data: as `nas train` and baselines are. Any field may be changed.
+RECIPE = nas.Recipe()
+TRAINED = "trained here"
 UNNAMED = Style("#9a9a9a", "o")
 
 
@@ -156,7 +158,7 @@ def train_briefly(entries: Sequence[Entry], dataset: Dataset, epochs: int, seed:
                 entry, accuracy = entries[i], measured.metrics.get("val_accuracy")
                 if accuracy is not None:
                     entry.accuracy, entry.images = accuracy, dataset.size("val")
-                    entry.origin = f"trained here, validation images of {dataset.name}, {epochs} epochs"
+                    entry.origin = f"{TRAINED}, validation images of {dataset.name}, {epochs} epochs"
                 said = f"{measured.outcome}: {measured.error}" if accuracy is None else f"val_accuracy {accuracy:.4f}"
                 print(f"{entry.name}: {said}, {measured.seconds:.0f} s", flush=True)
 
@@ -296,7 +298,7 @@ def draw_density(study: Study) -> Saved:
     for y, entry in enumerate(ranked):
         (dot,) = axes.plot(entry.density, y, entry.style.marker, color=entry.style.colour, markersize=6)
         explain(dot, f"{entry.name}: {entry.percent:.2f} % with {entry.cost.params:,} parameters")
-        axes.text(entry.density, y, f"    {entry.density:.3g}", va="center", fontsize=7, color="#444444")
+        axes.text(entry.density, y, f"    {plain_number(entry.density)}", va="center", fontsize=7, color="#444444")
     axes.set_yticks(range(len(ranked)), [entry.label for entry in ranked])
     axes.set_ylim(-0.7, len(ranked) - 0.3)
     readable(axes.xaxis, [entry.density for entry in ranked], unit=None)
@@ -410,9 +412,16 @@ def fitted(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]
 # ---- 4. All of it
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows the text above as it stands, and defaults where there are some."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line; bad input ends with one line and exit code 2."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=Help)
     option = parser.add_argument
     option("networks", nargs="+", help="a name, RUN@ID, FILE.py:NAME, FILE.json, or the folder of a run for all its networks")
     option("--accuracy", type=Path, help="CSV with columns network,accuracy[,source]; networks as they stand on this command line")
@@ -423,12 +432,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     option("--classes", type=int, help="likewise")
     option("--operations", choices=("macs", "flops"), default="macs", help="FLOPs are 2 x MACs")
     option("--batches", default="1,2,4,8,16,32,64", help="batch sizes to measure")
-    option("--repeats", type=int, default=10, help="timed calls after two untimed ones; at least 3 where they take over 3 s")
+    option(
+        "--repeats",
+        type=int,
+        default=10,
+        help="timed calls after two untimed ones; fewer, yet 3 if asked for as many, where they take over 3 s",
+    )
     option("--device", choices=("cpu", "cuda"), default="cpu", help="to measure on")
     option("--threads", type=int, default=1, help="of the processor while measuring")
     option("--most", type=int, default=8, help="how many networks of each run's front to name and measure")
     option("--trust-code", action="store_true", help="execute operations of somebody's own that a run or JSON file brings along")
-    option("--out", type=Path, default=Path("runs/complexity"))
+    option("--out", type=Path, default=Path("runs/complexity"), help="folder for figures, page and tables")
     args = parser.parse_args(arguments)
     try:
         with paper_look():
@@ -464,6 +478,8 @@ def analyse(args: argparse.Namespace) -> None:
         figures += [draw_time_by_batch(study), draw_memory_by_batch(study), draw_time_by_operations(study)]
     origins = dict.fromkeys(f"Accuracy: {entry.origin}." for entry in entries if entry.accuracy is not None)
     words = [f"Time and memory: {study.machine}, random weights and images.", *disturbed(measured, args.threads), *origins]
+    if any(entry.origin.startswith(TRAINED) for entry in entries):
+        words.append(f"Recipe of what was trained here: {', '.join(f'{name} {value}' for name, value in asdict(RECIPE).items())}.")
     if without := [entry.name for entry in entries if entry.accuracy is None]:
         words.append(f"Without an accuracy: {', '.join(without)}.")
     tables = [("Networks", networks), ("Measurements", measured.drop(columns="machine"))]

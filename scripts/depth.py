@@ -20,7 +20,7 @@ of 4 pixels and mirror images:
 
 where it divided the rate of 0.1 by ten twice; here it falls linearly. Each network's curve is kept in curves.csv as soon as it
 ends; the same command goes on where it was. Figures as SVG and PDF, all with the table as index.html. Needs:
-pip install 'paretonas[paper]'
+pip install "paretonas[paper]", in a checkout pip install -c constraints.txt ".[paper]"
 """
 
 from __future__ import annotations
@@ -230,23 +230,30 @@ def draw_network(axes: Any, rows: pandas.DataFrame, style: Style) -> Label:
 # ---- 4. All of it
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows the text above as it stands, and defaults where there are some."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line; bad input ends with one line and exit code 2."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").replace("%", "%%"), formatter_class=Help)
     option = parser.add_argument
     option("--depths", default="20,56", help="layers, each 6n + 2")
-    option("--families", default="plain,residual")
-    option("--epochs", type=int, default=6)
+    option("--families", default="plain,residual", help="which of the two to train")
+    option("--epochs", type=int, default=6, help="of each training")
     option("--width", type=int, default=8, help="channels of the first stage")
     option("--data", default="fashion-mnist-12k", help="what nas takes as --data")
     option("--seeds", default="0", help="of weights and order; the curves of several are averaged")
-    option("--batch-size", type=int, default=128)
-    option("--lr", type=float, default=0.1, help="falls linearly to 0")
+    option("--batch-size", type=int, default=128, help="images a step")
+    option("--lr", type=float, default=0.1, help="highest learning rate; falls linearly to 0")
     option("--warmup", type=float, default=0.1, help="share of all steps in which the rate rises first")
     option("--shift", type=int, default=0, help="pixels by which training images are shifted; above 0 they are mirrored too")
     option("--workers", type=int, help="trainings at a time; one a core when left out")
     option("--device", default="auto", help="auto, cpu, cuda or mps")
-    option("--out", type=Path, default=Path("runs/depth"))
+    option("--out", type=Path, default=Path("runs/depth"), help="folder for figures, page and tables; the same folder goes on")
     args = parser.parse_args(arguments)
     try:
         with paper_look():

@@ -191,6 +191,9 @@ def test_complexity_trains_and_measures(tmp_path: Path, images: str) -> None:
     main_of("complexity.py")([*arguments, "--repeats", "3", "--out", "figures"])
     networks, measured = pandas.read_csv("figures/networks.csv"), pandas.read_csv("figures/measurements.csv")
     assert networks["accuracy"].between(0, 1).all() and (networks["accuracy_low"] < networks["accuracy_high"]).all()
+    page = Path("figures/index.html").read_text(encoding="utf-8")
+    assert nas.Recipe() == main_of("complexity.py").__globals__["RECIPE"], "that of nas train and of baselines"
+    assert f"Recipe of what was trained here: batch_size {nas.Recipe().batch_size}, lr " in page
     assert networks["accuracy_from"].str.startswith("trained here").all() and (networks["input"] == "1x8x8").all()
     assert len(measured) == 6 and measured["error"].isna().all()
     assert (measured["seconds"] > 0).all() and (measured["seconds_min"] <= measured["seconds"]).all()
@@ -233,6 +236,16 @@ def test_the_missing_extra_is_named(
     with pytest.raises(SystemExit) as left:
         main_of(arguments[0])(arguments[1:])
     assert left.value.code == 2 and "paretonas[paper]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["complexity.py", "depth.py"])
+def test_help_explains_each_option_with_its_default(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main_of(name)(["--help"])
+    said = capsys.readouterr().out
+    assert left.value.code == 0 and "(default: runs/" in said and "arXiv" in said and "(default: None)" not in said
+    for option in re.split(r"^  (?=--)", said.partition("options:")[2], flags=re.MULTILINE)[1:]:
+        assert len(option.split()) > 3, option
 
 
 def test_depth_writes_the_networks_of_the_paper() -> None:

@@ -52,6 +52,7 @@ def test_measurements() -> None:
         assert few.processor is not None and 0 < few.processor <= 1
         asleep = watch.measure(counts(limit=99, asleep=True), (1, 8, 8), 2, repeats=3)
         assert asleep.processor is not None and asleep.processor < 0.9
+        assert len(watch.measure(counts(limit=2 + 2), (1, 8, 8), 2, repeats=2).calls) == 2
         slow = watch.measure(counts(limit=2 + AT_LEAST), (1, 8, 8), 2, repeats=100, seconds=0.0)
         assert slow.error == "" and len(slow.calls) == AT_LEAST
         assert "called too often" in watch.measure(counts(limit=4), (1, 8, 8), 2).error

@@ -209,7 +209,7 @@ def _baselines(run: Run) -> list[str]:
     from nas.lines import aligned
 
     table = run.baselines()
-    columns = ["name", *(objective.name for objective in run.objectives if objective.name in table.columns)]
+    columns = ["name", *(name for objective in run.objectives for name in _columns(objective.name, list(table.columns)))]
     rows = [["baseline", *columns[1:]], *([row[name] for name in columns] for row in table_rows(table))]
     return ["", *aligned(rows).splitlines()] if len(rows) > 1 else []
 

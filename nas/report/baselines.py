@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.objectives import Objective
+from nas.intervals import indistinguishable
 from nas.report.network import Column, ShownNetwork, shown_network
 from nas.run import Run
 from nas.trials import losses_of_table
@@ -43,22 +43,31 @@ def gather_baselines(run: Run, shown: Sequence[Column], front: Sequence[Mapping[
     ]
     found = run.networks(str(row["fingerprint"]) for row in rows)
     return [
-        Baseline(str(row["name"]), shown_network(network, row, shown, ()), _verdict(run.objectives, losses, row, front))
+        Baseline(str(row["name"]), shown_network(network, row, shown, ()), _verdict(run, losses, row, front))
         for row, network, losses in zip(rows, found, losses_of_table(run.objectives, table), strict=True)
     ]
 
 
-def _verdict(
-    objectives: Sequence[Objective], losses: Sequence[float] | None, row: Mapping[str, Any], front: Sequence[Mapping[str, Any]]
-) -> str:
-    """Returns which networks of the front beat it: at least as good in every objective, and better in one."""
+def _verdict(run: Run, losses: Sequence[float] | None, row: Mapping[str, Any], front: Sequence[Mapping[str, Any]]) -> str:
+    """Returns which networks of the front beat it: at least as good in every objective, and better in one.
+
+    Where the accuracies of such a network and of the baseline cannot be told apart, that is said.
+    """
     if losses is None:
         return f"{row['outcome']}: {row['error']}".rstrip(": ")
-    better = []
+    better: list[Mapping[str, Any]] = []
     for network in front:
-        other = [objective.loss(float(network[objective.name])) for objective in objectives]
+        other = [objective.loss(float(network[objective.name])) for objective in run.objectives]
         if all(a <= b for a, b in zip(other, losses, strict=True)) and other != list(losses):
-            better.append(str(network["id"]))
+            better.append(network)
     if not better:
         return "not beaten"
-    return f"beaten by {', '.join(better[:3])}{f' and {len(better) - 3} more' if len(better) > 3 else ''}"
+    ids = ", ".join(str(network["id"]) for network in better[:3])
+    beaten = f"beaten by {ids}{f' and {len(better) - 3} more' if len(better) > 3 else ''}"
+    metric = next((o.name for o in run.objectives if f"{o.name}_low" in row and f"{o.name}_low" in better[0]), None)
+    if metric is None:
+        return beaten
+    shares = [float(network[metric]) for network in better]
+    tied = sum(indistinguishable(float(row[metric]), share, run.validation_images) for share in shares)
+    of = "" if len(better) == 1 else f" of {'all' if tied == len(better) else f'{tied}'} of them"
+    return f"{beaten}; the {metric}{of} cannot be told apart from its own" if tied else beaten

@@ -42,7 +42,7 @@ class Content:
         columns: Every number that can be an axis.
         points: Column name to one number a network (None where there is none), and `id`, `name` (of a baseline), `outcome`,
             `measured`, `front`; the networks evaluated first, then the baselines.
-        intervals: Column name to id to (low, high), for networks of the front.
+        intervals: Column name to id, or "baseline NAME", to (low, high), for networks of the front and baselines.
         shown: Columns of the front table.
         front: Best in the first objective first.
         baselines: Known networks trained in the same way, in the order in which they were.
@@ -74,13 +74,13 @@ class Content:
 
 def gather(run: Run) -> Content:
     """Reads everything a report says."""
-    trials, front = run.trials(), run.front()
+    trials, front, baselines = run.trials(), run.front(), run.baselines()
     proposals = run.rows()[0]
     objectives = run.objectives
     ids = [str(value) for value in front["id"]]
     columns = _columns(objectives, trials)
     shown = _shown(objectives, columns)
-    rows: list[Mapping[str, Any]] = [{str(name): value for name, value in row.items()} for row in front.to_dict("records")]
+    rows: list[Mapping[str, Any]] = [_named(row) for row in front.to_dict("records")]
     losses = [[o.loss(float(row[o.name])) for o in objectives] for row in rows]
     knee = ids[pareto.knee(losses)] if ids else ""
     networks = run.networks(str(key) for key in front["fingerprint"])
@@ -92,8 +92,12 @@ def gather(run: Run) -> Content:
         starts=_starts(run),
         objectives=objectives,
         columns=columns,
-        points=_points(columns, trials, set(ids), run.baselines()),
-        intervals=_intervals(columns, rows),
+        points=_points(columns, trials, set(ids), baselines),
+        intervals=_intervals(
+            columns,
+            {str(row["id"]): row for row in rows}
+            | {f"baseline {row['name']}": _named(row) for row in baselines.to_dict("records")},
+        ),
         shown=shown,
         front=[
             shown_network(found, row, shown, _marks(row, before, knee if len(objectives) > 1 and len(ids) > 2 else ""))
@@ -200,6 +204,10 @@ def _numbers(table: pandas.DataFrame, name: str) -> Sequence[float]:
     return [float(value) for value in table[name]] if name in table.columns else [math.nan] * len(table)
 
 
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
+
+
 def _plain(value: float) -> float | int | None:
     """Returns a number of a table as JSON takes it: whole ones whole, seven digits, nothing for NaN."""
     value = float(value)
@@ -208,12 +216,12 @@ def _plain(value: float) -> float | int | None:
     return int(value) if value.is_integer() and abs(value) < 2**53 else float(f"{value:.7g}")
 
 
-def _intervals(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
+def _intervals(columns: Sequence[Column], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, tuple[float, float]]]:
     found: dict[str, dict[str, tuple[float, float]]] = {}
     for name in (column.name for column in columns):
-        for row in rows:
-            if f"{name}_low" in row:
-                found.setdefault(name, {})[str(row["id"])] = (float(row[f"{name}_low"]), float(row[f"{name}_high"]))
+        for key, row in rows.items():
+            if math.isfinite(row.get(f"{name}_low", math.nan)):
+                found.setdefault(name, {})[key] = (float(row[f"{name}_low"]), float(row[f"{name}_high"]))
     return found
 
 

@@ -76,7 +76,8 @@ def paper_look() -> Iterator[None]:
     try:
         import matplotlib
     except ImportError as error:
-        raise RunError(f"figures need the package {error.name}; get it with: pip install 'paretonas[paper]'") from None
+        install = 'pip install "paretonas[paper]", in a checkout pip install -c constraints.txt ".[paper]"'
+        raise RunError(f"figures need the package {error.name}; get it with: {install}") from None
     with matplotlib.rc_context({**_LOOK, "backend": "agg"}):
         yield
 

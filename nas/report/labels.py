@@ -196,6 +196,11 @@ def spread(wanted: Sequence[float], step: float, low: float = -math.inf, high: f
 # ---- axes and legends
 
 
+def plain_number(value: float) -> str:
+    """Returns a number as 1,606 or 71.2: at least three digits, no exponent above 0.001."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def readable(axis: Any, values: Iterable[float], unit: str | None = "") -> None:
     """Makes an axis logarithmic where values span more than a factor of 12, and writes its numbers as 10M, 2 ms or 64 MB.
 
@@ -213,7 +218,7 @@ def readable(axis: Any, values: Iterable[float], unit: str | None = "") -> None:
         ticks = (1.0, 2.0, 5.0) if high < 60 * low else (1.0, 3.0) if high < 1000 * low else (1.0,)
         axis.set_major_locator(LogLocator(subs=ticks))
     axis.set_major_formatter(
-        FuncFormatter(lambda value, place: f"{value:g}") if unit is None else EngFormatter(unit, sep=" " if unit else "")
+        FuncFormatter(lambda value, place: plain_number(value)) if unit is None else EngFormatter(unit, sep=" " if unit else "")
     )
     axis.set_minor_formatter(NullFormatter())
 

@@ -19,6 +19,7 @@ from nas.builder import GraphBuilder
 from nas.canonical import canonical
 from nas.costs import cost_of
 from nas.errors import RunError
+from nas.intervals import wilson
 from nas.measurement import Measurement, Outcome
 from nas.objectives import Objective, objectives
 from nas.record import Record
@@ -228,7 +229,16 @@ def test_baselines_stand_beside_the_front_each_network_once(tmp_path: Path) -> N
             record.add_baseline(BaselineRow(name, key, recipe, measured if accuracy else failed))
     content = gather(open_run(tmp_path))
     verdicts = {one.name: one.verdict for one in content.baselines}
-    assert verdicts == {"known": f"beaten by {best.id}", "same": "not beaten", "other": "crashed: boom"}
+    assert verdicts == {
+        "known": f"beaten by {best.id}; the val_accuracy cannot be told apart from its own",
+        "same": "not beaten",
+        "other": "crashed: boom",
+    }
+    low, high = wilson(0.85, 200)
+    assert content.intervals["val_accuracy"]["baseline known"] == (low, high)
+    assert "baseline other" not in content.intervals["val_accuracy"], "it failed"
+    known = next(one.network for one in content.baselines if one.name == "known")
+    assert known.values["val_accuracy"] == f"85.00 % ({100 * low:.2f} to {100 * high:.2f})"
     found = shown(content)
     sections = [attributes["data-id"] for tag, attributes in found.tags if tag == "tr" and "data-id" in attributes]
     assert set(sections) >= {one.network.id for one in content.baselines}

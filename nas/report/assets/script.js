@@ -49,12 +49,12 @@
     return order.filter((k) => turn(y, k) < least && ((least = turn(y, k)), true));
   };
 
-  const bars = (name, group) => {
+  const bars = (name, group, color) => {
     const known = data.intervals[name];
     if (!known) return undefined;
-    const ends = group.map((k) => known[points.id[k]]);
+    const ends = group.map((k) => known[points.name[k] ? `baseline ${points.name[k]}` : points.id[k]]);
     const away = (side) => ends.map((end, i) => (end ? Math.abs(scaled(name, end[side]) - scaled(name, points[name][group[i]])) : 0));
-    return {type: "data", symmetric: false, array: away(1), arrayminus: away(0), thickness: 1, width: 3, color: tone("--accent")};
+    return {type: "data", symmetric: false, array: away(1), arrayminus: away(0), thickness: 1, width: 3, color: color || tone("--accent")};
   };
 
   const trace = (name, group, x, y, more) => ({
@@ -62,6 +62,15 @@
     x: group.map((k) => scaled(x, points[x][k])), y: group.map((k) => scaled(y, points[y][k])),
     text: group.map(hover), hovertemplate: "%{text}<extra></extra>", ...more,
   });
+
+  // Where the name of a point has room: away from the nearer edge.
+  const beside = (x, k) => {
+    const turn = (value) => (control("log-x").checked ? Math.log(value) : value);
+    const known = points[x].filter((value, i) => value !== null && points.measured[i] && Number.isFinite(turn(value))).map(turn);
+    const [low, high] = [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), -Infinity)];
+    const share = high > low ? (turn(points[x][k]) - low) / (high - low) : 0.5;
+    return share > 0.7 ? "top left" : share < 0.3 ? "top right" : "top center";
+  };
 
   const draw = () => {
     const [x, y] = [control("axis-x").value, control("axis-y").value];
@@ -95,7 +104,8 @@
     }));
     if (baselines.length) {
       traces.push(trace("baselines", baselines, x, y, {
-        mode: "markers+text", texttemplate: baselines.map((k) => plain(points.name[k])), textposition: "top center",
+        mode: "markers+text", texttemplate: baselines.map((k) => plain(points.name[k])), textposition: baselines.map((k) => beside(x, k)),
+        error_x: bars(x, baselines, "#009e73"), error_y: bars(y, baselines, "#009e73"),
         marker: {symbol: "diamond", color: "#009e73", size: 10, line: {color: tone("--paper"), width: 1}},
       }));
     }

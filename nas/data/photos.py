@@ -162,7 +162,8 @@ def choose_preprocessing(paths: Sequence[Path], root: Path, options: ImageOption
     """Returns what `prepare_image` needs, and notes on what was chosen from the data.
 
     Size: the images' own where all have the same and no side is above 128; else a square of 64, 48 or 32, the largest not
-    above the median of the shorter sides. Images that are enlarged more than twice a side are noted. Colour: grey where every file stores grey, else RGB. At most 500 files are looked at.
+    above the median of the shorter sides. Colour: grey where every file stores grey, else RGB. At most 500 files are looked at.
+    Images that are enlarged more than twice a side are noted.
     """
     result = {"image_size": options.size and list(options.size), "color": options.color, "resize": options.resize}
     picked = np.unique(np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).round().astype(int))

@@ -429,7 +429,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     option("--epochs", type=int, default=3, help="of these trainings")
     option("--seed", type=int, default=0, help="of these trainings")
     option("--input", help="re-target networks to images of this shape, such as 3x32x32")
-    option("--classes", type=int, help="likewise")
+    option("--classes", type=int, help="re-target networks to so many classes")
     option("--operations", choices=("macs", "flops"), default="macs", help="FLOPs are 2 x MACs")
     option("--batches", default="1,2,4,8,16,32,64", help="batch sizes to measure")
     option(

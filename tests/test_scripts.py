@@ -243,7 +243,9 @@ def test_help_explains_each_option_with_its_default(name: str, capsys: pytest.Ca
     with pytest.raises(SystemExit) as left:
         main_of(name)(["--help"])
     said = capsys.readouterr().out
-    assert left.value.code == 0 and "(default: runs/" in said and "arXiv" in said and "(default: None)" not in said
+    assert (
+        left.value.code == 0 and "(default: runs/" in " ".join(said.split()) and "arXiv" in said and "(default: None)" not in said
+    )
     for option in re.split(r"^  (?=--)", said.partition("options:")[2], flags=re.MULTILINE)[1:]:
         assert len(option.split()) > 3, option
 

@@ -244,3 +244,9 @@ def test_a_table_that_is_no_text(refuses, classes: Path) -> None:
     (classes / "labels.csv").write_bytes(b"path,label\n\xff\xfe,a\n")
     with refuses("labels.csv", "UTF-8"):
         load_data(classes / "labels.csv")
+
+
+def test_images_enlarged_more_than_twice_are_noted_with_their_bytes(classes: Path) -> None:
+    note = next(note for note in load_data(classes, image_size=50, color="rgb").notes if "enlarged" in note)
+    assert "2.5 times" in note and f"{20 * 3 * 50 * 50:,} bytes at 50 x 50" in note
+    assert not any("enlarged" in note for note in load_data(classes, image_size=40, color="rgb").notes)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from nas.domains import Value, identity
 from nas.errors import NasError
 from nas.measurement import Outcome
-from nas.problem import Rejected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +36,8 @@ def training_key(fingerprint: str, genotype: Genotype) -> Key:
 
 def key_of(problem: Problem, genotype: Genotype) -> Key | None:
     """Returns the key of a genotype's training, None where a constraint or a block refuses it."""
+    from nas.problem import Rejected  # here, so that listing strategies loads no blocks
+
     try:
         return training_key(problem.consider(genotype).fingerprint, genotype)
     except Rejected:

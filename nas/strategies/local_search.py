@@ -1,10 +1,10 @@
 """Local search: from a random network to the first better neighbour, and again; at a local optimum, from another random one.
 
-White, Nolen and Savani 2020, "Exploring the Loss Landscape in Neural Architecture Search", Algorithm 1 in its variant that takes
-the first better neighbour ("query until lower") and begins anew at a local optimum.
+White, Nolen and Savani 2020, "Exploring the Loss Landscape in Neural Architecture Search", Algorithm 1, in the variant that
+goes on from the first better neighbour ("query until lower"), and as in the authors' code from the best of ten random networks:
 
-     1  pick v_1 at random, evaluate it                   4          evaluate u for each u in N(v_i), in random order
-     2  i <- 1, l(v_0) <- infinity                        5          v_(i+1) <- the first u with l(u) < l(v_i); i <- i + 1
+     1  pick v_1 at random, evaluate it                   4          evaluate u for u in N(v_i), in random order,
+     2  i <- 1, l(v_0) <- infinity                        5          until l(u) < l(v_i): v_(i+1) <- u, i <- i + 1
      3  while l(v_i) < l(v_(i-1)):                        6  again from line 1
 
 With several objectives this is the Pareto local search of Paquete, Chiarandini and Stuetzle 2004, "Pareto Local Optimum Sets in the
@@ -18,9 +18,11 @@ enters the archive as it stands then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas.errors import StrategyError
 from nas.spread import newcomers
 from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, key_of
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from nas.problem import Problem
 
 _MOVES = "moves"
-"""The note of a new start: how often the archive had changed when its last neighbour was spent."""
+"""The note of the first start of a new descent: how often the archive had changed when its last neighbour was spent."""
 
 
 @dataclass
@@ -38,13 +40,15 @@ class Descent:
     """What the finished trials come to.
 
     Attributes:
-        archive: The best trials since the last start, none dominated by another.
+        archive: The best trials of this descent, none dominated by another.
+        begun: Trials of this descent that have no parent.
         moves: How often the archive changed.
         known: Keys of all finished trials, failed ones included.
         spent: Members of the archive, by id, that have no new neighbour; a note to save time, found again when it is lost.
     """
 
     archive: list[Trial] = field(default_factory=list)
+    begun: int = 0
     moves: int = 0
     known: set[Key] = field(default_factory=set)
     spent: set[int] = field(default_factory=set)
@@ -52,28 +56,42 @@ class Descent:
 
 @dataclass
 class LocalSearch(Strategy):
-    """Local search, Pareto local search with several objectives; nothing is to be set."""
+    """Local search; Pareto local search with several objectives.
+
+    Args:
+        starts: Random networks at the beginning of each descent. With 1 it is Algorithm 1 as printed, which with one objective
+            does as well; with several, one start leaves most of a short search to the way to the front.
+    """
+
+    starts: int = 10
 
     def __post_init__(self) -> None:
+        if type(self.starts) is not int or self.starts < 1:
+            raise StrategyError(f"local-search: starts is {self.starts!r}, expected a whole number of at least 1")
         self._fold = Fold(Descent, _take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
-        """Returns a new neighbour of the archive, else a new start."""
+        """Returns a random start while there are too few, then new neighbours of the archive; without any, it starts anew."""
         now = self._fold.over(problem, history.finished)
         running = {trial.key for trial in history.pending}
-        for i in rng.permutation(len(now.archive)):
+
+        def start(notes: Mapping[str, int]) -> Proposal:  # line 1
+            return newcomers(problem, lambda: Proposal(problem.space.sample(rng), notes=notes), 1, (now.known, running))[0]
+
+        if now.begun + sum(not trial.parents for trial in history.pending) < self.starts:
+            return start({})
+        for i in rng.permutation(len(now.archive)).tolist():
             centre = now.archive[i]
             if centre.id not in now.spent and (genotype := _neighbour(problem, centre, now, running, rng)) is not None:
                 return Proposal(genotype, parents=(centre.id,), operator="neighbour")  # line 4
-        start = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), 1, (now.known, running))[0]  # line 1
-        return Proposal(start.genotype, operator="start", notes={_MOVES: now.moves})
+        return start({_MOVES: now.moves})  # line 6
 
 
 def _neighbour(problem: Problem, centre: Trial, now: Descent, running: set[Key], rng: np.random.Generator) -> Genotype | None:
     """Returns a random feasible new neighbour; where there is none, says whether there may be one later."""
     around = list(problem.space.neighbours(centre.genotype))
     waits = False
-    for i in rng.permutation(len(around)):
+    for i in rng.permutation(len(around)).tolist():
         key = key_of(problem, around[i])
         if key in running:
             waits = True
@@ -85,13 +103,12 @@ def _neighbour(problem: Problem, centre: Trial, now: Descent, running: set[Key],
 
 
 def _take_in(now: Descent, problem: Problem, trial: Trial) -> None:
-    """Folds one more finished trial in: a start replaces an archive that was spent, any other enters it where it may (line 5)."""
+    """Folds one more finished trial in: it enters the archive where it may (line 5), a new start clears it before (line 6)."""
     now.known.add(trial.key)
-    if trial.losses is None:
-        return
     if trial.notes.get(_MOVES) == now.moves:
-        now.archive = []
-    if any(_as_good(member, trial) for member in now.archive):
+        now.archive, now.begun, now.moves = [], 0, now.moves + 1
+    now.begun += not trial.parents
+    if trial.losses is None or any(_as_good(member, trial) for member in now.archive):
         return
     now.archive = [*(member for member in now.archive if not _as_good(trial, member)), trial]
     now.moves += 1

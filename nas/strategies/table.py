@@ -33,6 +33,9 @@ STRATEGIES: Mapping[str, Entry] = {
     "local-search": Entry("nas.strategies.local_search", "LocalSearch", "to better neighbours, with restarts (White et al. 2020)"),
     "nsga2": Entry("nas.strategies.nsga2", "NSGA2", "the default: NSGA-II on genotypes, spread over exact costs (Deb et al. 2002)"),
     "surrogate": Entry("nas.strategies.surrogate", "Surrogate", "Gaussian process, exact costs, expected hypervolume improvement"),
+    "reinforce": Entry(
+        "nas.strategies.reinforce", "Reinforce", "a policy over decisions that learns from rewards (Zoph and Le 2017)"
+    ),
     "optuna:tpe": Entry("nas.strategies.optuna_samplers", "OptunaTPE", "Optuna's tree-structured Parzen estimator, flat encoding"),
     "optuna:nsga2": Entry("nas.strategies.optuna_samplers", "OptunaNSGA2", "Optuna's NSGA-II, flat encoding"),
     "optuna:gp": Entry("nas.strategies.optuna_samplers", "OptunaGP", "Optuna's Gaussian process; seconds a proposal, needs scipy"),

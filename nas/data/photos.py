@@ -165,7 +165,7 @@ def choose_preprocessing(paths: Sequence[Path], root: Path, options: ImageOption
     above the median of the shorter sides. Colour: grey where every file stores grey, else RGB. At most 500 files are looked at.
     Images that are enlarged more than twice a side are noted.
     """
-    result = {"image_size": options.size and list(options.size), "color": options.color, "resize": options.resize}
+    result: dict[str, Any] = {"image_size": options.size and list(options.size), "color": options.color, "resize": options.resize}
     picked = np.unique(np.linspace(0, len(paths) - 1, min(LOOKED_AT, len(paths))).round().astype(int))
     with _pool() as pool:
         looks = list(pool.map(lambda index: _look(paths[index], root), picked.tolist()))

@@ -47,7 +47,7 @@ _GOOD = 20
 """Trials that candidates descend from, or the whole front where that is larger."""
 _ROUNDS = 2
 """Times that the best candidates are mutated once more,"""
-_BEST = 8
+_BEST = 6
 """so many of them,"""
 _CHILDREN = 4
 """each so often."""
@@ -89,8 +89,8 @@ class Surrogate(Strategy):
 
     initial: int = 10
     pool: int = 16
-    candidates: int = 128
-    points: int = 600
+    candidates: int = 96
+    points: int = 500
 
     def __post_init__(self) -> None:
         for name, least in {"initial": 2, "pool": 1, "candidates": 1, "points": 10}.items():
@@ -108,9 +108,7 @@ class Surrogate(Strategy):
             brood = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), self.pool, (now.known, running))
             return loneliest(problem, brood, [*now.spread, *(log_costs(problem, trial) for trial in history.pending)])
 
-        pending = Candidates(problem, now.learner.sheet, set())
-        for trial in history.pending:
-            pending.add(Proposal(trial.genotype))
+        pending = self._pending(problem, now.learner, history)
         chosen = self._chosen(ranked, len(now.trials))
         model = _model(now, now.learner, chosen, rng).believing(pending.rows)
 
@@ -125,6 +123,14 @@ class Surrogate(Strategy):
             candidates.mutate(np.argsort(-score, kind="stable")[:_BEST].tolist(), _CHILDREN, rng)
             score = np.concatenate([score, _improvement(steps, model, candidates, looked_at)])
         return candidates.proposals[int(np.argmax(score))]
+
+    @staticmethod
+    def _pending(problem: Problem, learner: Learner, history: History) -> Candidates:
+        """Returns what is under way, with its costs and features."""
+        pending = Candidates(problem, learner.sheet, set())
+        for trial in history.pending:
+            pending.add(Proposal(trial.genotype))
+        return pending
 
     def _chosen(self, ranked: Places, count: int) -> Places:
         """Returns the trials that the model is made from: all, or the best and some spread evenly over the others, in order."""

@@ -21,8 +21,11 @@ from nas.strategies.table import STRATEGIES, make_strategy
 QUICK: dict[str, dict[str, Any]] = {
     "random": {},
     "evolution": {"population": 5},
+    "exhaustive": {},
+    "local-search": {"starts": 4},
     "nsga2": {"initial": 6, "population": 6, "pool": 4},
     "surrogate": {"initial": 6, "pool": 4, "candidates": 16},
+    "reinforce": {},
     "optuna:tpe": {"startup": 6},
     "optuna:nsga2": {"population": 6},
     "optuna:gp": {"startup": 5},
@@ -47,6 +50,11 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def problem_for(lab: Any, name: str, *args: Any, **options: Any) -> Any:
+    """A problem of the space that all share, without its continuum for the strategy that wants to see an end."""
+    return lab.problem(*args, space=lab.finite if name == "exhaustive" else lab.space, **options)
+
+
 @pytest.fixture
 def make(name: str) -> Callable[[], Strategy]:
     return lambda: make_strategy(name, **QUICK[name])
@@ -56,15 +64,15 @@ def test_every_strategy_is_tried() -> None:
     assert list(QUICK) == list(STRATEGIES)
 
 
-def test_an_empty_history_gives_a_valid_genotype(lab: Any, make: Callable[[], Strategy]) -> None:
-    problem = lab.problem()
+def test_an_empty_history_gives_a_valid_genotype(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
+    problem = problem_for(lab, name)
     proposal = make().propose(problem, History(()), np.random.default_rng(1))
     problem.space.decode(proposal.genotype)
     assert proposal.parents == ()
 
 
-def test_failed_trials_alone_give_valid_genotypes(lab: Any, make: Callable[[], Strategy]) -> None:
-    problem = lab.problem()
+def test_failed_trials_alone_give_valid_genotypes(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
+    problem = problem_for(lab, name)
     trials = lab.grow(problem, make(), 20, fails=lambda number: True)
     assert len(trials) == 20
     assert all(trial.losses is None for trial in trials)
@@ -77,7 +85,7 @@ AXES = [("val_accuracy",), ("params",), ("val_accuracy", "params", "macs"), ("va
 def test_any_number_of_objectives(lab: Any, name: str, make: Callable[[], Strategy], objectives: tuple[str, ...]) -> None:
     if name == "optuna:gp" and objectives != ("val_accuracy", "params", "macs"):
         pytest.skip(SLOW)
-    problem = lab.problem(objectives)
+    problem = problem_for(lab, name, objectives)
     trials = lab.grow(problem, make(), length(name, 24), fails=lambda number: number % 4 == 1)
     for trial in trials:
         problem.space.decode(trial.genotype)
@@ -85,7 +93,7 @@ def test_any_number_of_objectives(lab: Any, name: str, make: Callable[[], Strate
 
 
 def test_infinite_losses_are_survived(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
-    problem = lab.problem()
+    problem = problem_for(lab, name)
     trials = lab.grow(problem, make(), length(name, 20))
     broken = [replace(trial, losses=(float("inf"), trial.losses[1])) if trial.id % 2 else trial for trial in trials]
     problem.space.decode(lab.propose(problem, make(), History(broken)).genotype)
@@ -94,7 +102,7 @@ def test_infinite_losses_are_survived(lab: Any, name: str, make: Callable[[], St
 def test_constraints_are_kept_and_parents_were_seen(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
     if name == "optuna:gp":
         pytest.skip(SLOW)
-    problem = lab.problem(constraints=["params<=900"])
+    problem = problem_for(lab, name, constraints=["params<=900"])
 
     def watch(history: History, proposal: Proposal) -> None:
         assert problem.costs(proposal.genotype)["params"] <= 900
@@ -105,7 +113,7 @@ def test_constraints_are_kept_and_parents_were_seen(lab: Any, name: str, make: C
 
 def test_each_proposal_can_be_computed_again(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
     """A strategy that remembers and one that has forgotten everything propose the same: with workers, failures, refusals."""
-    problem = lab.problem(constraints=["params<=2k"])
+    problem = problem_for(lab, name, constraints=["params<=2k"])
     seen: list[tuple[History, Proposal]] = []
     lab.grow(
         problem,
@@ -116,14 +124,14 @@ def test_each_proposal_can_be_computed_again(lab: Any, name: str, make: Callable
         watch=lambda history, proposal: seen.append((history, proposal)),
     )
     for history, proposal in seen:
-        assert lab.propose(lab.problem(constraints=["params<=2k"]), make(), history) == proposal
+        assert lab.propose(problem_for(lab, name, constraints=["params<=2k"]), make(), history) == proposal
 
 
 def test_histories_in_any_order_are_answered_alike(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
     """One object asked about a long, a short, and another run's history forgets what does not belong there."""
     if name == "optuna:gp":
         pytest.skip(SLOW)
-    problem = lab.problem()
+    problem = problem_for(lab, name)
     first, second = lab.grow(problem, make(), 18), lab.grow(problem, make(), 18, seed=1)
     one = make()
     for finished in (first, first[:9], second, second[:17], first[:17], [*second[:5], *first[5:]], first):
@@ -133,7 +141,7 @@ def test_histories_in_any_order_are_answered_alike(lab: Any, name: str, make: Ca
 def test_notes_survive_json(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
     if name == "optuna:gp":
         pytest.skip(SLOW)
-    problem = lab.problem()
+    problem = problem_for(lab, name)
     trials = lab.grow(problem, make(), length(name, 20), workers=2)
     copies = [replace(trial, notes=json.loads(json.dumps(dict(trial.notes)))) for trial in trials]
     assert [dict(trial.notes) for trial in copies] == [dict(trial.notes) for trial in trials]
@@ -143,8 +151,11 @@ def test_notes_survive_json(lab: Any, name: str, make: Callable[[], Strategy]) -
 DIGESTS = {
     "random": "f39d5ea80c975438",
     "evolution": "1914a80f089f2c29",
+    "exhaustive": "ca04ebc25a06e145",
+    "local-search": "f5a0e568ab2fd7af",
     "nsga2": "f9f78eb02b0f831d",
-    "surrogate": "cbca305de3a149f2",
+    "reinforce": "eeb9195b2f091d82",
+    "surrogate": "e6944d86b4d0c761",
     "optuna:tpe": "1574439c5d8a7b0a",
     "optuna:nsga2": "5ea5be6335e548b7",
 }
@@ -157,7 +168,7 @@ so. For any other reason it must not change."""
 def test_permanence(lab: Any, name: str) -> None:
     if name.startswith("optuna:") and version("optuna") != "5.0.0":
         pytest.skip("pinned for Optuna 5.0.0")
-    trials: list[Trial] = lab.grow(lab.problem(), make_strategy(name), 30)
+    trials: list[Trial] = lab.grow(problem_for(lab, name), make_strategy(name), 30)
     text = json.dumps([{path: _rounded(value) for path, value in trial.genotype.items()} for trial in trials])
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == DIGESTS[name]
 
@@ -170,10 +181,10 @@ LOADED = """
 import sys
 import numpy as np
 sys.path.insert(0, {folder!r})
-from conftest import grow, make_problem
+from conftest import FINITE, grow, make_problem
 from nas.strategies.table import make_strategy
 for name in {names!r}:
-    grow(make_problem(), make_strategy(name), 12)
+    grow(make_problem(space=FINITE), make_strategy(name), 12)
 print([module for module in ("torch", "optuna", "pandas") if module in sys.modules])
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,9 +34,25 @@ SPACE = Space(
     recipe=Recipe(lr=real(0.01, 0.5, log=True)),
 )
 
+FINITE = replace(SPACE, recipe=None)
+"""The same without its continuum: 9,360 genotypes."""
 
-def make_problem(objectives: Sequence[str] = ("val_accuracy", "params"), constraints: Sequence[str] = ()) -> Problem:
-    return Problem(SPACE, objectives, constraints)
+TINY = Space(
+    Sequential(
+        Conv(channels=choice(1, 2, 3), name="stem"),
+        Repeat(Conv(channels=2, kernel=choice(1, 3)), times=integer(0, 2)),
+        Classifier(),
+    ),
+    (1, 4, 4),
+    2,
+)
+"""21 genotypes, as many networks."""
+
+
+def make_problem(
+    objectives: Sequence[str] = ("val_accuracy", "params"), constraints: Sequence[str] = (), space: Space = SPACE
+) -> Problem:
+    return Problem(space, objectives, constraints)
 
 
 def noise(text: str) -> float:
@@ -120,4 +137,5 @@ def end(trial: Trial, values: tuple[float, ...] | None) -> Trial:
 @pytest.fixture
 def lab() -> Any:
     """The functions above, under one name."""
-    return SimpleNamespace(problem=make_problem, propose=propose, grow=grow, losses=losses, trial_of=trial_of, end=end, space=SPACE)
+    functions = {"problem": make_problem, "propose": propose, "grow": grow, "losses": losses, "trial_of": trial_of, "end": end}
+    return SimpleNamespace(**functions, space=SPACE, finite=FINITE, tiny=TINY)

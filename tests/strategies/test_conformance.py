@@ -32,7 +32,7 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 """Settings under which a strategy leaves its random beginning soon."""
 
-OWN = ["random", "evolution", "nsga2", "surrogate"]
+OWN = [name for name in STRATEGIES if not name.startswith("optuna:")]
 WITHOUT_GP = [name for name in STRATEGIES if name != "optuna:gp"]
 
 SLOW = "a Gaussian process takes seconds; the other Optuna strategies go the same way"

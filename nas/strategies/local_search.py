@@ -80,7 +80,7 @@ class LocalSearch(Strategy):
 
         if now.begun + sum(not trial.parents for trial in history.pending) < self.starts:
             return start({})
-        for i in rng.permutation(len(now.archive)).tolist():
+        for i in map(int, rng.permutation(len(now.archive))):
             centre = now.archive[i]
             if centre.id not in now.spent and (genotype := _neighbour(problem, centre, now, running, rng)) is not None:
                 return Proposal(genotype, parents=(centre.id,), operator="neighbour")  # line 4
@@ -91,7 +91,7 @@ def _neighbour(problem: Problem, centre: Trial, now: Descent, running: set[Key],
     """Returns a random feasible new neighbour; where there is none, says whether there may be one later."""
     around = list(problem.space.neighbours(centre.genotype))
     waits = False
-    for i in rng.permutation(len(around)).tolist():
+    for i in map(int, rng.permutation(len(around))):
         key = key_of(problem, around[i])
         if key in running:
             waits = True

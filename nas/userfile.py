@@ -96,14 +96,13 @@ def load_object(address: str) -> Any:
 
 def _defined(module: ModuleType) -> list[str]:
     """Returns the public names that a module defines itself, as far as can be told from what it imports."""
-    others = [vars(other) for other in list(sys.modules.values()) if isinstance(other, ModuleType) and other is not module]
 
-    def is_own(key: str, value: object) -> bool:
+    def is_own(value: object) -> bool:
         if isinstance(value, type | FunctionType):
             return value.__module__ == module.__name__
-        return not isinstance(value, ModuleType) and not any(other.get(key, others) is value for other in others)
+        return not isinstance(value, ModuleType) and type(value).__module__ not in ("typing", "__future__")
 
-    return [key for key, value in vars(module).items() if not key.startswith("_") and is_own(key, value)]
+    return [key for key, value in vars(module).items() if not key.startswith("_") and is_own(value)]
 
 
 def split_address(address: str) -> tuple[str, str]:

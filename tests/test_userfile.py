@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_field_of_a_class_of_ones_own_is_told_as_python_does(tmp_path: Path) -
         load_file(written(tmp_path / "own.py", text))
 
 
-def test_what_is_no_python_file(tmp_path: Path) -> None:
+def test_what_is_no_python_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SpaceError, match="No such file"):
         load_file(tmp_path / "none.py")
     with pytest.raises(FileNotFoundError):
@@ -66,6 +67,8 @@ def test_what_is_no_python_file(tmp_path: Path) -> None:
         load_object("os")
     with pytest.raises(SpaceError, match="there is no file and no module 'nowhere_at_all'"):
         load_object("nowhere_at_all:x")
+    monkeypatch.setitem(sys.modules, "another", types.ModuleType("another"))
+    sys.modules["another"].number = 3  # type: ignore[attr-defined]  # the same object, under the same name
     with pytest.raises(UnknownNameError, match=r"unknown name in .*mine\.py 'numbre'; did you mean 'number'"):
         load_object(f"{written(tmp_path / 'mine.py', 'number = 3')}:numbre")
 

@@ -96,13 +96,16 @@ def load_object(address: str) -> Any:
 
 def _defined(module: ModuleType) -> list[str]:
     """Returns the public names that a module defines itself, as far as can be told from what it imports."""
+    others = [vars(other) for other in list(sys.modules.values()) if isinstance(other, ModuleType) and other is not module]
 
-    def is_own(value: object) -> bool:
+    def is_own(key: str, value: object) -> bool:
         if isinstance(value, type | FunctionType):
             return value.__module__ == module.__name__
-        return not isinstance(value, ModuleType) and type(value).__module__ not in ("typing", "__future__")
+        if isinstance(value, int | float | str | None):  # one object may stand for equal values of many modules
+            return True
+        return not isinstance(value, ModuleType) and not any(other.get(key, others) is value for other in others)
 
-    return [key for key, value in vars(module).items() if not key.startswith("_") and is_own(value)]
+    return [key for key, value in vars(module).items() if not key.startswith("_") and is_own(key, value)]
 
 
 def split_address(address: str) -> tuple[str, str]:

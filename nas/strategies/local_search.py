@@ -14,6 +14,9 @@ objective the archive holds the best network alone, and both are the same.
 
 A neighbour that is known is passed over at no cost. With several workers each asks for another neighbour, and what ends late
 enters the archive as it stands then.
+
+On NAS-Bench-201, CIFAR-10, searching the accuracy after 12 epochs, a repeat counted as an evaluation, the best of 100 evaluations
+has a mean test accuracy of 94.15 % (500 searches, standard error .01; published 94.13), random search's 93.74.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def test_memory_grows_with_the_record_alone(lab: Any, name: str, make: Callable[
     """What a strategy keeps for itself is a few bytes a trial, and no more of them the longer the search."""
     problem, strategy = lab.problem(space=lab.finite), make()
     ledger = Ledger(problem.objectives)
-    some, kept = (30, 2_048) if name in SLOW else (1_000, 256)
+    some, kept = (30, 2_048) if name in SLOW else (400, 256)
     strategy.propose(problem, ledger.history(), np.random.default_rng(0))  # loads what it needs
     sizes = []
     tracemalloc.start()

@@ -9,7 +9,6 @@ import dataclasses
 import logging
 import math
 import numbers
-import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from nas.errors import EvaluationError, RecipeError
 from nas.executors.base import CheckJob, Executor, Result, TrainJob
 from nas.executors.local import LocalExecutor
 from nas.measurement import Measurement, Outcome, checked_metrics
+from nas.processes import cores
 from nas.recipe import Recipe, Task
 
 if TYPE_CHECKING:
@@ -281,8 +281,7 @@ def _has_infinite(returned: object) -> bool:
 
 def default_workers(device: str) -> int:
     """Returns one worker for each core this process may use; on an accelerator two, because small networks leave it idle."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if device == "cpu" else min(2, cores)
+    return cores() if device == "cpu" else min(2, cores())
 
 
 def _cuda_is_there() -> bool:

@@ -1,4 +1,4 @@
-"""What the operating system offers to end processes for good. On a system without a call, it does nothing."""
+"""What worker processes start with, and what the operating system offers to end them for good, where it offers it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,19 @@ from pathlib import Path
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 TERMINATING = {getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)}
 """Signals by which people and systems ask a process to end."""
+
+
+def cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_environment(threads: int = 1) -> dict[str, str]:
+    """Returns the environment of a worker process, with this package on its path; many small pools would fight for the cores."""
+    package = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
+    limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    return {**os.environ, **limits, "PYTHONPATH": path}
 
 
 def die_with_parent(parent: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas.problem import Rejected
-from nas.strategies.base import Key, Proposal, Trial, training_key
+from nas.strategies.base import Key, Proposal, Trial, key_of
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -33,13 +33,11 @@ def newcomers(problem: Problem, draw: Callable[[], Proposal], size: int, known: 
     found: list[Proposal] = []
     for drawn in range(1, size * _PATIENCE + 1):
         proposal = draw()
-        try:
-            key = training_key(problem.consider(proposal.genotype).fingerprint, proposal.genotype)
-            if not any(key in keys for keys in known):
-                found.append(proposal)
-        except Rejected:
-            if not found:
-                return [proposal]  # the loop counts what is refused and asks again
+        key = key_of(problem, proposal.genotype)
+        if key is None and not found:
+            return [proposal]  # the loop counts what is refused and asks again
+        if key is not None and not any(key in keys for keys in known):
+            found.append(proposal)
         if found and drawn >= size:
             break
     return found or [proposal]

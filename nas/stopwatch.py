@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from nas.errors import EvaluationError, UnknownNameError
+from nas.processes import worker_environment
 
 if TYPE_CHECKING:
     import torch
@@ -75,13 +76,11 @@ class Stopwatch:
             raise UnknownNameError("device to measure on", device, DEVICES)
         if threads < 1:
             raise EvaluationError(f"threads is {threads}, expected at least 1")
-        package = str(Path(__file__).resolve().parents[1])
-        path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "nas.stopwatch", device, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "PYTHONPATH": path},
+            env=worker_environment(threads),
         )
         hello = self._heard()
         if "error" in hello:

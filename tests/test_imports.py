@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "nas.interrupts",
         "nas.processes",
         "nas.lines",
+        "nas.files",
     ),
     ("nas.userfile",),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from nas.bench.contestants import Contestant
 from nas.bench.protocol import Protocol, Repeat
 from nas.bench.worker import Answer, Task, answer
 from nas.errors import NasError
+from nas.processes import cores, worker_environment
 
 
 def run_all(
@@ -51,11 +51,6 @@ def run_all(
         found[i] = done.repeat
         on_done(len(found), len(tasks))
     return {who.label: [found[i] for i, task in enumerate(tasks) if task.contestant is who] for who in contestants}
-
-
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _alone(tasks: Sequence[Task]) -> Iterator[tuple[int, Answer]]:
@@ -113,13 +108,10 @@ def _feed(
 
 def _start() -> subprocess.Popen[bytes]:
     """Starts a worker of this very package, with one thread: many small pools fight for the cores."""
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "nas.bench.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, **threads, "PYTHONPATH": path},
+        env=worker_environment(),
         start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
     )

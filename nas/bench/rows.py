@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
 from nas.errors import DataError, RunError
+from nas.files import replacing
 
 _BEFORE = ("strategy", "repeat", "step")
 _BEHIND = ("proposals", "proposal_seconds", "simulated_seconds", "operator", "inherited")
@@ -42,20 +42,16 @@ def write_rows(path: Path, problem: TableProblem, repeats: Mapping[str, Sequence
         DataError: See `columns`.
     """
     head = columns(problem)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(head)
             for label, of_label in repeats.items():
                 for number, repeat in enumerate(of_label):
                     writer.writerows([label, number, *row] for row in _rows(problem, repeat))
-        os.replace(temporary, path)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _rows(problem: TableProblem, repeat: Repeat) -> Iterator[list[object]]:

@@ -17,7 +17,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 from nas import processes
@@ -154,7 +153,7 @@ class _Slot(threading.Thread):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env=_environment(),
+            env={**processes.worker_environment(), "PYTHONUNBUFFERED": "1"},
             # a session of its own: Ctrl-C in the terminal is the coordinator's to handle
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -250,11 +249,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         processes.signal_group(process.pid, signal.SIGKILL)
     with contextlib.suppress(OSError):
         process.kill()
-
-
-def _environment() -> dict[str, str]:
-    """One thread a worker (many small pools fight for the cores), and this very package on the path."""
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

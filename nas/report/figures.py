@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas.errors import RunError
+from nas.files import write_whole
 from nas.lines import number
 
 if TYPE_CHECKING:
@@ -160,9 +160,7 @@ def write_page(
 <title>{html.escape(title)}</title><style>{sheet}{_PAGE}</style></head>
 <body><main>{"".join(parts)}</main></body></html>
 """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(temporary, path)
+    write_whole(path, text)
 
 
 _PAGE = "figure{margin:1.6rem 0}figure svg{display:block;width:100%;max-width:760px;height:auto;background:#fff;border-radius:8px}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import RunError
+from nas.files import write_whole
 from nas.lines import counted
 from nas.table import table_legend
 
@@ -49,8 +49,8 @@ def write_report(run: Run, path: str | Path) -> Path:
     text = page(content, get_plotlyjs())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path.with_suffix(".csv"), csv_text(content.table))
-        _replace(path, text)
+        write_whole(path.with_suffix(".csv"), csv_text(content.table))
+        write_whole(path, text)
     except OSError as error:
         raise RunError(f"the report {path} cannot be written: {error.strerror or error}; name another file") from None
     return path
@@ -139,13 +139,3 @@ def csv_text(table: pandas.DataFrame) -> str:
     table["error"] = [f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text for text in table["error"].astype(str)]
     text: str = table.to_csv(index=False, lineterminator="\n")
     return text
-
-
-def _replace(path: Path, text: str) -> None:
-    """Writes a file under a temporary name and renames it, so that a reader never finds half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nas.domains import Value, identity
-from nas.errors import NasError
+from nas.errors import NasError, StrategyError
 from nas.measurement import Outcome
 
 if TYPE_CHECKING:
@@ -144,6 +144,21 @@ class Strategy(ABC):
         Raises:
             Exhausted: When there is nothing left to propose; the search ends with its message.
         """
+
+
+def check_whole(strategy: str, setting: str, value: object, least: int = 1) -> None:
+    """Passes a setting that is a whole number.
+
+    Raises:
+        StrategyError: When it is none, or less than `least`.
+    """
+    if type(value) is not int or value < least:
+        raise StrategyError(f"{strategy}: {setting} is {value!r}, expected a whole number of at least {least}")
+
+
+def better_of_two(ranked: Sequence[Trial], rng: np.random.Generator) -> Trial:
+    """Returns the better of two drawn trials, which stand best first: the binary tournament."""
+    return ranked[int(min(rng.random(), rng.random()) * len(ranked))]
 
 
 class Fold(Generic[State]):

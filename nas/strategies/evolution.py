@@ -32,9 +32,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.errors import StrategyError
 from nas.pareto import crowded_order
-from nas.strategies.base import History, Proposal, Strategy, Trial
+from nas.strategies.base import History, Proposal, Strategy, Trial, check_whole
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -54,9 +53,7 @@ class RegularizedEvolution(Strategy):
 
     def __post_init__(self) -> None:
         for name in ("population", "tournament"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise StrategyError(f"evolution: {name} is {value!r}, expected a whole number of at least 1")
+            check_whole("evolution", name, getattr(self, name))
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns a random genotype while the first population fills, then a mutated parent."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nas.domains import Domain, Value
 from nas.errors import StrategyError
 from nas.lines import counted
-from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, key_of
+from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole, key_of
 from nas.variation import complete
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class Exhaustive(Strategy):
     largest: int = 100_000
 
     def __post_init__(self) -> None:
-        if type(self.largest) is not int or self.largest < 1:
-            raise StrategyError(f"exhaustive: largest is {self.largest!r}, expected a whole number of at least 1")
+        check_whole("exhaustive", "largest", self.largest)
         self._fold = Fold(Seen, _take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:

@@ -25,9 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nas.errors import StrategyError
 from nas.spread import newcomers
-from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, key_of
+from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole, key_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,8 +68,7 @@ class LocalSearch(Strategy):
     starts: int = 10
 
     def __post_init__(self) -> None:
-        if type(self.starts) is not int or self.starts < 1:
-            raise StrategyError(f"local-search: starts is {self.starts!r}, expected a whole number of at least 1")
+        check_whole("local-search", "starts", self.starts)
         self._fold = Fold(Descent, _take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:

@@ -33,7 +33,7 @@ import numpy as np
 from nas.errors import StrategyError
 from nas.pareto import crowded_order
 from nas.spread import Costs, log_costs, loneliest, newcomers
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, better_of_two, check_whole
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -82,9 +82,7 @@ class NSGA2(Strategy):
 
     def __post_init__(self) -> None:
         for name in ("population", "initial", "offspring", "pool", "brood", "broods", "memory"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise StrategyError(f"nsga2: {name} is {value!r}, expected a whole number of at least 1")
+            check_whole("nsga2", name, getattr(self, name))
         if not isinstance(self.crossover, int | float) or not 0 <= self.crossover <= 1:
             raise StrategyError(f"nsga2: crossover is {self.crossover!r}, expected a share from 0 to 1")
         self._fold = Fold(lambda: Population(costs=deque(maxlen=self.memory)), self._take_in)
@@ -109,11 +107,11 @@ class NSGA2(Strategy):
 
     def _child(self, problem: Problem, parents: Sequence[Trial], rng: np.random.Generator) -> Proposal:
         """Makes a child (section III C: selection, recombination, mutation)."""
-        mother = _tournament(parents, rng)
+        mother = better_of_two(parents, rng)
         genotype, operator = mother.genotype, "mutate"
         ancestors: tuple[int, ...] = (mother.id,)
         if rng.random() < self.crossover:
-            father = _tournament(parents, rng)
+            father = better_of_two(parents, rng)
             genotype = problem.space.crossover(genotype, father.genotype, rng)
             ancestors, operator = (mother.id, father.id), "crossover+mutate"
         return Proposal(problem.space.mutate(genotype, rng), parents=ancestors, operator=operator)
@@ -129,8 +127,3 @@ class NSGA2(Strategy):
             both = now.parents + now.children  # R_t = P_t + Q_t
             now.parents = [both[i] for i in crowded_order(np.array([t.losses for t in both]))[: self.population]]  # P_(t+1)
             now.children = []
-
-
-def _tournament(parents: Sequence[Trial], rng: np.random.Generator) -> Trial:
-    """Returns the better of two drawn parents; they stand best first by the crowded comparison."""
-    return parents[int(min(rng.random(), rng.random()) * len(parents))]

@@ -24,8 +24,7 @@ from optuna.trial import FrozenTrial
 
 from nas.errors import StrategyError
 from nas.optuna_mirror import Mirror
-from nas.problem import Rejected
-from nas.strategies.base import Genotype, History, Proposal, Strategy, training_key
+from nas.strategies.base import Genotype, History, Proposal, Strategy, check_whole, key_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,18 +81,11 @@ def _walked(problem: Problem, suggested: Genotype, history: History, rng: np.ran
     known = {trial.key for trial in (*history.finished, *history.pending)}
     genotype = suggested
     for step in range(_STEPS + 1):
-        try:
-            if training_key(problem.consider(genotype).fingerprint, genotype) not in known:
-                return genotype, step
-        except Rejected:
-            pass
+        key = key_of(problem, genotype)
+        if key is not None and key not in known:
+            return genotype, step
         genotype = problem.space.mutate(genotype, rng)
     return suggested, 0
-
-
-def _check_whole(name: str, setting: str, value: object, least: int) -> None:
-    if type(value) is not int or value < least:
-        raise StrategyError(f"{name}: {setting} is {value!r}, expected a whole number of at least {least}")
 
 
 @contextmanager
@@ -123,7 +115,7 @@ class OptunaTPE(OptunaStrategy):
     name: ClassVar[str] = "optuna:tpe"
 
     def __post_init__(self) -> None:
-        _check_whole(self.name, "startup", self.startup, 1)
+        check_whole(self.name, "startup", self.startup)
         if self.multivariate not in (None, True, False):
             raise StrategyError(f"optuna:tpe: multivariate is {self.multivariate!r}, expected True, False or None")
 
@@ -144,7 +136,7 @@ class OptunaNSGA2(OptunaStrategy):
     name: ClassVar[str] = "optuna:nsga2"
 
     def __post_init__(self) -> None:
-        _check_whole(self.name, "population", self.population, 2)
+        check_whole(self.name, "population", self.population, 2)
 
     def sampler(self, seed: int, mirror: Mirror) -> BaseSampler:
         """Returns an NSGA-II sampler that finds its generations in the record."""
@@ -196,7 +188,7 @@ class OptunaGP(OptunaStrategy):
     name: ClassVar[str] = "optuna:gp"
 
     def __post_init__(self) -> None:
-        _check_whole(self.name, "startup", self.startup, 1)
+        check_whole(self.name, "startup", self.startup)
         if find_spec("scipy") is None:
             raise StrategyError("optuna:gp needs scipy, which is not installed; install it with: pip install scipy")
 

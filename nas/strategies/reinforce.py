@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from nas.domains import Choice, Domain, Value
 from nas.errors import StrategyError
 from nas.spread import newcomers
-from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial
+from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,8 +101,7 @@ class Reinforce(Strategy):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < top:
                 expected = "a share from 0 to below 1" if top == 1 else "a finite number of at least 0"
                 raise StrategyError(f"reinforce: {name} is {value!r}, expected {expected}")
-        if type(self.bins) is not int or self.bins < 2:
-            raise StrategyError(f"reinforce: bins is {self.bins!r}, expected a whole number of at least 2")
+        check_whole("reinforce", "bins", self.bins, least=2)
         self._fold = Fold(Policy, self._take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:

@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import StrategyError
 from nas.measurement import Outcome
 from nas.pareto import crowded_order, non_dominated
 from nas.problem import Rejected
 from nas.spread import Costs, log_costs, loneliest, newcomers
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_whole
 from nas.surrogates.candidates import Candidates
 from nas.surrogates.features import Sheet
 from nas.surrogates.improvement import Steps
@@ -94,9 +93,7 @@ class Surrogate(Strategy):
 
     def __post_init__(self) -> None:
         for name, least in {"initial": 2, "pool": 1, "candidates": 1, "points": 10}.items():
-            value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise StrategyError(f"surrogate: {name} is {value!r}, expected a whole number of at least {least}")
+            check_whole("surrogate", name, getattr(self, name), least)
         self._fold = Fold(Memory, _take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
@@ -145,7 +142,8 @@ class Surrogate(Strategy):
 def _take_in(now: Memory, problem: Problem, trial: Trial) -> None:
     """Folds one more finished trial in."""
     now.spread.append(log_costs(problem, trial))
-    key, fresh = trial.key, trial.key not in now.known
+    key = trial.key
+    fresh = key not in now.known
     now.known.add(key)
     if not fresh or trial.outcome is Outcome.INTERRUPTED:
         return

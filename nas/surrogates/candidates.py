@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nas.problem import Rejected
-from nas.strategies.base import Key, Proposal, Trial, training_key
+from nas.strategies.base import Key, Proposal, Trial, better_of_two, training_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class Candidates:
         """
         space = self.problem.space
         for i in range(count):
-            mother, father = _better(good, rng), _better(good, rng)
+            mother, father = better_of_two(good, rng), better_of_two(good, rng)
             if i % 4 == 0:
                 self.add(Proposal(space.sample(rng)))
             elif i % 4 == 1:
@@ -82,8 +82,3 @@ class Candidates:
             for _ in range(children):
                 child = self.problem.space.mutate(proposal.genotype, rng)
                 self.add(Proposal(child, parents=proposal.parents, operator=proposal.operator.removesuffix("+mutate") + "+mutate"))
-
-
-def _better(good: Sequence[Trial], rng: np.random.Generator) -> Trial:
-    """Returns the better of two drawn trials, which stand best first."""
-    return good[int(min(rng.random(), rng.random()) * len(good))]

@@ -1,0 +1,33 @@
+"""Files that are whole or not there: written under a temporary name, then renamed, so that a reader never finds half of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields where to write; what was written there takes the place of `path`, unless an error ends the context.
+
+    Raises:
+        OSError: When it cannot be renamed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text as UTF-8, line ends as they are; what UTF-8 has no bytes for is written as an escape.
+
+    Raises:
+        OSError: When it cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

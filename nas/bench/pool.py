@@ -27,6 +27,7 @@ def run_all(
     *,
     workers: int | None = None,
     on_done: Callable[[int, int], None] = lambda done, total: None,
+    on_repeat: Callable[[str, int, Repeat], None] | None = None,
 ) -> dict[str, list[Repeat]]:
     """Returns the repeats of each contestant by its label, in the order of their numbers.
 
@@ -37,6 +38,7 @@ def run_all(
         repeats: How many each.
         workers: Processes; None: one a core. With one, everything runs in this process.
         on_done: Told how many of how many repeats are done.
+        on_repeat: Given each repeat as it ends, with the label of its contestant and its number.
 
     Raises:
         NasError: What the first repeat that fails says.
@@ -49,6 +51,8 @@ def run_all(
         if done.repeat is None:
             raise NasError(f"{tasks[i].contestant.label}, repeat {tasks[i].repeat}: {done.error}")
         found[i] = done.repeat
+        if on_repeat is not None:
+            on_repeat(tasks[i].contestant.label, tasks[i].repeat, done.repeat)
         on_done(len(found), len(tasks))
     return {who.label: [found[i] for i, task in enumerate(tasks) if task.contestant is who] for who in contestants}
 

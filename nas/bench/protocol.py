@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from nas.attempts import Accepted, NothingFeasible, next_candidate
+from nas.bench.kin import kin
 from nas.bench.problem import TableProblem
 from nas.bench.table import Duplicates
 from nas.budget import Budget
-from nas.domains import identity
 from nas.ledger import Ledger
 from nas.limits import Limits
 from nas.lines import spell_seconds
@@ -57,7 +54,7 @@ class Repeat:
         thinking: Seconds the strategy took for the proposals since the last evaluation.
         spent: Simulated seconds until its end; 0 where the table has no cost.
         operators: How it was made.
-        inherited: Share of its decisions that a parent has alike; None where it has no parents.
+        inherited: Largest share of its decisions that one earlier one has alike, see `nas.bench.kin`; None for the first.
         ended: Why the repeat ended.
     """
 
@@ -74,14 +71,13 @@ class Repeat:
         """Simulated seconds until now."""
         return self.spent[-1] if self.spent else 0.0
 
-    def add(self, row: int, proposals: int, thinking: float, spent: float, operator: str, inherited: float | None) -> None:
+    def add(self, row: int, proposals: int, thinking: float, spent: float, operator: str) -> None:
         """Takes in one more evaluation."""
         self.rows.append(row)
         self.proposals.append(proposals)
         self.thinking.append(thinking)
         self.spent.append(spent)
         self.operators.append(operator)
-        self.inherited.append(inherited)
 
 
 def seed_of(seed: int, repeat: int) -> int:
@@ -105,7 +101,7 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
     ledger, found = Ledger(problem.objectives), Repeat()
     seed, skips = seed_of(protocol.seed, repeat), protocol.duplicates == "skip"
     limits = Limits(Budget(protocol.evaluations, None, protocol.seconds), 1, ledger, lambda: found.clock, lambda: "")
-    genotypes: list[Genotype] = []
+    evaluated: list[Genotype] = []
     thought = 0.0
     while not (reason := limits.reached(0) or limits.exhausted()):
         began = time.perf_counter()
@@ -124,14 +120,13 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
             reason = f"the simulated budget of {spell_seconds(protocol.seconds)} is spent"
             break
         number = ledger.proposed
-        parents = [genotypes[i] for i in proposal.parents]
-        genotypes.append(proposal.genotype)
         ledger.propose(_as_recorded(number, accepted, len(ledger.finished), first))
         if first is None:
             ledger.end(number, Outcome.COMPLETE, {**accepted.candidate.costs, **problem.metrics(row)}, 1)
-            found.add(row, number + 1, thought, spent, proposal.operator, inherited_share(proposal.genotype, parents))
+            found.add(row, number + 1, thought, spent, proposal.operator)
+            evaluated.append(proposal.genotype)
             thought = 0.0
-    found.ended = reason
+    found.inherited, found.ended = kin(evaluated), reason
     return found
 
 
@@ -150,11 +145,3 @@ def _as_recorded(number: int, accepted: Accepted, seen: int, repeat_of: int | No
         seen=seen,
         repeat_of=repeat_of,
     )
-
-
-def inherited_share(child: Genotype, parents: Iterable[Genotype]) -> float | None:
-    """Returns the share of a child's active decisions that some parent decides alike at the same path; None without parents."""
-    known = [{(path, identity(value)) for path, value in parent.items()} for parent in parents]
-    if not known or not child:
-        return None
-    return float(np.mean([any((path, identity(value)) in parent for parent in known) for path, value in child.items()]))

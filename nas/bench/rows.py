@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+import io
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
 from nas.errors import DataError, RunError
-from nas.files import replacing
+from nas.files import write_whole
 
 _BEFORE = ("strategy", "repeat", "step")
 _BEHIND = ("proposals", "proposal_seconds", "simulated_seconds", "operator", "inherited")
+_SHARE = 0.05  # of the time, at most, goes into writing
 
 
 def columns(problem: TableProblem) -> list[str]:
@@ -20,7 +24,8 @@ def columns(problem: TableProblem) -> list[str]:
 
     `strategy`, `repeat` (from 0), `step` (from 1); the decisions under their own names; `searched_NAME` and `reported_NAME` of each
     objective; `proposals` made so far in this repeat; `proposal_seconds` that those since the last line took; `simulated_seconds`
-    so far; `operator`, and the share of decisions `inherited` from a parent, blank where there is none.
+    so far; `operator`; `inherited`, the largest share of its decisions that one earlier line of this repeat has alike, blank in the
+    first (repetitions are compared where they fit best, see `nas.bench.kin`; the same rule for every strategy).
 
     Raises:
         DataError: When a decision has the name of another column.
@@ -34,24 +39,63 @@ def columns(problem: TableProblem) -> list[str]:
     return found
 
 
-def write_rows(path: Path, problem: TableProblem, repeats: Mapping[str, Sequence[Repeat]]) -> None:
-    """Writes the rows of all strategies, as a whole or not at all.
+class RowsFile:
+    """The file of a bench's rows, written while the bench runs.
+
+    It is replaced as a whole: whoever reads it, or finds it after a kill, has whole lines of whole repeats, in order (strategy,
+    repeat, step). A repeat is written when it ends; where they end faster than the file can be written, writing takes a twentieth of
+    the time, and what a kill takes along is the work of some moments. Used as a context, it is complete in the end, whatever ends it.
+
+    Args:
+        path: Where; its folder is made, and the head is written at once.
+        problem: The table.
+        labels: Of all strategies, in order.
 
     Raises:
         RunError: When the file cannot be written.
         DataError: See `columns`.
     """
-    head = columns(problem)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(head)
-            for label, of_label in repeats.items():
-                for number, repeat in enumerate(of_label):
-                    writer.writerows([label, number, *row] for row in _rows(problem, repeat))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
+
+    def __init__(self, path: Path, problem: TableProblem, labels: Sequence[str]) -> None:
+        self._path, self._problem = path, problem
+        self._head = _text([columns(problem)])
+        self._texts: dict[str, dict[int, str]] = {label: {} for label in labels}
+        self._began, self._writing = time.monotonic(), 0.0
+        self.write()
+
+    def __enter__(self) -> RowsFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.write()
+
+    def add(self, label: str, number: int, repeat: Repeat) -> None:
+        """Takes in a repeat that ended."""
+        self._texts[label][number] = _text([label, number, *row] for row in _rows(self._problem, repeat))
+        if self._writing <= _SHARE * (time.monotonic() - self._began):
+            with contextlib.suppress(RunError):  # a file that is open elsewhere may not be replaced now; the last `write` says it
+                self.write()
+
+    def write(self) -> None:
+        """Writes all that was taken in.
+
+        Raises:
+            RunError: When it cannot.
+        """
+        began = time.monotonic()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path, self._head + "".join(of[number] for of in self._texts.values() for number in sorted(of)))
+        except OSError as error:
+            raise RunError(f"{self._path} cannot be written: {error.strerror or error}") from None
+        self._writing += time.monotonic() - began
+
+
+def _text(rows: Iterable[Sequence[object]]) -> str:
+    """Returns rows as lines of CSV."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _rows(problem: TableProblem, repeat: Repeat) -> Iterator[list[object]]:

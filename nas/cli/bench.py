@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,13 +54,14 @@ def bench(
         duplicates: Whether a repeated network counts as an evaluation, as in published protocols, or is served for nothing.
         fidelity: Epochs after which strategies see results; as the table says when left out.
         at: Evaluations after which shares of the hypervolume are told, such as 30,60; 25, 50, 100 and so on when left out.
-        out: CSV to write, one line an evaluation.
+        out: CSV to write, one line an evaluation; it holds each repeat as soon as that ends.
         figures: Folder for anytime curves as SVG and PDF.
         workers: Repeats at a time; one a core when left out.
     """
+    from nas.bench.from_table import course_of, known_of_table
     from nas.bench.pool import run_all
     from nas.bench.results import Results
-    from nas.bench.rows import columns, write_rows
+    from nas.bench.rows import RowsFile, columns
     from nas.bench.setup import prepare
 
     setup = prepare(
@@ -74,10 +76,16 @@ def bench(
         at=names(at or ""),
     )
     columns(setup.problem)
-    done = run_all(table, setup.protocol, setup.contestants, repeats, workers=workers, on_done=_tell)
-    results = Results(setup.problem, done, setup.marks)
-    if out is not None:
-        write_rows(out, setup.problem, done)
+    with ExitStack() as stack:
+        labels = [who.label for who in setup.contestants]
+        rows = None if out is None else stack.enter_context(RowsFile(out, setup.problem, labels))
+        on_repeat = None if rows is None else rows.add
+        done = run_all(table, setup.protocol, setup.contestants, repeats, workers=workers, on_done=_tell, on_repeat=on_repeat)
+    courses = {
+        label: [course_of(setup.problem, repeat, pair=number) for number, repeat in enumerate(of_label)]
+        for label, of_label in done.items()
+    }
+    results = Results(known_of_table(setup.problem), courses, setup.marks)
     drawn = []
     if figures is not None:
         from nas.bench.figures import draw_curves

@@ -11,7 +11,7 @@ import pytest
 from toy_table import SHARED, with_tables, write_table
 
 from nas.bench.problem import TableProblem
-from nas.bench.protocol import Protocol, Repeat, inherited_share, run_repeat, seed_of
+from nas.bench.protocol import Protocol, Repeat, run_repeat, seed_of
 from nas.bench.quality import Yardstick, after
 from nas.bench.reading import read_table
 from nas.errors import NasError
@@ -77,12 +77,9 @@ def test_repeats_cost_no_simulated_time_where_they_are_skipped(tmp_path: Path) -
     assert run(tmp_path, Listed(*TWINS), seconds=100.0).spent == [5.0, 10.5, 16.75]
 
 
-def test_what_a_child_has_from_its_parents(tmp_path: Path) -> None:
+def test_what_an_evaluation_has_from_one_before(tmp_path: Path) -> None:
     assert run(tmp_path, Listed(*TWINS), duplicates="count").inherited == [None, 0.5, 0.5, 1.0, 0.5]
-    mother, father = {"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 2, "c": 2}
-    assert inherited_share({"a": 1, "b": 2, "c": 3, "d": 1}, [mother, father]) == 0.5
-    assert inherited_share({"a": True}, [mother]) == 0.0
-    assert inherited_share(mother, []) is None
+    assert run(tmp_path, Listed(*TWINS), duplicates="skip").inherited == [None, 0.5, 0.5]  # served repeats are no evaluations
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if not name.startswith("optuna:")])

@@ -12,12 +12,13 @@ from nas.bench.quality import Curves
 from nas.bench.results import Results
 from nas.bench.statistics import interval
 from nas.bench.table import Floats
+from nas.lines import counted
 from nas.report.figures import COLOURS, Saved, new_figure, paper_look, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TOLD = "Mean over {repeats} repeats on {table}; the band is its bootstrap 95 % interval."
+_TOLD = "Mean over {repeats} on {what}; the band is its bootstrap 95 % interval."
 
 
 def draw_curves(results: Results, folder: Path) -> list[Saved]:
@@ -27,8 +28,8 @@ def draw_curves(results: Results, folder: Path) -> list[Saved]:
         RunError: When matplotlib is missing.
     """
     repeats = max(len(of_label) for of_label in results.curves.values())
-    told = _TOLD.format(repeats=repeats, table=results.problem.table.title)
-    first = results.problem.objectives[0].name
+    told = " ".join([_TOLD.format(repeats=counted(repeats, "repeat"), what=results.known.title), *results.known.notes])
+    first = results.known.objectives[0].name
     with paper_look():
         return [
             _drawn(results, folder, "hypervolume", "hypervolume not yet found", lambda c: 1 - c.share, told),

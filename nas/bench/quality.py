@@ -1,13 +1,12 @@
-"""How good what was evaluated is, after every evaluation: best value, regret, and share of the exact front's hypervolume."""
+"""How good what was evaluated is, after every evaluation: best value, regret, and share of the known front's hypervolume."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nas.bench.problem import TableProblem
+from nas.bench.known import Course, Known, Scale
 from nas.bench.table import Floats
 from nas.pareto import hypervolume
 
@@ -17,10 +16,11 @@ class Curves:
     """What one repeat had found after each of its `t` evaluations.
 
     Attributes:
-        best: `(t,)`: the first objective as it is reported, of the row that is best in it as a search sees it.
-        regret: `(t,)`: how far that is from the best of the table; 0 is perfect.
-        share: `(t,)`: share of the exact front's hypervolume, in the values a search sees.
-        reported_share: `(t,)`: the same of the rows that are the front as a search sees it, in the values that are reported.
+        best: `(t,)`: the first objective as it is reported, of the network that is best in it as a search sees it; NaN as long as
+            every evaluation failed.
+        regret: `(t,)`: how far that is from the best that is known; 0 is perfect.
+        share: `(t,)`: share of the known front's hypervolume, in the values a search sees.
+        reported_share: `(t,)`: the same of the networks that are the front as a search sees it, in the values that are reported.
     """
 
     best: Floats
@@ -30,51 +30,52 @@ class Curves:
 
 
 class Yardstick:
-    """Measures rows of one table.
-
-    Objectives are scaled to [0, 1] over the table and turned so that 0 is best; the reference is (1, 1, ...).
+    """Measures courses against what is known.
 
     Args:
-        problem: The table with its objectives.
+        known: It says how objectives are scaled; hypervolumes have the reference point (1, 1, ...).
     """
 
-    def __init__(self, problem: TableProblem) -> None:
-        self._searched = _scaled(problem.losses(problem.searched))
-        self._reported = _scaled(problem.losses(problem.reported))
-        self._first = problem.reported[:, 0]
-        self._losses = problem.losses(problem.reported)[:, 0]
-        corner = np.ones(self._searched.shape[1])
-        self._volumes = [(points, corner, hypervolume(points, corner)) for points in (self._searched, self._reported)]
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._corner = np.ones(len(known.objectives))
+        scales = (known.scale, known.reported_scale)
+        self._full = [self._volume(scale, values) for scale, values in zip(scales, (known.searched, known.reported), strict=True)]
+        self._best = known.losses(known.reported)[:, 0].min()
 
-    def curves(self, rows: Sequence[int]) -> Curves:
-        """Returns how good the first 1, 2, ... of these rows are."""
+    def curves(self, course: Course) -> Curves:
+        """Returns how good the first 1, 2, ... evaluations are."""
+        known = self._known
+        searched, reported = known.scale(known.losses(course.searched)), known.reported_scale(known.losses(course.reported))
         best, front = -1, list[int]()
-        shares, found = (0.0, 0.0), []
-        for row in rows:
-            point = self._searched[row]
-            if best < 0 or point[0] < self._searched[best, 0]:
-                best = row
-            if not front or not (self._searched[front] <= point).all(axis=1).any():
-                front = [old for old in front if not (point <= self._searched[old]).all()] + [row]
-                shares = self._share(0, front), self._share(1, front)
-            found.append((best, *shares))
-        picks = [pick for pick, _, _ in found]
-        return Curves(
-            self._first[picks],
-            self._losses[picks] - self._losses.min(),
-            np.array([share for _, share, _ in found]),
-            np.array([share for _, _, share in found]),
-        )
+        shares, picks, found = (0.0, 0.0), [], []
+        for i, point in enumerate(searched):
+            if not np.isnan(point).any():
+                if best < 0 or point[0] < searched[best, 0]:
+                    best = i
+                if not front or not (searched[front] <= point).all(axis=1).any():
+                    front = [old for old in front if not (point <= searched[old]).all()] + [i]
+                    shares = self._shares(searched[front], reported[front])
+            picks.append(best)
+            found.append(shares)
+        first = np.where(np.array(picks) < 0, np.nan, course.reported[picks, 0])
+        share, reported_share = np.array(found).T
+        return Curves(first, known.objectives[0].loss(1.0) * first - self._best, share, reported_share)
 
-    def _share(self, which: int, front: Sequence[int]) -> float:
-        points, corner, full = self._volumes[which]
-        return hypervolume(points[front], corner) / full if full else 1.0
+    def raw(self, course: Course) -> float:
+        """Returns the hypervolume of all that was evaluated on the scale that `Known.raw` says; NaN where it says none."""
+        return float("nan") if self._known.raw is None else self._volume(self._known.raw, course.searched)
 
+    def _volume(self, scale: Scale, values: Floats) -> float:
+        losses = self._known.losses(values)
+        return hypervolume(scale(losses[~np.isnan(losses).any(axis=1)]), self._corner)
 
-def _scaled(losses: Floats) -> Floats:
-    """Returns each column scaled to [0, 1]; one that is the same everywhere is 0."""
-    low, high = losses.min(axis=0), losses.max(axis=0)
-    return np.asarray((losses - low) / np.where(high > low, high - low, 1.0), dtype=np.float64)
+    def _shares(self, searched: Floats, reported: Floats) -> tuple[float, float]:
+        share = self._share(0, searched)
+        return share, self._share(1, reported) if self._known.reports_apart else share
+
+    def _share(self, which: int, points: Floats) -> float:
+        return hypervolume(points, self._corner) / self._full[which] if self._full[which] else 1.0
 
 
 def reached(share: Floats, part: float) -> float:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nas.bench.problem import TableProblem
-from nas.bench.protocol import Repeat
+from nas.bench.known import Course, Known
 from nas.bench.quality import Curves, Yardstick, after, reached
 from nas.bench.statistics import Comparison, Summary, compare, summary
 from nas.bench.table import Floats
@@ -25,8 +23,8 @@ class Results:
     """All figures of one bench.
 
     Args:
-        problem: The table.
-        repeats: Of each strategy by its label, paired by their place; at least one strategy.
+        known: What everything is measured against.
+        courses: Of each strategy by its label, repeat by repeat; at least one strategy.
         marks: Numbers of evaluations at which shares are told, rising.
 
     Attributes:
@@ -35,14 +33,14 @@ class Results:
         measures: By label, by the name of the measure, `(r,)` one value a repeat; NaN where a repeat has none.
     """
 
-    def __init__(self, problem: TableProblem, repeats: Mapping[str, Sequence[Repeat]], marks: Sequence[int]) -> None:
-        yardstick = Yardstick(problem)
-        self.problem, self.repeats, self.marks = problem, repeats, tuple(marks)
+    def __init__(self, known: Known, courses: Mapping[str, Sequence[Course]], marks: Sequence[int]) -> None:
+        yardstick = Yardstick(known)
+        self.known, self.courses, self.marks = known, courses, tuple(marks)
         self.curves: dict[str, list[Curves]] = {
-            label: [yardstick.curves(repeat.rows) for repeat in of_label] for label, of_label in repeats.items()
+            label: [yardstick.curves(course) for course in of_label] for label, of_label in courses.items()
         }
         self.measures: dict[str, dict[str, Floats]] = {
-            label: _measures(problem, of_label, self.curves[label], self.marks) for label, of_label in repeats.items()
+            label: _measures(yardstick, of_label, self.curves[label], self.marks) for label, of_label in courses.items()
         }
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
@@ -53,33 +51,42 @@ class Results:
         """Returns each strategy but the first held against the first, by label and measure.
 
         What is compared is the regret in the end, and at every mark log(1 - share), in which halving what is left counts the same
-        everywhere. Strategies with other numbers of repeats than the first cannot be paired and are left out.
+        everywhere. Repeats are paired by `Course.pair`; those without a partner are left out, and so is a strategy without any.
         """
-        base, *others = self.measures
-        names = ["regret", *(f"share at {mark}" for mark in self.marks)]
-        found: dict[str, dict[str, Comparison]] = {label: {} for label in others}
-        for name in names:
-            losses = {label: _loss(name, of[name]) for label, of in self.measures.items()}
-            for label, one in zip(others, compare(losses[base], [losses[label] for label in others]), strict=True):
+        found: dict[str, dict[str, Comparison]] = {label: {} for label in list(self.measures)[1:]}
+        for name in ["regret", *(f"share at {mark}" for mark in self.marks)]:
+            paired = {label: self._paired(label, name) for label in found}
+            paired = {label: pairs for label, pairs in paired.items() if len(pairs[0])}
+            for label, one in zip(paired, compare(list(paired.values())), strict=True):
                 found[label][name] = one
-        return found
+        return {label: of for label, of in found.items() if of}
+
+    def _paired(self, label: str, name: str) -> tuple[Floats, Floats]:
+        """Returns the losses of the first strategy and of another one in the repeats that both have, `(r,)` each."""
+        base = next(iter(self.measures))
+        place = {course.pair: i for i, course in enumerate(self.courses[base])}
+        both = [(place[course.pair], i) for i, course in enumerate(self.courses[label]) if course.pair in place]
+        ours = _loss(name, self.measures[base][name])[[i for i, _ in both]]
+        theirs = _loss(name, self.measures[label][name])[[i for _, i in both]]
+        had = ~np.isnan(ours + theirs)
+        return ours[had], theirs[had]
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain values."""
         summaries, comparisons = self.summaries(), self.comparisons()
+        scaled = {"hypervolume_scale": self.known.raw_words} if self.known.raw_words else {}
         return {
             label: {
                 "measures": {name: dataclasses.asdict(one) for name, one in of.items()},
                 "against_first": {name: dataclasses.asdict(one) for name, one in comparisons.get(label, {}).items()},
-                "ended": sorted({repeat.ended for repeat in self.repeats[label]}),
+                "ended": sorted({course.ended for course in self.courses[label] if course.ended}),
+                **scaled,
             }
             for label, of in summaries.items()
         }
 
 
-def _measures(
-    problem: TableProblem, repeats: Sequence[Repeat], curves: Sequence[Curves], marks: Sequence[int]
-) -> dict[str, Floats]:
+def _measures(yardstick: Yardstick, courses: Sequence[Course], curves: Sequence[Curves], marks: Sequence[int]) -> dict[str, Floats]:
     """Returns every measure of one strategy, `(r,)` each."""
     found: dict[str, list[float]] = {
         "best": [curve.best[-1] for curve in curves],
@@ -87,18 +94,32 @@ def _measures(
         **{f"share at {mark}": [after(curve.share, mark) for curve in curves] for mark in marks},
         **{f"reported share at {mark}": [after(curve.reported_share, mark) for curve in curves] for mark in marks},
         **{f"evaluations to {part:.0%}": [reached(curve.share, part) for curve in curves] for part in PARTS},
-        "evaluations": [len(repeat.rows) for repeat in repeats],
-        "distinct": [len(set(problem.table.classes[repeat.rows].tolist())) / repeat.proposals[-1] for repeat in repeats],
-        "inherited": [_mean([share for share in repeat.inherited if share is not None]) for repeat in repeats],
-        "seconds": [sum(repeat.thinking) / repeat.proposals[-1] for repeat in repeats],
+        "hypervolume": [yardstick.raw(course) for course in courses],
+        "evaluations": [len(course) for course in courses],
+        "distinct": [len(set(course.networks)) / course.proposals[-1] for course in courses],
+        "inherited": [_mean(course.inherited) for course in courses],
+        "seconds": [_seconds(course) for course in courses],
+        "simulated": [float("nan") if course.spent is None else course.spent[-1] for course in courses],
     }
-    if problem.seconds is not None:
-        found["simulated"] = [repeat.spent[-1] for repeat in repeats]
-    return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+    values = {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+    return {name: of for name, of in values.items() if name not in _OPTIONAL or not np.isnan(of).all()}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else math.nan
+_OPTIONAL = ("hypervolume", "simulated")
+"""Measures that not every bench has."""
+
+
+def _mean(values: Floats) -> float:
+    """Returns the mean of those that are there."""
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if len(kept) else float("nan")
+
+
+def _seconds(course: Course) -> float:
+    """Returns the seconds a proposal took, over those that were measured."""
+    made = np.diff(course.proposals, prepend=0)
+    known = ~np.isnan(course.thinking) & (made > 0)
+    return float(course.thinking[known].sum() / made[known].sum()) if known.any() else float("nan")
 
 
 def _loss(name: str, values: Floats) -> Floats:

@@ -89,12 +89,11 @@ class Comparison:
     effect: float
 
 
-def compare(base: ArrayLike, others: Sequence[ArrayLike]) -> list[Comparison]:
-    """Returns how each of the others does against the base; smaller values are better.
+def compare(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Comparison]:
+    """Returns how the second of each pair does against the first; smaller values are better.
 
     Args:
-        base: `(r,)`, one a repeat.
-        others: Each `(r,)`, its repeats paired with those of the base.
+        pairs: Two `(r,)` each, repeat by repeat.
 
     Returns:
         One comparison each. Pairs without a difference are left out (Wilcoxon 1945).
@@ -102,7 +101,7 @@ def compare(base: ArrayLike, others: Sequence[ArrayLike]) -> list[Comparison]:
     from scipy.stats import rankdata, wilcoxon
 
     found: list[tuple[int, int, float, float]] = []
-    for other in others:
+    for base, other in pairs:
         gain = np.asarray(base, dtype=np.float64) - np.asarray(other, dtype=np.float64)
         gain = gain[gain != 0]
         rank = rankdata(np.abs(gain)) if len(gain) else np.zeros(0)

@@ -14,55 +14,63 @@ def report(results: Results) -> str:
     parts = [*_strategies(results), "", *_shares(results)]
     if len(results.measures) > 1:
         parts += ["", *_comparisons(results)]
+    parts += ["", *results.known.notes] if results.known.notes else []
     return "\n".join(parts)
 
 
 def _strategies(results: Results) -> Iterator[str]:
     """Yields one line a strategy: what was best in the end, and what it took."""
-    first = results.problem.objectives[0].name
-    head = ["strategy", f"best {first}, mean +- sd (95 %)", "regret", "evaluations"]
-    head += [f"to {part:.0%}" for part in PARTS] + ["distinct", "inherited", "ms a proposal"]
-    timed = results.problem.seconds is not None
-    rows = [head + (["simulated"] if timed else [])]
-    for label, of in results.summaries().items():
+    summaries = results.summaries()
+    has = {name: any(name in of for of in summaries.values()) for name in ("hypervolume", "simulated")}
+    head = ["strategy", f"best {results.known.objectives[0].name}, mean +- sd (95 %)", "regret"]
+    head += ["hypervolume"] * has["hypervolume"] + ["evaluations"] + [f"to {part:.0%}" for part in PARTS]
+    rows = [head + ["distinct", "inherited", "ms a proposal"] + ["simulated"] * has["simulated"]]
+    for label, of in summaries.items():
         rows.append(
             [
                 label,
                 _spread(of["best"]),
                 f"{of['regret'].mean:.4g}",
+                *([f"{of['hypervolume'].mean:.4f} +- {of['hypervolume'].sd:.4f}"] if has["hypervolume"] else []),
                 f"{of['evaluations'].mean:.4g}",
                 *(_reached(of[f"evaluations to {part:.0%}"]) for part in PARTS),
                 f"{of['distinct'].mean:.3f}",
                 f"{of['inherited'].mean:.3f}" if of["inherited"].count else "-",
-                f"{1000 * of['seconds'].median:.3g}",  # the first repeat in a process loads libraries, too
-                *([spell_seconds(of["simulated"].mean)] if timed else []),
+                f"{1000 * of['seconds'].median:.3g}"
+                if of["seconds"].count
+                else "-",  # the median: the first repeat loads libraries
+                *([spell_seconds(of["simulated"].mean) if "simulated" in of else "-"] if has["simulated"] else []),
             ]
         )
     yield aligned(rows)
 
 
 def _shares(results: Results) -> Iterator[str]:
-    """Yields the shares of the exact front's hypervolume at each mark, as searched and as reported."""
-    names = ", ".join(objective.name for objective in results.problem.objectives)
-    yield f"share of the exact front's hypervolume ({names}), mean +- sd (95 %)"
+    """Yields the shares of the known front's hypervolume at each mark, as searched and, where that differs, as reported."""
+    names = ", ".join(objective.name for objective in results.known.objectives)
+    yield f"share of the {results.known.front}'s hypervolume ({names}), mean +- sd (95 %)"
     rows = [["after", *results.measures]]
     summaries = results.summaries()
     for mark in results.marks:
         rows.append([f"{mark:,}", *(_spread(of[f"share at {mark}"]) for of in summaries.values())])
-    rows.append(
-        [f"{results.marks[-1]:,}, reported", *(_spread(of[f"reported share at {results.marks[-1]}"]) for of in summaries.values())]
-    )
+    if results.known.reports_apart:
+        last = results.marks[-1]
+        rows.append([f"{last:,}, reported", *(_spread(of[f"reported share at {last}"]) for of in summaries.values())])
     yield aligned(rows)
 
 
 def _comparisons(results: Results) -> Iterator[str]:
     """Yields each strategy held against the first."""
     comparisons = results.comparisons()
+    alone = [label for label in list(results.measures)[1:] if label not in comparisons]
     yield f"against {next(iter(results.measures))}: Wilcoxon signed-rank, Holm-corrected; effect from -1 (worse) to 1 (better)"
     rows = [["strategy", "measure", "better", "worse", "p", "effect"]]
     for label, of in comparisons.items():
         rows += [[label, name, *_comparison(one)] for name, one in of.items()]
-    yield aligned(rows)
+    if comparisons:
+        yield aligned(rows)
+    for label in alone:
+        yield f"{label} has no repeat in common with the first, with the same seed, and is not compared"
 
 
 def _comparison(one: Comparison) -> Sequence[str]:

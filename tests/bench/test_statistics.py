@@ -34,7 +34,7 @@ def test_comparisons_are_paired_and_corrected() -> None:
     rng = np.random.default_rng(1)
     base = rng.random(20)
     better, same, worse = base - 0.1 * rng.random(20), base + 0.01 * rng.standard_normal(20), base + 1
-    found = compare(base, [better, same, worse])
+    found = compare([(base, better), (base, same), (base, worse)])
     raw = [float(stats.wilcoxon(base, other).pvalue) for other in (better, same, worse)]
     assert [one.p for one in found] == holm(raw)
     assert (found[0].better, found[0].worse, found[0].effect) == (20, 0, 1.0)
@@ -43,13 +43,13 @@ def test_comparisons_are_paired_and_corrected() -> None:
 
 
 def test_the_effect_is_the_difference_of_rank_sums() -> None:
-    found = compare([0.0, 0.0, 0.0, 0.0], [[-1.0, -2.0, 3.0, 0.0]])[0]
+    found = compare([([0.0, 0.0, 0.0, 0.0], [-1.0, -2.0, 3.0, 0.0])])[0]
     assert (found.better, found.worse) == (2, 1)
     assert found.effect == pytest.approx((1 + 2 - 3) / 6)
 
 
 def test_no_difference_at_all() -> None:
-    found = compare([1.0, 2.0], [[1.0, 2.0]])[0]
+    found = compare([([1.0, 2.0], [1.0, 2.0])])[0]
     assert (found.p, found.effect, found.better, found.worse) == (1.0, 0.0, 0, 0)
 
 

@@ -130,7 +130,7 @@ def test_a_strategy_that_fails_in_a_process(name: str, said: str) -> None:
         (["toy.toml", "--duplicates", "maybe"], "maybe"),
         (["toy.toml", "--seed", "-1"], "seed is -1, expected a whole number of at least 0"),
         (["free.toml", "--budget", "1h"], "free.toml has no [cost], which a simulated budget needs"),
-        (["clash.toml"], "decision 'step' has the name of a column of --out; rename it in the table"),
+        (["clash.toml"], "decision 'step' has the name of a column of --out; rename it there"),
         (["broken.toml"], "broken.csv, line 2: column 'val' is 'nan'"),
     ],
 )

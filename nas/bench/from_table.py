@@ -39,6 +39,7 @@ def course_of(problem: TableProblem, repeat: Repeat, pair: int) -> Course:
         inherited=np.array([np.nan if share is None else share for share in repeat.inherited], dtype=np.float64),
         operators=repeat.operators,
         spent=np.array(repeat.spent) if problem.seconds is not None else None,
+        cells=[problem.table.cells[row] for row in repeat.rows],
         pair=pair,
         ended=repeat.ended,
     )

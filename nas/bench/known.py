@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nas.bench.table import Floats
 from nas.objectives import Objective
-
-if TYPE_CHECKING:
-    from nas.strategies.base import Genotype
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +25,9 @@ class Course:
         inherited: `(t,)` largest share of its decisions that one earlier genotype has; NaN where there is none.
         operators: How each was made.
         spent: `(t,)` simulated seconds until its end; None where nothing is simulated.
+        cells: Of each evaluation its decisions as text, blank where one is not active, in the order of the bench's columns.
         pair: Equal in the repeats of other strategies that it is compared with: the seed, or the number of the repeat.
         ended: Why the repeat ended; empty where nobody wrote that down.
-        genotypes: Decisions by path; empty where they are not needed.
     """
 
     searched: Floats
@@ -41,9 +38,9 @@ class Course:
     inherited: Floats
     operators: Sequence[str]
     spent: Floats | None
+    cells: Sequence[Sequence[str]]
     pair: int
     ended: str = ""
-    genotypes: Sequence[Genotype] = ()
 
     def __len__(self) -> int:
         return len(self.proposals)

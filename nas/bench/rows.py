@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from nas.bench.problem import TableProblem
-from nas.bench.protocol import Repeat
+import numpy as np
+
+from nas.bench.known import Course
 from nas.errors import DataError, RunError
 from nas.files import write_whole
 
@@ -19,7 +20,7 @@ _BEHIND = ("proposals", "proposal_seconds", "simulated_seconds", "operator", "in
 _SHARE = 0.05  # of the time, at most, goes into writing
 
 
-def columns(problem: TableProblem) -> list[str]:
+def columns(decisions: Sequence[str], objectives: Sequence[str], where: str) -> list[str]:
     """Returns the columns of the rows.
 
     `strategy`, `repeat` (from 0), `step` (from 1); the decisions under their own names; `searched_NAME` and `reported_NAME` of each
@@ -27,15 +28,19 @@ def columns(problem: TableProblem) -> list[str]:
     so far; `operator`; `inherited`, the largest share of its decisions that one earlier line of this repeat has alike, blank in the
     first (repetitions are compared where they fit best, see `nas.bench.kin`; the same rule for every strategy).
 
+    Args:
+        decisions: Columns of a table, or paths of a space.
+        objectives: Names.
+        where: Where the decisions are written, for errors.
+
     Raises:
         DataError: When a decision has the name of another column.
     """
-    names = [objective.name for objective in problem.objectives]
-    objectives = [*(f"searched_{name}" for name in names), *(f"reported_{name}" for name in names)]
-    found = [*_BEFORE, *problem.table.spec.decisions, *objectives, *_BEHIND]
-    for name in problem.table.spec.decisions:
+    values = [*(f"searched_{name}" for name in objectives), *(f"reported_{name}" for name in objectives)]
+    found = [*_BEFORE, *decisions, *values, *_BEHIND]
+    for name in decisions:
         if found.count(name) > 1:
-            raise DataError(f"{problem.table.path}: decision {name!r} has the name of a column of --out; rename it in the table")
+            raise DataError(f"{where}: decision {name!r} has the name of a column of --out; rename it there")
     return found
 
 
@@ -43,22 +48,22 @@ class RowsFile:
     """The file of a bench's rows, written while the bench runs.
 
     It is replaced as a whole: whoever reads it, or finds it after a kill, has whole lines of whole repeats, in order (strategy,
-    repeat, step). A repeat is written when it ends; where they end faster than the file can be written, writing takes a twentieth of
-    the time, and what a kill takes along is the work of some moments. Used as a context, it is complete in the end, whatever ends it.
+    repeat, step). A repeat is written when it ends; where they end faster than the file can be written, writing takes a twentieth
+    of the time, and what a kill takes along is the work of some moments. Used as a context, it is complete in the end, whatever
+    ends it.
 
     Args:
         path: Where; its folder is made, and the head is written at once.
-        problem: The table.
+        head: See `columns`.
         labels: Of all strategies, in order.
 
     Raises:
         RunError: When the file cannot be written.
-        DataError: See `columns`.
     """
 
-    def __init__(self, path: Path, problem: TableProblem, labels: Sequence[str]) -> None:
-        self._path, self._problem = path, problem
-        self._head = _text([columns(problem)])
+    def __init__(self, path: Path, head: Sequence[str], labels: Sequence[str]) -> None:
+        self._path = path
+        self._head = _text([head])
         self._texts: dict[str, dict[int, str]] = {label: {} for label in labels}
         self._began, self._writing = time.monotonic(), 0.0
         self.write()
@@ -69,9 +74,9 @@ class RowsFile:
     def __exit__(self, *error: object) -> None:
         self.write()
 
-    def add(self, label: str, number: int, repeat: Repeat) -> None:
+    def add(self, label: str, number: int, course: Course) -> None:
         """Takes in a repeat that ended."""
-        self._texts[label][number] = _text([label, number, *row] for row in _rows(self._problem, repeat))
+        self._texts[label][number] = _text([label, number, *row] for row in _rows(course))
         if self._writing <= _SHARE * (time.monotonic() - self._began):
             with contextlib.suppress(RunError):  # a file that is open elsewhere may not be replaced now; the last `write` says it
                 self.write()
@@ -98,22 +103,28 @@ def _text(rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def _rows(problem: TableProblem, repeat: Repeat) -> Iterator[list[object]]:
-    for i, row in enumerate(repeat.rows):
-        inherited = repeat.inherited[i]
+def _rows(course: Course) -> Iterator[list[object]]:
+    for i, cells in enumerate(course.cells):
         yield [
             i + 1,
-            *problem.table.cells[row],
-            *map(_number, problem.searched[row].tolist()),
-            *map(_number, problem.reported[row].tolist()),
-            repeat.proposals[i],
-            f"{repeat.thinking[i]:.6f}",
-            f"{repeat.spent[i]:.3f}" if problem.seconds is not None else "",
-            repeat.operators[i],
-            "" if inherited is None else f"{inherited:.4f}",
+            *cells,
+            *map(_number, course.searched[i].tolist()),
+            *map(_number, course.reported[i].tolist()),
+            course.proposals[i],
+            _fixed(course.thinking[i], 6),
+            "" if course.spent is None else _fixed(course.spent[i], 3),
+            course.operators[i],
+            _fixed(course.inherited[i], 4),
         ]
 
 
-def _number(value: float) -> float | int:
-    """Returns a whole number as such, so that it is written without a point."""
+def _fixed(value: float, digits: int) -> str:
+    """Returns a number with so many digits behind the point; NaN is blank."""
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
+
+
+def _number(value: float) -> float | int | str:
+    """Returns a whole number as such, so that it is written without a point; NaN is blank."""
+    if np.isnan(value):
+        return ""
     return int(value) if value.is_integer() and abs(value) < 2**53 else value

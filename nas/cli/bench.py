@@ -60,6 +60,7 @@ def bench(
     """
     from nas.bench.from_table import course_of, known_of_table
     from nas.bench.pool import run_all
+    from nas.bench.protocol import Repeat
     from nas.bench.results import Results
     from nas.bench.rows import RowsFile, columns
     from nas.bench.setup import prepare
@@ -75,17 +76,18 @@ def bench(
         fidelity=fidelity,
         at=names(at or ""),
     )
-    columns(setup.problem)
+    problem, labels = setup.problem, [who.label for who in setup.contestants]
+    head = columns(problem.table.spec.decisions, [objective.name for objective in problem.objectives], str(table))
     with ExitStack() as stack:
-        labels = [who.label for who in setup.contestants]
-        rows = None if out is None else stack.enter_context(RowsFile(out, setup.problem, labels))
-        on_repeat = None if rows is None else rows.add
+        rows = None if out is None else stack.enter_context(RowsFile(out, head, labels))
+
+        def on_repeat(label: str, number: int, repeat: Repeat) -> None:
+            if rows is not None:
+                rows.add(label, number, course_of(problem, repeat, number))
+
         done = run_all(table, setup.protocol, setup.contestants, repeats, workers=workers, on_done=_tell, on_repeat=on_repeat)
-    courses = {
-        label: [course_of(setup.problem, repeat, pair=number) for number, repeat in enumerate(of_label)]
-        for label, of_label in done.items()
-    }
-    results = Results(known_of_table(setup.problem), courses, setup.marks)
+    courses = {label: [course_of(problem, repeat, n) for n, repeat in enumerate(of_label)] for label, of_label in done.items()}
+    results = Results(known_of_table(problem), courses, setup.marks)
     drawn = []
     if figures is not None:
         from nas.bench.figures import draw_curves

@@ -74,6 +74,13 @@ def test_the_rows_are_every_evaluation_in_order(capsys: pytest.CaptureFixture[st
     assert float(rows[4]["simulated_seconds"]) == sum(float(table[row["a"], row["b"]]["time"]) / 4 for row in rows[:5])
 
 
+def test_constraints_leave_rows_out() -> None:
+    assert main([*TOY, "--constraint", "params<=300", "--constraint", "time>=21", "--out", "rows.csv"]) == 0
+    with Path("rows.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert {int(row["searched_params"]) for row in found} == {177, 254, 210, 287}
+
+
 def test_json_holds_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*TOY, "--strategy", "random,nsga2", "--budget", "10min", "--fidelity", "20", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -124,6 +131,8 @@ def test_a_strategy_that_fails_in_a_process(name: str, said: str) -> None:
         (["toy.toml", "--objectives", "acc"], "unknown objective of toy.toml 'acc'"),
         (["toy.toml", "--fidelity", "7"], "toy.toml has no fidelity 7; it has 5, 20"),
         (["toy.toml", "--evaluations", "0"], "--evaluations"),
+        (["toy.toml", "--constraint", "params<=1"], "toy.toml has no row with params<=1; params goes from 100 to 474"),
+        (["toy.toml", "--constraint", "accuracy>=60"], "constraint on accuracy: it is known only after training"),
         (["toy.toml", "--at", "500"], "--at '500': expected a whole number from 1 to 100"),
         (["toy.toml", "--budget", "soon"], "budget 'soon' cannot be read"),
         (["toy.toml", "--budget", "1s"], "the simulated budget of 1 s is below the cheapest evaluation, 5 s"),

@@ -10,14 +10,15 @@ from nas.bench.protocol import Repeat
 
 
 def known_of_table(problem: TableProblem) -> Known:
-    """Returns what a table knows: all its rows, each objective scaled over the table."""
+    """Returns what a table knows: all its rows that keep the constraints, each objective scaled over these."""
+    searched, reported = (values[problem.feasible_rows] for values in (problem.searched, problem.reported))
     return Known(
         title=problem.table.title,
         objectives=problem.objectives,
-        searched=problem.searched,
-        reported=problem.reported,
-        scale=Scale.over(problem.losses(problem.searched)),
-        reported_scale=Scale.over(problem.losses(problem.reported)),
+        searched=searched,
+        reported=reported,
+        scale=Scale.over(problem.losses(searched)),
+        reported_scale=Scale.over(problem.losses(reported)),
         front="exact front",
     )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.bench.columns import ABSENT, column_space, values_of
 from nas.bench.table import Duplicates, Floats, Table
 from nas.domains import Value
 from nas.errors import BlockError, DataError, GenotypeError, NasError, did_you_mean
 from nas.library import load_space
-from nas.objectives import objectives
+from nas.objectives import constraint, objectives
 from nas.problem import Candidate, Problem, Rejected
 from nas.space import Space
 from nas.variation import Genotype, complete
@@ -31,31 +32,56 @@ class TableProblem(Problem):
         names: Of its objectives, the first one first.
         fidelity: Epochs after which a strategy sees the objectives that tell them apart; None: as the table says.
         duplicates: "skip" gives all rows of one network the same fingerprint, "count" gives each row its own.
+        constraints: Such as "params<=500k", on exact objectives or any column of numbers; rows that break one are rejected.
 
     Attributes:
         table: The table.
         searched: What a strategy sees of each row, `(n, m)`: n rows, m objectives.
         reported: What is told of each row in the end, `(n, m)`.
         seconds: Simulated seconds of one evaluation of each row, `(n,)`; None where the table has no cost.
+        feasible_rows: Rows that keep every constraint, `(f,)`, rising; at least one.
 
     Raises:
-        UnknownNameError: When the table has no such objective.
-        ObjectiveError, DataError: When an objective stands twice, or the table has no such fidelity or does not fit its space.
+        UnknownNameError: When the table has no such objective, or none that a constraint names.
+        ObjectiveError, DataError: When an objective stands twice, the table has no such fidelity or does not fit its space, or a
+            constraint cannot be read, is on something measured, or is kept by no row.
     """
 
-    def __init__(self, table: Table, names: Sequence[str], fidelity: int | None = None, duplicates: Duplicates = "skip") -> None:
+    def __init__(
+        self,
+        table: Table,
+        names: Sequence[str],
+        fidelity: int | None = None,
+        duplicates: Duplicates = "skip",
+        constraints: Sequence[str] = (),
+    ) -> None:
         self.table = table
-        self.own_costs, self.constraints = {}, ()
+        self.own_costs = {}
+        self.constraints = tuple(constraint(text) for text in constraints)
         self.objectives = objectives([table.objective(name) for name in names])
         fidelity = table.checked_fidelity(fidelity)
         self.searched: Floats = np.stack([table.searched(o.name, fidelity) for o in self.objectives], axis=1)
         self.reported: Floats = np.stack([table.reported(o.name) for o in self.objectives], axis=1)
         self.seconds = table.seconds(fidelity)
         self._exact = {name: table.searched(name) for name, o in table.objectives.items() if o.exact}
+        self._exact |= {c.name: table.bounded(c.name) for c in self.constraints}
+        self.feasible_rows = self._feasible_rows()
         self._prints = [str(found) for found in (table.classes if duplicates == "skip" else range(len(table)))]
         self.space, self._paths, rows = _in_space(table) if table.spec.space else _in_columns(table)
         self._rows = {row: i for i, row in enumerate(rows)}
         self._shared = None if table.spec.space else self.space.decode(complete(self.space, {}, None))
+
+    def _feasible_rows(self) -> NDArray[np.intp]:
+        kept = np.ones(len(self.table), dtype=bool)
+        for c in self.constraints:
+            column = self._exact[c.name]
+            kept &= [c.holds(value) for value in column]
+            if not kept.any():
+                words = ", ".join(map(str, self.constraints))
+                raise DataError(
+                    f"{self.table.path} has no row with {words}; {c.name} goes from {column.min():,.12g} to {column.max():,.12g}"
+                )
+        return np.flatnonzero(kept)
 
     def row(self, genotype: Genotype) -> int:
         """Returns the row of a genotype.
@@ -75,12 +101,15 @@ class TableProblem(Problem):
     def consider(self, genotype: Genotype) -> Candidate:
         """Returns what the table knows of a genotype before it is evaluated; see `Problem.consider`."""
         row = self.row(genotype)
+        costs = {name: float(column[row]) for name, column in self._exact.items()}
+        for c in self.constraints:
+            if not c.holds(costs[c.name]):
+                raise Rejected(f"{c.name} is {costs[c.name]:,.12g}, expected {c.text}", c.text, costs)
         try:
             architecture = self._shared or self.space.decode(genotype)
             graph = architecture.graph
         except BlockError as error:
             raise Rejected(str(error), "infeasible") from None
-        costs = {name: float(column[row]) for name, column in self._exact.items()}
         return Candidate(genotype, architecture, graph, self._prints[row], costs)
 
     def metrics(self, row: int) -> dict[str, float]:

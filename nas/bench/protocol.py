@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from nas.attempts import Accepted, NothingFeasible, next_candidate
 from nas.bench.kin import kin
 from nas.bench.problem import TableProblem
-from nas.bench.table import Duplicates
+from nas.bench.table import Duplicates, Table
 from nas.budget import Budget
 from nas.ledger import Ledger
 from nas.limits import Limits
@@ -34,6 +34,7 @@ class Protocol:
         seed: Of the whole bench; repeat r of every strategy has the seed `seed_of(seed, r)`, so that repeats are paired.
         duplicates: What becomes of a repeated network.
         fidelity: Epochs after which a strategy sees results; None: as the table says.
+        constraints: What candidates must keep, as text; others are refused before they count.
     """
 
     objectives: tuple[str, ...]
@@ -42,6 +43,7 @@ class Protocol:
     seed: int = 0
     duplicates: Duplicates = "skip"
     fidelity: int | None = None
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass
@@ -80,6 +82,11 @@ class Repeat:
         self.operators.append(operator)
 
 
+def problem_of(table: Table, protocol: Protocol) -> TableProblem:
+    """Returns a table as a protocol has it searched; see `TableProblem` for what it raises."""
+    return TableProblem(table, protocol.objectives, protocol.fidelity, protocol.duplicates, protocol.constraints)
+
+
 def seed_of(seed: int, repeat: int) -> int:
     """Returns the seed of one repeat: the same for every strategy, another one for each repeat and each bench seed."""
     return int.from_bytes(hashlib.sha256(f"{seed} {repeat}".encode()).digest()[:4], "big")
@@ -89,9 +96,9 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
     """Returns what a strategy evaluates.
 
     Args:
-        problem: The table.
+        problem: See `problem_of`.
         strategy: A new one.
-        protocol: With the same objectives, fidelity and duplicates as the problem.
+        protocol: The one that the problem was made with.
         repeat: Number of the repeat, from 0.
 
     Raises:

@@ -43,7 +43,9 @@ def read_table(path: str | Path) -> Table:
         at = int(np.argmax(numbers[spec.cost.seconds] < 0))
         raise DataError(f"{file}, line {lines[at][0]}: column {spec.cost.seconds!r} is below 0, expected seconds; mend the cell")
     classes = np.arange(len(lines)) if not spec.identity else _classes(row[place[spec.identity]] for _, row in lines)
-    return Table(path, spec, cells, numbers, classes)
+    unnamed = [name for name in head if name not in place]
+    others = dict(zip(unnamed, zip(*([row[head.index(name)] for name in unnamed] for _, row in lines), strict=True), strict=True))
+    return Table(path, spec, cells, numbers, classes, others)
 
 
 def _spec(path: Path) -> TableSpec:

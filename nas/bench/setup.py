@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nas.bench.contestants import Contestant, contestants
 from nas.bench.problem import TableProblem
-from nas.bench.protocol import Protocol
+from nas.bench.protocol import Protocol, problem_of
 from nas.bench.reading import read_table
 from nas.bench.results import default_marks
 from nas.bench.table import Duplicates
@@ -45,6 +45,7 @@ def prepare(
     seed: int = 0,
     duplicates: Duplicates = "skip",
     fidelity: int | None = None,
+    constraints: Sequence[str] = (),
     at: Sequence[str] = (),
 ) -> Setup:
     """Returns a bench ready to run.
@@ -58,6 +59,7 @@ def prepare(
         seed: Of the whole bench.
         duplicates: What becomes of a repeated network.
         fidelity: Epochs after which results are seen.
+        constraints: What candidates must keep, such as "params<=500k".
         at: Numbers of evaluations at which shares are told; empty: the usual ones.
 
     Raises:
@@ -71,10 +73,12 @@ def prepare(
     if evaluations is None and budget is None:
         evaluations = DEFAULT_EVALUATIONS
     seconds = None if budget is None else duration(budget)
-    protocol = Protocol(tuple(objectives or list(table.objectives)[:2]), evaluations, seconds, seed, duplicates, fidelity)
-    problem = TableProblem(table, protocol.objectives, fidelity, duplicates)
-    if seconds is not None and problem.seconds is not None and problem.seconds.min() > seconds:
-        raise DataError(f"the simulated budget of {seconds:g} s is below the cheapest evaluation, {problem.seconds.min():g} s")
+    names = tuple(objectives or list(table.objectives)[:2])
+    protocol = Protocol(names, evaluations, seconds, seed, duplicates, fidelity, tuple(constraints))
+    problem = problem_of(table, protocol)
+    cheapest = 0.0 if problem.seconds is None else problem.seconds[problem.feasible_rows].min()
+    if seconds is not None and cheapest > seconds:
+        raise DataError(f"the simulated budget of {seconds:g} s is below the cheapest evaluation, {cheapest:g} s")
     who = contestants(strategies)
     for one in who:
         one.make()

@@ -22,13 +22,15 @@ one line an architecture. The TOML:
 `search` is the column a strategy sees, `report` what is told in the end (left out: the same). `fidelity` gives the column a search
 sees after so many epochs. An objective is exact, that is known before anything is trained, where `exact = true`; left out, where it
 is minimised, searched and reported in one column, and not named after a loss or an error. An empty cell says that this decision is
-not active in this architecture; cells of a column that are whole numbers throughout are taken as such.
+not active in this architecture; cells of a column that are whole numbers throughout are taken as such. A constraint bounds an exact
+objective or any column of numbers, named here or not, as long as no training is needed to know it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -37,7 +39,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import DataError, UnknownNameError
+from nas.errors import DataError, ObjectiveError, UnknownNameError
 from nas.objectives import Direction, Objective
 
 Floats = NDArray[np.float64]
@@ -118,6 +120,7 @@ class Table:
         cells: Of each row the text of its decisions, in the order of `spec.decisions`.
         numbers: Each column of numbers by name, `(n,)`.
         classes: `(n,)`, equal for rows that are one network; every row its own where the table has no `identity`.
+        others: The text of each column that the TOML does not name, by name.
     """
 
     path: Path
@@ -125,6 +128,7 @@ class Table:
     cells: tuple[tuple[str, ...], ...]
     numbers: Mapping[str, Floats]
     classes: NDArray[np.int64]
+    others: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -163,6 +167,29 @@ class Table:
         """Returns what is told of an objective in the end, `(n,)`."""
         return self.numbers[self.spec.objectives[name].reported]
 
+    def bounded(self, name: str) -> Floats:
+        """Returns what a constraint of that name bounds, `(n,)`: an exact objective, or a column of numbers.
+
+        Raises:
+            ObjectiveError: When it is measured by training, so that no candidate could be refused before.
+            UnknownNameError: When there is no such objective or column.
+            DataError: When the column holds something else than numbers.
+        """
+        exact = [known for known, o in self.objectives.items() if o.exact]
+        measured = {known: spec.columns() for known, spec in self.spec.objectives.items() if known not in exact}
+        if name in exact:
+            return self.searched(name)
+        if name in measured or any(name in columns for columns in measured.values()):
+            raise ObjectiveError(
+                f"constraint on {name}: it is known only after training; constrain one of {', '.join(exact) or '-'}"
+            )
+        texts = {**dict(zip(self.spec.decisions, zip(*self.cells, strict=True), strict=True)), **self.others}
+        if name not in texts and name not in self.numbers:
+            raise UnknownNameError(f"objective or column of {self.path}", name, [*exact, *self.numbers, *texts])
+        if name not in self.numbers:
+            return _as_numbers(texts[name], f"{self.path}: constraint on {name}")
+        return self.numbers[name]
+
     def checked_fidelity(self, fidelity: int | None) -> int | None:
         """Returns the fidelity if the table has it.
 
@@ -190,3 +217,18 @@ class Table:
                 if column == spec.search:
                     return epochs
         return None
+
+
+def _as_numbers(cells: Sequence[str], what: str) -> Floats:
+    """Returns the numbers that cells stand for, `(n,)`.
+
+    Raises:
+        DataError: When one stands for none.
+    """
+    try:
+        found = np.array(cells, dtype=np.float64)
+    except ValueError:
+        found = np.array([math.nan])
+    if not np.isfinite(found).all():
+        raise DataError(f"{what}: not every cell of that column is a finite number; constrain another one")
+    return found

@@ -13,7 +13,7 @@ import msgspec
 
 from nas.bench.contestants import Contestant
 from nas.bench.problem import TableProblem
-from nas.bench.protocol import Protocol, Repeat, run_repeat
+from nas.bench.protocol import Protocol, Repeat, problem_of, run_repeat
 from nas.bench.reading import read_table
 from nas.errors import NasError
 
@@ -50,7 +50,7 @@ class Answer:
 
 @lru_cache(1)
 def _problem(table: str, protocol: Protocol) -> TableProblem:
-    return TableProblem(read_table(Path(table)), protocol.objectives, protocol.fidelity, protocol.duplicates)
+    return problem_of(read_table(Path(table)), protocol)
 
 
 def answer(task: Task) -> Answer:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from nas.cli.options import Json, names, print_json
+from nas.cli.options import Constraints, Json, names, print_json
 
 Whole = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
@@ -26,6 +26,7 @@ def bench(
     objectives: str | None = None,
     duplicates: Literal["count", "skip"] = "skip",
     fidelity: int | None = None,
+    constraint: Constraints = None,
     at: str | None = None,
     out: Path | None = None,
     figures: Path | None = None,
@@ -74,6 +75,7 @@ def bench(
         seed=seed,
         duplicates=duplicates,
         fidelity=fidelity,
+        constraints=constraint or (),
         at=names(at or ""),
     )
     problem, labels = setup.problem, [who.label for who in setup.contestants]

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from toy_table import SHARED, with_tables, write_table
 
+from nas.bench.from_table import course_of, known_of_table
 from nas.bench.problem import TableProblem
+from nas.bench.protocol import Repeat
+from nas.bench.quality import Yardstick
 from nas.bench.reading import read_table
 from nas.errors import DataError, GenotypeError, ObjectiveError, UnknownNameError
 from nas.problem import Rejected
@@ -122,3 +125,58 @@ def test_the_shipped_space_fits_the_published_table(tmp_path: Path) -> None:
         looked += 1
         declared = sum(facts.params for facts in candidate.architecture.written.facts)
         assert declared == candidate.costs["params"]
+
+
+COLUMNS = ["a,b,same,val,val20,test,params,time,depth,word"]
+for _i in range(9):
+    COLUMNS.append(f"{_i // 3},{_i % 3},{_i},{_i % 4},{_i},{_i % 4 / 10},{100 - 10 * _i},1,{_i % 3},x{_i}")
+
+
+def constrained(folder: Path, *constraints: str) -> TableProblem:
+    return TableProblem(read_table(write_table(folder, rows=COLUMNS)), ["accuracy", "params"], constraints=constraints)
+
+
+def test_rows_that_break_a_constraint_are_refused_with_their_costs(tmp_path: Path) -> None:
+    found = constrained(tmp_path, "params<=0.06k", "depth>0")
+    assert found.feasible_rows.tolist() == [4, 5, 7, 8]
+    assert found.feasible({"a": 1, "b": 1}) and not found.feasible({"a": 1, "b": 0})
+    with pytest.raises(Rejected, match=r"^params is 90, expected params<=0\.06k$") as refused:
+        found.consider({"a": 0, "b": 1})
+    assert (refused.value.reason, refused.value.costs) == ("params<=0.06k", {"params": 90.0, "depth": 1.0})
+    assert found.consider({"a": 1, "b": 1}).costs == {"params": 60.0, "depth": 1.0}
+    assert constrained(tmp_path, "a>=2").feasible_rows.tolist() == [6, 7, 8]  # a decision may be a number too
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("params<=1", DataError, r"toy\.toml has no row with params<=1; params goes from 20 to 100"),
+        ("accuracy>=2", ObjectiveError, "constraint on accuracy: it is known only after training; constrain one of params"),
+        ("val20>=2", ObjectiveError, "constraint on val20: it is known only after training"),
+        ("parms<=1", UnknownNameError, "did you mean 'params'"),
+        ("word<=1", DataError, "constraint on word: not every cell of that column is a finite number"),
+        ("params=1", ObjectiveError, "constraint 'params=1' cannot be read"),
+    ],
+)
+def test_constraints_that_make_no_sense(tmp_path: Path, text: str, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said):
+        constrained(tmp_path, text)
+
+
+def test_a_constrained_table_is_the_table_without_these_rows(tmp_path: Path) -> None:
+    bound = constrained(tmp_path, "params<=60")
+    left = [line for line in COLUMNS if line is COLUMNS[0] or int(line.split(",")[6]) <= 60]
+    alone = TableProblem(read_table(write_table(tmp_path, rows=left)), ["accuracy", "params"])
+    rows, whole = [1, 0, 4], [5, 4, 8]
+    assert (bound.searched[whole] == alone.searched[rows]).all()
+    one, other = (
+        Yardstick(known_of_table(problem)).curves(course_of(problem, repeat_of(rows), 0))
+        for problem, rows in ((bound, whole), (alone, rows))
+    )
+    for name in ("best", "regret", "share", "reported_share"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name))
+
+
+def repeat_of(rows: list[int]) -> Repeat:
+    n = len(rows)
+    return Repeat(rows, list(range(1, n + 1)), [0.0] * n, [1.0] * n, ["sample"] * n, [None] * n)

@@ -11,7 +11,7 @@ import pytest
 from toy_table import SHARED, with_tables, write_table
 
 from nas.bench.problem import TableProblem
-from nas.bench.protocol import Protocol, Repeat, run_repeat, seed_of
+from nas.bench.protocol import Protocol, Repeat, problem_of, run_repeat, seed_of
 from nas.bench.quality import Yardstick, after
 from nas.bench.reading import read_table
 from nas.errors import NasError
@@ -133,3 +133,11 @@ def test_random_search_covers_what_plain_drawing_covers(name: str, expected: Seq
     """The expected shares are of 100 draws of rows without any of this package."""
     mean, error = shares(name, (50, 100, 200), 20)
     assert (np.abs(mean - expected) < 3.5 * error).all(), (mean, error)
+
+
+@pytest.mark.parametrize("name", ["random", "nsga2", "surrogate", "exhaustive", "local-search"])
+def test_a_constraint_refuses_before_anything_counts(tmp_path: Path, name: str) -> None:
+    protocol = Protocol(("accuracy", "params"), 3, constraints=("params<=290",))
+    problem = problem_of(read_table(write_table(tmp_path)), protocol)
+    found = run_repeat(problem, make_strategy(name), protocol, 0)
+    assert len(found.rows) == 3 and set(found.rows) <= {0, 1, 2, 3, 4}

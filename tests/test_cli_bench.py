@@ -94,9 +94,33 @@ def test_curves_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     assert main([*TOY, "--strategy", "random,nsga2", "--figures", "drawn"]) == 0
     out = capsys.readouterr().out
-    for name in ("hypervolume", "regret"):
+    for name in ("hypervolume", "regret", "hypervolume-seconds", "regret-seconds"):
         ElementTree.parse(f"drawn/{name}.svg")
         assert f"written: {Path('drawn', name)}.svg" in out
+
+
+def test_without_times_there_are_no_curves_over_time() -> None:
+    pytest.importorskip("matplotlib")
+    Path("free.toml").write_text(TOML.replace('[cost]\nseconds = "time"', ""))
+    Path("free.csv").write_text(Path("toy.csv").read_text())
+    assert main(["bench", "free.toml", *TOY[2:], "--strategy", "random", "--figures", "drawn"]) == 0
+    assert sorted(path.stem for path in Path("drawn").glob("*.svg")) == ["hypervolume", "regret"]
+
+
+def test_a_simulated_budget_tells_shares_at_times(capsys: pytest.CaptureFixture[str]) -> None:
+    timed = ["bench", "toy.toml", "--repeats", "4", "--workers", "1", "--budget", "24s"]
+    assert main([*timed, "--strategy", "random,evolution"]) == 0
+    out = capsys.readouterr().out
+    for words in ("6 s simulated", "12 s simulated", "24 s simulated", "share at 24 s"):
+        assert words in out
+    assert main([*timed, "--strategy", "random", "--out", "rows.csv", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["random"]["measures"]
+    with Path("rows.csv").open(newline="") as stream:
+        ends = [float(row["simulated_seconds"]) for row in csv.DictReader(stream) if row["step"] == "1"]
+    assert (found["share at 6 s"]["mean"] > 0) == (min(ends) <= 6)
+    assert found["share at 6 s"]["mean"] <= found["share at 12 s"]["mean"] <= found["share at 24 s"]["mean"]
+    longest = max(name for name in found if name.startswith("share at") and not name.endswith("s"))
+    assert found["share at 24 s"] == found[longest]
 
 
 def test_processes_and_one_process_give_the_same() -> None:

@@ -84,6 +84,17 @@ def reached(share: Floats, part: float) -> float:
     return float(at[0] + 1) if len(at) else float("nan")
 
 
+def by_clock(curve: Floats, spent: Floats, seconds: Floats) -> Floats:
+    """Returns a curve's value at simulated times, `(s,)`: that of the last evaluation that had ended, NaN before the first.
+
+    Args:
+        curve: `(t,)`, one value an evaluation.
+        spent: `(t,)` seconds until the end of each.
+        seconds: `(s,)`.
+    """
+    return np.append(np.nan, curve)[np.searchsorted(spent, seconds, side="right")]
+
+
 def after(curve: Floats, evaluations: int) -> float:
     """Returns a curve's value after so many evaluations; a repeat that ended before keeps its last."""
     return float(curve[min(evaluations, len(curve)) - 1])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.bench.known import Course, Known
-from nas.bench.quality import Curves, Yardstick, after, reached
+from nas.bench.quality import Curves, Yardstick, after, by_clock, reached
 from nas.bench.statistics import Comparison, Summary, compare, summary
 from nas.bench.table import Floats
 
@@ -26,22 +26,38 @@ class Results:
         known: What everything is measured against.
         courses: Of each strategy by its label, repeat by repeat; at least one strategy.
         marks: Numbers of evaluations at which shares are told, rising.
+        seconds: Simulated times at which they are told as well, rising.
 
     Attributes:
         curves: Of each repeat, by label.
-        marks: As given.
+        marks: As given, but none behind the end of the longest repeat.
+        seconds: As given.
         measures: By label, by the name of the measure, `(r,)` one value a repeat; NaN where a repeat has none.
     """
 
-    def __init__(self, known: Known, courses: Mapping[str, Sequence[Course]], marks: Sequence[int]) -> None:
+    def __init__(
+        self, known: Known, courses: Mapping[str, Sequence[Course]], marks: Sequence[int], seconds: Sequence[float] = ()
+    ) -> None:
         yardstick = Yardstick(known)
-        self.known, self.courses, self.marks = known, courses, tuple(marks)
+        longest = max(len(course) for of_label in courses.values() for course in of_label)
+        self.known, self.courses, self.seconds = known, courses, tuple(seconds)
+        self.marks = tuple(sorted({min(mark, longest) for mark in marks}))
         self.curves: dict[str, list[Curves]] = {
             label: [yardstick.curves(course) for course in of_label] for label, of_label in courses.items()
         }
         self.measures: dict[str, dict[str, Floats]] = {
-            label: _measures(yardstick, of_label, self.curves[label], self.marks) for label, of_label in courses.items()
+            label: _measures(yardstick, of_label, self.curves[label], self.marks) | self._timed(label)
+            for label, of_label in courses.items()
         }
+
+    def _timed(self, label: str) -> dict[str, Floats]:
+        """Returns the share at each simulated time, `(r,)` each; before the end of the first evaluation it is 0."""
+        both = list(zip(self.curves[label], self.courses[label], strict=True))
+        found = {}
+        for seconds in self.seconds:
+            values = [by_clock(c.share, course.spent, np.array([seconds]))[0] for c, course in both if course.spent is not None]
+            found[at_time(seconds)] = np.nan_to_num(np.array(values), nan=0.0)
+        return found
 
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Returns mean, spread and interval by label and measure."""
@@ -50,11 +66,12 @@ class Results:
     def comparisons(self) -> dict[str, dict[str, Comparison]]:
         """Returns each strategy but the first held against the first, by label and measure.
 
-        What is compared is the regret in the end, and at every mark log(1 - share), in which halving what is left counts the same
-        everywhere. Repeats are paired by `Course.pair`; those without a partner are left out, and so is a strategy without any.
+        What is compared is the regret in the end, and at every mark and time log(1 - share), in which halving what is left counts
+        the same everywhere. Repeats are paired by `Course.pair`; those without a partner are left out, and so is a strategy
+        without any.
         """
         found: dict[str, dict[str, Comparison]] = {label: {} for label in list(self.measures)[1:]}
-        for name in ["regret", *(f"share at {mark}" for mark in self.marks)]:
+        for name in ["regret", *(f"share at {mark}" for mark in self.marks), *map(at_time, self.seconds)]:
             paired = {label: self._paired(label, name) for label in found}
             paired = {label: pairs for label, pairs in paired.items() if len(pairs[0])}
             for label, one in zip(paired, compare(list(paired.values())), strict=True):
@@ -124,6 +141,16 @@ def _seconds(course: Course) -> float:
 
 def _loss(name: str, values: Floats) -> Floats:
     return values if name == "regret" else np.log(np.maximum(1 - values, _LEAST))
+
+
+def at_time(seconds: float) -> str:
+    """Returns the name of the share at a simulated time."""
+    return f"share at {seconds:g} s"
+
+
+def default_times(seconds: float | None) -> list[float]:
+    """Returns a quarter, half and the whole of a simulated budget; nothing where there is none."""
+    return [] if seconds is None else [seconds / 4, seconds / 2, seconds]
 
 
 def default_marks(evaluations: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nas.bench.results import PARTS, Results
+from nas.bench.results import PARTS, Results, at_time
 from nas.bench.statistics import Comparison, Summary
 from nas.lines import aligned, spell_seconds
 
@@ -53,6 +53,9 @@ def _shares(results: Results) -> Iterator[str]:
     summaries = results.summaries()
     for mark in results.marks:
         rows.append([f"{mark:,}", *(_spread(of[f"share at {mark}"]) for of in summaries.values())])
+    for seconds in results.seconds:
+        spelled = f"{spell_seconds(seconds)} simulated"
+        rows.append([spelled, *(_spread(of[at_time(seconds)]) for of in summaries.values())])
     if results.known.reports_apart:
         last = results.marks[-1]
         rows.append([f"{last:,}, reported", *(_spread(of[f"reported share at {last}"]) for of in summaries.values())])

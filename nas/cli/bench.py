@@ -56,13 +56,13 @@ def bench(
         fidelity: Epochs after which strategies see results; as the table says when left out.
         at: Evaluations after which shares of the hypervolume are told, such as 30,60; 25, 50, 100 and so on when left out.
         out: CSV to write, one line an evaluation; it holds each repeat as soon as that ends.
-        figures: Folder for anytime curves as SVG and PDF.
+        figures: Folder for anytime curves as SVG and PDF; over simulated time as well where the table has a cost.
         workers: Repeats at a time; one a core when left out.
     """
     from nas.bench.from_table import course_of, known_of_table
     from nas.bench.pool import run_all
     from nas.bench.protocol import Repeat
-    from nas.bench.results import Results
+    from nas.bench.results import Results, default_times
     from nas.bench.rows import RowsFile, columns
     from nas.bench.setup import prepare
 
@@ -89,7 +89,7 @@ def bench(
 
         done = run_all(table, setup.protocol, setup.contestants, repeats, workers=workers, on_done=_tell, on_repeat=on_repeat)
     courses = {label: [course_of(problem, repeat, n) for n, repeat in enumerate(of_label)] for label, of_label in done.items()}
-    results = Results(known_of_table(problem), courses, setup.marks)
+    results = Results(known_of_table(problem), courses, setup.marks, default_times(setup.protocol.seconds))
     drawn = []
     if figures is not None:
         from nas.bench.figures import draw_curves

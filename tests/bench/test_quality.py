@@ -12,7 +12,7 @@ from toy_table import write_table
 from nas.bench.from_table import course_of, known_of_table
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
-from nas.bench.quality import Curves, Yardstick, after, reached
+from nas.bench.quality import Curves, Yardstick, after, by_clock, reached
 from nas.bench.reading import read_table
 from nas.pareto import hypervolume, non_dominated
 
@@ -61,6 +61,12 @@ def test_an_objective_that_never_changes_tells_nothing(tmp_path: Path) -> None:
     rows = ["a,b,same,val,val20,test,params,time", "x,y,1,1,1,1,5,1", "x,z,2,1,1,1,5,1"]
     curves = curves_of(TableProblem(read_table(write_table(tmp_path, rows=rows)), ("accuracy", "params")), [0])
     assert (curves.share[0], curves.regret[0]) == (1.0, 0.0)
+
+
+def test_a_curve_by_the_clock_is_a_step_function() -> None:
+    curve, spent = np.array([0.1, 0.5, 0.9]), np.array([5.0, 7.0, 7.0])
+    found = by_clock(curve, spent, np.array([4.9, 5.0, 6.9, 7.0, 100.0]))
+    assert np.isnan(found[0]) and found[1:].tolist() == [0.1, 0.1, 0.9, 0.9]
 
 
 def test_reading_a_curve() -> None:

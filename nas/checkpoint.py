@@ -1,8 +1,9 @@
-"""Weights and optimiser state as safetensors: read without executing anything, replaced by rename."""
+"""Weights, optimiser state and scores of channels as safetensors: read without executing anything, replaced by rename."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 
 MOMENTUM = "momentum/"
 """Prefix of the optimiser's tensors; a slash never stands in the name of a weight."""
+SCORE = "score/"
+"""Prefix of the scores of a module's output channels."""
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, epochs: int) -> None:
+def save_checkpoint(
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, epochs: int, scores: Mapping[str, Tensor] | None = None
+) -> None:
     """Writes weights, buffers and momentum under a temporary name, then renames: the file is whole or is not there.
 
     Args:
@@ -24,10 +29,11 @@ def save_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
         module: Its `state_dict` is kept under plain names.
         optimizer: An SGD over `module.parameters()`, in any grouping.
         epochs: Epochs trained so far, kept in the file's header.
+        scores: Importance of the output channels of modules, by the module's name.
     """
     from safetensors.torch import save_file
 
-    tensors = dict(module.state_dict())
+    tensors = {**module.state_dict(), **{SCORE + name: tensor for name, tensor in (scores or {}).items()}}
     for name, parameter in module.named_parameters():
         buffer = optimizer.state[parameter].get("momentum_buffer") if parameter in optimizer.state else None
         if buffer is not None:
@@ -49,7 +55,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         EvaluationError: When the file is missing or no safetensors file.
     """
-    return {name: tensor for name, tensor in _read(path)[0].items() if not name.startswith(MOMENTUM)}
+    return _weights(_read(path)[0])
+
+
+def read_scores(path: Path) -> dict[str, Tensor]:
+    """Returns the importance of output channels, `(channels,)` by the module's name; empty where none was measured.
+
+    Raises:
+        EvaluationError: When the file is missing or no safetensors file.
+    """
+    return {name.removeprefix(SCORE): tensor for name, tensor in _read(path)[0].items() if name.startswith(SCORE)}
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
@@ -70,7 +85,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
 
     tensors, epochs = _read(path)
     try:
-        module.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith(MOMENTUM)})
+        module.load_state_dict(_weights(tensors))
     except RuntimeError as error:
         raise EvaluationError(f"checkpoint {str(path)!r} holds another network's weights: {' '.join(str(error).split())}") from None
     for name, parameter in module.named_parameters():
@@ -78,6 +93,10 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
             buffer = torch.empty_like(parameter, requires_grad=False)  # on its device, in its memory layout
             optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(tensors[MOMENTUM + name])
     return epochs
+
+
+def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((MOMENTUM, SCORE))}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], int]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nas.device import check_names
 from nas.errors import EvaluationError, RecipeError
-from nas.executors.base import CheckJob, Executor, Result, TrainJob
+from nas.executors.base import CheckJob, Executor, Inheritance, Result, TrainJob
 from nas.executors.local import LocalExecutor
 from nas.measurement import Measurement, Outcome, checked_metrics
 from nas.processes import cores
@@ -50,6 +50,9 @@ class Request:
         last_epoch: Where this segment ends (excluded); None: at `epochs`.
         resume_from: Checkpoint of the segment before.
         checkpoint: Where to leave weights; None: nowhere.
+        graph: Returns the network's graph as JSON; called only by evaluators that train, and only for the next two.
+        inherit: Whose weights it begins with; None: it begins from nothing.
+        importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
     """
 
     fingerprint: str
@@ -62,6 +65,9 @@ class Request:
     last_epoch: int | None = None
     resume_from: Path | None = None
     checkpoint: Path | None = None
+    graph: Callable[[], str] | None = None
+    inherit: Inheritance | None = None
+    importance: str = ""
 
     @property
     def end(self) -> int:
@@ -179,6 +185,9 @@ class TrainingEvaluator(Evaluator):
             resume_from=None if request.resume_from is None else str(request.resume_from.absolute()),
             checkpoint=None if request.checkpoint is None else str(request.checkpoint.absolute()),
             deadline=self._deadline,
+            graph=request.graph() if request.graph and (request.inherit or request.importance) else "",
+            inherit=request.inherit,
+            importance=request.importance,
         )
         self._checkpoints[ticket] = "" if request.checkpoint is None else str(request.checkpoint)
         self._executor.submit(ticket, job)
@@ -214,6 +223,8 @@ class TrainingEvaluator(Evaluator):
             seconds=done.seconds,
             error=done.error,
             checkpoint=checkpoint if done.outcome is Outcome.COMPLETE else "",
+            importances=done.importances,
+            inherited=done.inherited,
         )
 
 

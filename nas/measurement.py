@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -38,6 +38,9 @@ class Measurement:
         seconds: Wall-clock seconds this segment took.
         error: The first line of what went wrong, empty where nothing did.
         checkpoint: Weights file relative to the run folder, empty where none was written.
+        importances: What was measured of its channels, by module (`nas.importance`); empty where nothing asked for it.
+        inherited: Share of its trainable values that it began with from its parent, 0 where the parent's weights were gone; None
+            where it was to begin from nothing.
     """
 
     outcome: Outcome
@@ -47,6 +50,8 @@ class Measurement:
     seconds: float = 0.0
     error: str = ""
     checkpoint: str = ""
+    importances: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    inherited: float | None = None
 
 
 def checked_metrics(metrics: object) -> dict[str, float]:

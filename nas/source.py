@@ -29,7 +29,7 @@ def write_source(graph: Graph, *, docstring: str = "") -> str:
     Raises:
         GraphError: When the helpers of two operations of a user's own define one name differently.
     """
-    attributes = _attributes(graph)
+    attributes = module_names(graph)
     init = [f"        self.{name} = {graph.ops[i].declare(*_shapes(graph, i))}" for i, name in attributes.items()]
     forward = list(_forward(graph, attributes))
     helpers = _helpers(graph)
@@ -77,7 +77,7 @@ def _shapes(graph: Graph, i: int) -> list[tuple[int, ...]]:
     return [graph.facts[s].shape for s in graph.inputs[i]]
 
 
-def _attributes(graph: Graph) -> dict[int, str]:
+def module_names(graph: Graph) -> dict[int, str]:
     """Returns a name for the module of each node that has one: `conv1`, `bn1`, `conv2`, ..., in the order they are called."""
     counts: Counter[str] = Counter()
     names: dict[int, str] = {}

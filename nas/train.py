@@ -45,6 +45,7 @@ def train(
     on_epoch: Callable[[Mapping[str, float]], None] | None = None,
     resume_from: Path | None = None,
     checkpoint: Path | None = None,
+    scored: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Measurement:
     """Trains a network on the training images and measures it on the validation images after each epoch.
 
@@ -66,6 +67,7 @@ def train(
             step), `seconds`.
         resume_from: Checkpoint to go on from.
         checkpoint: Where to write weights and momentum at the end.
+        scored: Called after the last epoch; returns scores of the module's channels, which the checkpoint keeps.
 
     Returns:
         Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `val_accuracy`,
@@ -101,8 +103,9 @@ def train(
             metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
             metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
+    scores = scored() if scored is not None else {}
     if checkpoint is not None:
-        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch)
+        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch, scores=scores)
     metrics["seconds"] = time.perf_counter() - begin
     return Measurement(Outcome.COMPLETE, metrics, tuple(curve), last_epoch, metrics["seconds"])
 
@@ -118,8 +121,8 @@ class _Loop:
         self.place = torch.device(device)
         self.module = _moved(module, self.place, precision)
         self.recipe, self.epochs, self.seed, self.bf16 = recipe, epochs, seed, precision == "bf16"
-        self.images, self.labels = _resident(dataset, "train", self.place)
-        self.normalise = _normaliser(dataset, self.place, _layout(precision))
+        self.images, self.labels = resident(dataset, "train", self.place)
+        self.normalise = normaliser(dataset, self.place, _layout(precision))
         self.shift, self.flip = recipe.augmentation(epochs, dataset.flip)
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
@@ -169,8 +172,8 @@ def evaluate_split(
     """
     place = torch.device(device)
     _moved(module, place, precision).eval()
-    images, _ = _resident(dataset, split, place)
-    normalise = _normaliser(dataset, place, _layout(precision))
+    images, _ = resident(dataset, split, place)
+    normalise = normaliser(dataset, place, _layout(precision))
     mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
     found = []
     with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -243,15 +246,15 @@ def _layout(precision: str) -> torch.memory_format:
     return torch.channels_last if precision == "bf16" else torch.contiguous_format
 
 
-def _resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
-    """Images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
+def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         images, labels = (torch.from_numpy(np.asarray(a)) for a in (dataset.images(split), dataset.labels(split)))
     return images.to(place), labels.to(place)
 
 
-def _normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
+def normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
     """Returns what turns stored images into float ones of mean 0 and deviation 1 in each channel."""
     mean, std = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (dataset.mean, dataset.std))
 

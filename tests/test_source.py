@@ -19,7 +19,7 @@ from nas.canonical import canonical, simplify
 from nas.errors import BlockError, GraphError
 from nas.graph import Graph, graph_from_json
 from nas.ops import Add, BatchNorm, Concat, Conv2d, Input, Op, Pool2d, Shape, Subsample
-from nas.source import _attributes, write_source
+from nas.source import module_names, write_source
 from nas.space import Space
 
 SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -43,7 +43,7 @@ def _check(graph: Graph) -> None:
 
     torch.manual_seed(0)
     module = compile_source(write_source(graph)).eval()
-    parts = {i: getattr(module, name) for i, name in _attributes(graph).items()}
+    parts = {i: getattr(module, name) for i, name in module_names(graph).items()}
     assert {id(p) for p in module.children()} == {id(p) for p in parts.values()} and len(parts) == len(list(module.children()))
     x = torch.randn(2, *graph.input_shape)
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_the_text_is_readable_and_standalone() -> None:
     assert "        self.conv1 = nn.Conv2d(1, 8, 3, padding=1, bias=False)\n" in text
     assert "# 8 x 8 x 8" in text, "shapes stand behind the lines"
     assert "class Network(nn.Module):" in text and "return self.linear2(" in text
-    names = list(_attributes(NET.decode({}).graph).values())
+    names = list(module_names(NET.decode({}).graph).values())
     assert len(set(names)) == len(names) and names[0] == "conv1"
 
 
@@ -185,7 +185,7 @@ def test_modules_of_own_operations_have_names_of_their_own() -> None:
     """Ten convolutions and an operation that calls itself conv1: neither conv11 takes the other's place."""
     ops: list[Op] = [Input(IMAGE), *[CONV] * 11, *[Scale()] * 2, BatchNorm()]
     graph = simplify(labelled(ops, [(), *((i,) for i in range(len(ops) - 1))]))
-    names = list(_attributes(graph).values())
+    names = list(module_names(graph).values())
     assert len(set(names)) == len(names) == 14
     _check(graph)
     _check(graph_from_json(graph.to_json()))

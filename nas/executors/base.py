@@ -18,6 +18,20 @@ from nas.measurement import Outcome
 _LENGTH = struct.Struct(">I")
 
 
+class Inheritance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whose weights a network begins with.
+
+    Attributes:
+        weights: The parent's checkpoint; one that is missing leaves the network as it was made.
+        graph: The parent's graph as JSON text.
+        aligned: Path of a block of the network to its path in the parent, where the two differ.
+    """
+
+    weights: str
+    graph: str
+    aligned: dict[str, str] = {}
+
+
 class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One training segment, in values that any process understands.
 
@@ -28,6 +42,9 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
         data: Folder of the decoded data set.
         epochs, first_epoch, last_epoch, seed, device, precision, resume_from, checkpoint: As `nas.train.train` takes them.
         deadline: Seconds after which it is killed; None: never.
+        graph: The network's graph as JSON text; empty where neither of the next two is asked for.
+        inherit: Whose weights it begins with.
+        importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
     """
 
     source: str
@@ -43,6 +60,9 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
     resume_from: str | None = None
     checkpoint: str | None = None
     deadline: float | None = None
+    graph: str = ""
+    inherit: Inheritance | None = None
+    importance: str = ""
 
 
 class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,7 +97,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     """The end of a job.
 
     Attributes:
-        outcome, metrics, epochs, seconds, error: As in `nas.measurement.Measurement`.
+        outcome, metrics, epochs, seconds, error, importances, inherited: As in `nas.measurement.Measurement`.
         traceback: All of it, for the log.
         facts: What a `CheckJob` found.
     """
@@ -89,6 +109,8 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     error: str = ""
     traceback: str = ""
     facts: dict[str, str] = {}
+    importances: dict[str, list[float]] = {}
+    inherited: float | None = None
 
 
 Job = TrainJob | CheckJob

@@ -27,16 +27,20 @@ from typing import BinaryIO, NoReturn
 import torch
 import torch._dynamo  # the first optimiser would import it, in every child
 import torch.optim
+from torch import nn
 
 from nas import processes
 from nas.data import Dataset
 from nas.device import settle
 from nas.errors import NasError
-from nas.executors.base import CheckJob, Done, EpochEnded, Hello, Job, TrainJob, Unpacker, encode, read_message
+from nas.executors.base import CheckJob, Done, EpochEnded, Hello, Inheritance, Job, TrainJob, Unpacker, encode, read_message
+from nas.graph import Graph, graph_from_json
+from nas.inherit import inherit_file
 from nas.measurement import Outcome
 from nas.metrics import load_metric
 from nas.module import compile_source
 from nas.recipe import Recipe, Task
+from nas.scoring import channel_scores
 from nas.train import train
 
 GRACE = 1.0
@@ -196,10 +200,21 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
 def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
     """Seeds, builds the network from its source and trains it."""
     torch.manual_seed(job.seed)
+    module, dataset, recipe = compile_source(job.source), Dataset.open(job.data), Recipe(**job.recipe)
+    graph = graph_from_json(job.graph) if job.graph else None
+    inherited = begin_with(module, graph, job.inherit) if graph and job.inherit else None
+    importances: dict[str, list[float]] = {}
+
+    def scored() -> dict[str, torch.Tensor]:
+        assert graph is not None
+        scores, found = channel_scores(module, graph, job.importance, dataset, recipe, seed=job.seed, device=job.device)
+        importances.update(found)
+        return scores
+
     measured = train(
-        compile_source(job.source),
-        Dataset.open(job.data),
-        Recipe(**job.recipe),
+        module,
+        dataset,
+        recipe,
         epochs=job.epochs,
         first_epoch=job.first_epoch,
         last_epoch=job.last_epoch,
@@ -210,8 +225,24 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
         on_epoch=lambda entry: send(EpochEnded(dict(entry))),
         resume_from=None if job.resume_from is None else Path(job.resume_from),
         checkpoint=None if job.checkpoint is None else Path(job.checkpoint),
+        scored=scored if graph and job.importance else None,
     )
-    return Done(measured.outcome, dict(measured.metrics), measured.epochs, measured.seconds, measured.error)
+    return Done(
+        measured.outcome,
+        dict(measured.metrics),
+        measured.epochs,
+        measured.seconds,
+        measured.error,
+        importances=importances,
+        inherited=inherited,
+    )
+
+
+def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance) -> float:
+    """Copies the parent's weights into a new network; returns the share taken over, 0 where they are gone."""
+    if not Path(inherit.weights).is_file():  # deleted by hand: the network is trained from nothing
+        return 0.0
+    return inherit_file(module, graph, graph_from_json(inherit.graph), Path(inherit.weights), inherit.aligned)
 
 
 def check(job: CheckJob) -> Done:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nas.recipe import Task as Task
     from nas.run import Run as Run
     from nas.run import open_run as open_run
+    from nas.scaling import scale as scale
     from nas.space import Architecture as Architecture
     from nas.space import Space as Space
 
@@ -45,6 +46,7 @@ _EXPORTS = {
     "open_run": "nas.run",
     "real": "nas.domains",
     "resume": "nas.loop",
+    "scale": "nas.scaling",
     "search": "nas.loop",
 }
 """Name to the module it lives in; each is imported when it is first used."""

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property, lru_cache
-from typing import Any, Union
+from typing import Any, ClassVar, Union
 
 from nas.annotations import field_hints, matches, spelled
 from nas.builder import GraphBuilder, Node
@@ -37,7 +37,12 @@ class Block(ABC):
 
     Attributes:
         name: A readable word for the paths of the decisions below it; the lower-case class name where it is empty.
+        width_fields: Which fields say how many channels it makes (numbers or tuples of them): what `nas.scale` multiplies.
+        depth_fields: Which fields say how often something in it is repeated: likewise.
     """
+
+    width_fields: ClassVar[tuple[str, ...]] = ("channels",)
+    depth_fields: ClassVar[tuple[str, ...]] = ()
 
     name: str = field(default="", kw_only=True)
 
@@ -123,6 +128,30 @@ class Block(ABC):
         for name in _names(type(self)):
             object.__setattr__(copy, name, values[name] if name in values else getattr(self, name))
         return copy
+
+    def with_parts(self, change: Callable[[Block], Block]) -> typing.Self:
+        """Returns a copy with `change` applied to the blocks that stand directly in its fields; itself where that changes none."""
+        values: dict[str, object] = {}
+        for name in _names(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, Block):
+                new: object = change(value)
+            elif isinstance(value, tuple):
+                new = tuple([change(part) if isinstance(part, Block) else part for part in value])
+            else:
+                continue
+            if new != value:
+                values[name] = new
+        return self.with_fields(**values) if values else self
+
+    def unstrided(self) -> Block | None:
+        """Returns it as it stands in further copies of a repetition, which keep the image's size; None where nothing is left.
+
+        A field `stride` becomes 1, in the blocks below it too. A class that makes the image smaller in another way overrides it.
+        """
+        kept = self.with_parts(lambda part: part.unstrided() or _nothing())
+        stride = getattr(self, "stride", 1)
+        return kept.with_fields(stride=1) if stride not in (1, (1, 1), None) else kept
 
     def ask(self, path: str, decide: Decide) -> None:
         """Asks `decide` what `close` asks, in the same order, and builds nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from nas.blocks.base import Block, join_path
 from nas.builder import GraphBuilder, Node
@@ -20,6 +20,8 @@ class Classifier(Block):
         pool: "avg" or "max": global pooling first; "none": flatten every pixel.
         activation: Behind the hidden layers.
     """
+
+    width_fields: ClassVar[tuple[str, ...]] = ("hidden",)
 
     hidden: tuple[int, ...] = ()
     dropout: float | tuple[float, ...] = 0.0

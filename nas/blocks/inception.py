@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from nas.blocks.base import Block
 from nas.builder import GraphBuilder, Node
@@ -29,6 +29,8 @@ class Inception(Block):
         norm: Behind each convolution; "none" is the paper of 2014.
         activation: Behind each convolution.
     """
+
+    width_fields: ClassVar[tuple[str, ...]] = ("width", "branches")
 
     width: int | None = None
     branches: tuple[int, int, int, int, int, int] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from nas.blocks.base import Block, expand_at, join_path
 from nas.blocks.structure import Sequential, Several, Shared
@@ -129,6 +129,8 @@ class NasnetStack(Block):
         repeats: Normal cells a stage (N in the paper).
         stages: 3 for small images (figure 2, left).
     """
+
+    depth_fields: ClassVar[tuple[str, ...]] = ("repeats",)
 
     normal: Block
     reduction: Block

@@ -28,6 +28,9 @@ class Pool(Block):
     padding: Padding = 0
     ceil: bool = False
 
+    def unstrided(self) -> Block | None:
+        return self if pair(self.kernel if self.stride is None else self.stride) == (1, 1) else None
+
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         return graph.pool(x, self.kind, self.kernel, self.stride, self.padding, ceil=self.ceil)
 
@@ -43,6 +46,9 @@ class GlobalPool(Block):
 
     kind: Literal["avg", "max", "l2"] = "avg"
     size: Size = 1
+
+    def unstrided(self) -> Block | None:
+        return None
 
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         if self.kind != "l2":

@@ -106,6 +106,12 @@ class Several(Block):
 class Sequential(Several):
     """Blocks one after another."""
 
+    def unstrided(self) -> Block | None:
+        kept = [(block.unstrided(), label) for block, label in zip(self.blocks, self.labels, strict=True)]
+        blocks = tuple([block for block, _ in kept if block is not None])
+        labels = tuple([label for block, label in kept if block is not None])
+        return self.with_fields(blocks=blocks, labels=labels) if blocks or not self.blocks else None
+
     def expand(self, graph: GraphBuilder, x: Node) -> Node:
         for block, label in zip(self.blocks, self.labels, strict=True):
             x = expand_at(block, graph, x, label)

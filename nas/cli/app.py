@@ -14,12 +14,14 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, UnknownCommandError
 
 from nas.cli.bench import bench
+from nas.cli.compare import compare
 from nas.cli.data import data
 from nas.cli.export import export
 from nas.cli.listing import list_
 from nas.cli.new import new
 from nas.cli.profile import profile
 from nas.cli.report import report
+from nas.cli.scale import scale
 from nas.cli.search import resume, search
 from nas.cli.show import show
 from nas.cli.train import train
@@ -32,6 +34,7 @@ COMMANDS: Mapping[str, Callable[..., object]] = {
     "report": report,
     "show": show,
     "profile": profile,
+    "scale": scale,
     "export": export,
     "train": train,
     "list": list_,
@@ -39,6 +42,7 @@ COMMANDS: Mapping[str, Callable[..., object]] = {
     "verify": verify,
     "data": data,
     "bench": bench,
+    "compare": compare,
 }
 """Every command by name, in the order in which help shows them."""
 

@@ -19,6 +19,7 @@ from nas.blocks import (
     Pool,
     Repeat,
     Residual,
+    Scaled,
     Sequential,
     Skip,
     SqueezeExcite,
@@ -70,6 +71,7 @@ def _larger(inner: st.SearchStrategy[Block]) -> st.SearchStrategy[Block]:
         st.builds(Maybe, inner),
         st.builds(Repeat, inner, _TIMES, tied=st.booleans()),
         st.builds(Residual, body=inner),
+        st.builds(Scaled, inner, repeats=_some(1, 2), width=_some(1, 1.5)),
     )
 
 

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
 import numpy as np
 
 from nas.bench.known import Course, Known, Scale
 from nas.bench.problem import TableProblem
-from nas.bench.protocol import Repeat
+from nas.bench.protocol import Protocol, Repeat, problem_of
+from nas.bench.reading import read_table
+from nas.bench.table import Duplicates
+
+
+class TableGround(msgspec.Struct, frozen=True, tag="table"):
+    """What must be equal in repeats whose figures are held against each other.
+
+    Attributes:
+        table: Path of the TOML.
+        objectives: Names, the first one first.
+        fidelity: Epochs after which strategies saw results; None: as the table says.
+        duplicates: What became of a repeated network.
+        constraints: What candidates had to keep.
+    """
+
+    table: str
+    objectives: tuple[str, ...]
+    fidelity: int | None = None
+    duplicates: Duplicates = "skip"
+    constraints: tuple[str, ...] = ()
+
+    def problem(self) -> TableProblem:
+        """Returns the table as it was searched; see `read_table` and `TableProblem` for what it raises."""
+        protocol = Protocol(self.objectives, fidelity=self.fidelity, duplicates=self.duplicates, constraints=self.constraints)
+        return problem_of(read_table(Path(self.table)), protocol)
+
+    def known(self, courses: Sequence[Course]) -> Known:
+        """Returns what the table knows, whatever was evaluated."""
+        return known_of_table(self.problem())
+
+
+def ground_of_table(path: Path, protocol: Protocol) -> TableGround:
+    """Returns what other repeats must have in common with these."""
+    return TableGround(
+        str(path.resolve()), protocol.objectives, protocol.fidelity, protocol.duplicates, tuple(sorted(protocol.constraints))
+    )
 
 
 def known_of_table(problem: TableProblem) -> Known:
     """Returns what a table knows: all its rows that keep the constraints, each objective scaled over these."""
-    searched, reported = (values[problem.feasible_rows] for values in (problem.searched, problem.reported))
+    rows = problem.feasible_rows
+    searched, reported = problem.searched[rows], problem.reported[rows]
     return Known(
         title=problem.table.title,
         objectives=problem.objectives,

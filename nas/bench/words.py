@@ -31,14 +31,12 @@ def _strategies(results: Results) -> Iterator[str]:
                 label,
                 _spread(of["best"]),
                 f"{of['regret'].mean:.4g}",
-                *([f"{of['hypervolume'].mean:.4f} +- {of['hypervolume'].sd:.4f}"] if has["hypervolume"] else []),
+                *([_spread(of["hypervolume"]).partition(" (")[0]] if has["hypervolume"] else []),
                 f"{of['evaluations'].mean:.4g}",
                 *(_reached(of[f"evaluations to {part:.0%}"]) for part in PARTS),
                 f"{of['distinct'].mean:.3f}",
                 f"{of['inherited'].mean:.3f}" if of["inherited"].count else "-",
-                f"{1000 * of['seconds'].median:.3g}"
-                if of["seconds"].count
-                else "-",  # the median: the first repeat loads libraries
+                _milliseconds(of["seconds"]),
                 *([spell_seconds(of["simulated"].mean) if "simulated" in of else "-"] if has["simulated"] else []),
             ]
         )
@@ -81,7 +79,14 @@ def _comparison(one: Comparison) -> Sequence[str]:
 
 
 def _spread(one: Summary) -> str:
+    if one.count < 2:
+        return f"{one.mean:.4f}" if one.count else "-"
     return f"{one.mean:.4f} +- {one.sd:.4f} ({one.low:.4f} to {one.high:.4f})"
+
+
+def _milliseconds(seconds: Summary) -> str:
+    """Returns the median, since the first repeat in a process loads libraries, too."""
+    return f"{1000 * seconds.median:.3g}" if seconds.count else "-"
 
 
 def _reached(one: Summary) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError, UnknownCommandError
 
-from nas.cli.bench import bench
+from nas.cli.bench import TABLES, bench
 from nas.cli.compare import compare
 from nas.cli.data import data
 from nas.cli.export import export
@@ -67,7 +67,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for _name, _command in COMMANDS.items():
-    app.command(_command, name=_name, sort_key=list(COMMANDS).index(_name))
+    _about: dict[str, str] = {"help_epilogue": TABLES} if _name == "bench" else {}
+    app.command(_command, name=_name, sort_key=list(COMMANDS).index(_name), **_about)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,109 +3,157 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from nas.cli.options import Constraints, Json, names, print_json
+from nas.cli.figures import show_results
+from nas.cli.options import Constraints, DataOptions, EvaluationOptions, Json, changed, names
+from nas.errors import RunError
 
-Whole = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Whole = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
+_TABLE, _RUNS = "Tables", "Real runs"
+
+_EVALUATION = EvaluationOptions()
+_DATA = DataOptions()
+TABLES = """A table is NAME.toml with NAME.csv or NAME.csv.gz beside it: a head, one line an
+architecture. The TOML says what its columns are:
+
+  decisions = ["e01", "e02"]   they make an architecture; empty: not active
+  identity = "network"         optional: equal for lines that are one network
+  space = "nasbench201"        optional: strategies see graphs, too
+  paths = [...]                optional: its decision of each column
+  [objectives]
+  NAME = { search = "COLUMN", report = "COLUMN", direction = "maximize",
+           fidelity = { 12 = "COLUMN" }, exact = false }
+  [cost]                       optional
+  seconds = "COLUMN"           of one evaluation at the highest fidelity
+  share = { 12 = 0.06 }        what a lower one costs of it
+
+A strategy sees search, or what fidelity says after so many epochs; report is
+told in the end; exact: known before training. More stands in the head of
+nas/bench/table.py.
+"""
+"""What a table is, shown at the end of the help."""
+
+REPEATS_OF_A_TABLE, REPEATS_OF_A_SPACE = 20, 3
 
 
 def bench(
-    table: Path,
+    what: str,
     /,
     *,
     strategy: str = "random,nsga2",
-    evaluations: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
-    budget: str | None = None,
-    repeats: Whole = 20,
+    evaluations: Whole = None,
+    repeats: Whole = None,
     seed: int = 0,
     objectives: str | None = None,
-    duplicates: Literal["count", "skip"] = "skip",
-    fidelity: int | None = None,
     constraint: Constraints = None,
     at: str | None = None,
     out: Path | None = None,
     figures: Path | None = None,
-    workers: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    workers: Whole = None,
     json: Json = False,
+    budget: Annotated[str | None, Parameter(group=_TABLE)] = None,
+    duplicates: Annotated[Literal["count", "skip"] | None, Parameter(group=_TABLE)] = None,
+    fidelity: Annotated[int | None, Parameter(group=_TABLE)] = None,
+    evaluation: Annotated[EvaluationOptions, Parameter(group=_RUNS)] = _EVALUATION,
+    data_options: Annotated[DataOptions, Parameter(group=_RUNS)] = _DATA,
 ) -> None:
-    """Compare strategies on a table in which the result of every architecture is known, without any training.
+    """Compare strategies by one protocol: on a table of known results, or in real runs on a space.
 
-    A table is NAME.toml with NAME.csv or NAME.csv.gz beside it: a head, one line an architecture. The TOML says what the columns
-    mean: decisions = ["e01", "e02"] make an architecture; identity = "network" (optional) is equal for lines that are one network;
-    space = "nasbench201" (optional) names a space so that strategies see graphs, paths = [...] its path of each decision.
+    nas bench TABLE.toml --strategy random,nsga2,surrogate
+    nas bench SPACE --data D --evaluations 30 --repeats 3 --out runs/bench
+    nas bench SPACE --evaluator FILE.py:f --evaluations 30
 
-    Under [objectives] stands NAME = { search = "COLUMN", report = "COLUMN", direction = "maximize", fidelity = { 12 = "COLUMN" } }:
-    what a strategy sees, what is told in the end, what is seen after so many epochs; exact = true says it is known before training.
-    Under [cost] stands seconds = "COLUMN", of one evaluation at the highest fidelity, and share = { 12 = 0.06 }, what a lower one
-    costs of it. An empty cell: this decision is not active. The head of nas/bench/table.py says it at length.
+    A table trains nothing; what one is stands at the end. On a space each strategy
+    and repeat is an ordinary run in --out, and the same command goes on where it
+    stopped. Repeat r of every strategy has the same seed, so that they are pairs.
+
+    Told are the best value, the share of the front's hypervolume and what it takes
+    to reach 95 and 99 % of it, with Wilcoxon tests against the first strategy.
 
     Args:
-        table: The TOML of a table.
+        what: TABLE.toml, or a space: a name (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
         strategy: Who is compared, separated by commas, the first one the base; NAME, NAME(setting=value,...) or FILE.py:Class.
-        evaluations: Evaluations of each repeat; 100 when left out without --budget.
-        budget: Simulated time of each repeat instead or as well, such as 12000s or 3h; needs a table with a cost.
-        repeats: Of each strategy, paired by their seeds.
+        evaluations: Evaluations of each repeat; for a table 100 when left out without --budget.
+        repeats: Of each strategy; when left out 20 on a table, 3 of real runs.
         seed: Of the whole bench.
-        objectives: What is ranked, separated by commas, the first one first; the table's first two when left out.
-        duplicates: Whether a repeated network counts as an evaluation, as in published protocols, or is served for nothing.
-        fidelity: Epochs after which strategies see results; as the table says when left out.
-        at: Evaluations after which shares of the hypervolume are told, such as 30,60; 25, 50, 100 and so on when left out.
-        out: CSV to write, one line an evaluation; it holds each repeat as soon as that ends.
+        objectives: What is ranked, the first one first; the table's first two, or val_accuracy,params, when left out.
+        at: Evaluations after which shares are told, such as 30,60; 25, 50, 100 and so on when left out.
+        out: CSV for the rows of a table; folder for the runs of a space, runs/SPACE-bench-N when left out. nas compare reads both.
         figures: Folder for anytime curves as SVG and PDF; over simulated time as well where the table has a cost.
         workers: Repeats at a time; one a core when left out.
+        budget: Simulated time of each repeat instead or as well, such as 12000s or 3h; needs a table with a cost.
+        duplicates: Whether a repeated network counts as an evaluation (count) or is served for nothing; skip when left out.
+        fidelity: Epochs after which strategies see results; as the table says when left out.
     """
-    from nas.bench.from_table import course_of, known_of_table
-    from nas.bench.pool import run_all
-    from nas.bench.protocol import Repeat
-    from nas.bench.results import Results, default_times
-    from nas.bench.rows import RowsFile, columns
-    from nas.bench.setup import prepare
+    if what.endswith(".toml"):
+        _refuse([*changed(evaluation), *changed(data_options)], f"is for real runs, and {what} is a table; leave it out")
+        from nas.bench.benches import bench_table
+        from nas.bench.setup import prepare
 
-    setup = prepare(
-        table,
+        setup = prepare(
+            Path(what),
+            strategy,
+            objectives=names(objectives or ""),
+            evaluations=evaluations,
+            budget=budget,
+            seed=seed,
+            duplicates=duplicates or "skip",
+            fidelity=fidelity,
+            constraints=constraint or (),
+            at=names(at or ""),
+        )
+        made = bench_table(setup, Path(what), repeats or REPEATS_OF_A_TABLE, out=out, workers=workers, on_done=_count)
+        show_results(made, json=json, figures=figures, written=[out] if out is not None else [])
+        return
+    given = {"--budget": budget, "--duplicates": duplicates, "--fidelity": fidelity}
+    _refuse([name for name, value in given.items() if value is not None], f"is for tables, and {what} is a space; leave it out")
+    if evaluations is None:
+        raise RunError(f"no evaluations given; say how many networks each run on {what} evaluates, such as --evaluations 30")
+    from nas.arguments import free_folder
+    from nas.bench.benches import bench_space
+    from nas.bench.setup import prepare_space
+
+    space = prepare_space(
+        what,
         strategy,
-        objectives=names(objectives or ""),
-        evaluations=evaluations,
-        budget=budget,
-        seed=seed,
-        duplicates=duplicates,
-        fidelity=fidelity,
+        {**evaluation.arguments(), "data_options": data_options.given() or None},
+        objectives=names(objectives or "val_accuracy,params"),
         constraints=constraint or (),
+        evaluations=evaluations,
+        seed=seed,
         at=names(at or ""),
     )
-    problem, labels = setup.problem, [who.label for who in setup.contestants]
-    head = columns(problem.table.spec.decisions, [objective.name for objective in problem.objectives], str(table))
-    with ExitStack() as stack:
-        rows = None if out is None else stack.enter_context(RowsFile(out, head, labels))
-
-        def on_repeat(label: str, number: int, repeat: Repeat) -> None:
-            if rows is not None:
-                rows.add(label, number, course_of(problem, repeat, number))
-
-        done = run_all(table, setup.protocol, setup.contestants, repeats, workers=workers, on_done=_tell, on_repeat=on_repeat)
-    courses = {label: [course_of(problem, repeat, n) for n, repeat in enumerate(of_label)] for label, of_label in done.items()}
-    results = Results(known_of_table(problem), courses, setup.marks, default_times(setup.protocol.seconds))
-    drawn = []
-    if figures is not None:
-        from nas.bench.figures import draw_curves
-
-        drawn = [figures / f"{saved.name}.svg" for saved in draw_curves(results, figures)]
-    if json:
-        print_json(results.to_dict())
-        return
-    from nas.bench.words import report
-
-    print(report(results))
-    for path in [*([out] if out is not None else []), *drawn]:
-        print(f"written: {path}")
+    folder = out or free_folder(Path(what.partition(":")[0]).stem, "bench")
+    try:
+        results = bench_space(space, repeats or REPEATS_OF_A_SPACE, folder=folder, workers=workers, on_done=_line)
+    except KeyboardInterrupt:
+        print(f"stopped; the same command with --out {folder} goes on where it stopped", file=sys.stderr, flush=True)
+        raise
+    show_results(results, json=json, figures=figures, written=[folder / "rows.csv"])
+    if not json:
+        print(f"runs: {folder}; nas report {folder}/STRATEGY-REPEAT shows one, nas compare {folder} all of them again")
 
 
-def _tell(done: int, total: int) -> None:
-    """Shows how far the repeats are, where somebody looks."""
+def _refuse(options: list[str], why: str) -> None:
+    """Refuses options that have no meaning here.
+
+    Raises:
+        RunError: Where one was given.
+    """
+    if options:
+        raise RunError(f"{options[0]} {why}")
+
+
+def _count(done: int, total: int, words: str) -> None:
+    """Shows how far the repeats of a table are, where somebody looks."""
     if sys.stderr.isatty():
         print(f"\r{done:,} of {total:,} repeats", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def _line(done: int, total: int, words: str) -> None:
+    """Tells of one finished run."""
+    print(f"{done:,} of {total:,}: {words}", file=sys.stderr, flush=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
-from nas.errors import NasError, SpaceError
+from nas.errors import SpaceError
+from nas.pairs import read_pairs
 
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON alone on standard output.")]
 Constraints = Annotated[
@@ -65,6 +66,66 @@ class DataOptions:
         return {name: value for name, value in options.items() if value is not None}
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How networks are evaluated; the same names as in `nas.search`.
+
+    Attributes:
+        data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
+        epochs: Epochs of each brief training.
+        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
+        class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
+        metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
+        device: auto (CUDA where it is, else CPU), cpu, cuda or mps.
+        deadline: Time after which one training is ended as timed out; none: never.
+        evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
+        input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.
+        classes: How many classes there are, likewise.
+        cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
+    """
+
+    data: str | None = None
+    epochs: int = 3
+    recipe: str | None = None
+    class_weights: Literal["none", "balanced"] | None = None
+    metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None
+    device: str = "auto"
+    deadline: str = "1h"
+    evaluator: str | None = None
+    input: str | None = None
+    classes: Classes = None
+    cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns the arguments of `nas.search` for them.
+
+        Raises:
+            NasError: When one cannot be read.
+        """
+        from nas.budget import duration
+        from nas.recipe import TASK_METRICS, Task
+
+        return {
+            "data": self.data,
+            "epochs": self.epochs,
+            "recipe": self.recipe,
+            "recipe_options": {"class_weights": self.class_weights} if self.class_weights else None,
+            "task": Task(metrics=(*TASK_METRICS, *self.metric)) if self.metric else None,
+            "device": self.device,
+            "deadline": None if self.deadline == "none" else duration(self.deadline, "deadline"),
+            "evaluator": self.evaluator,
+            "input_shape": input_shape(self.input),
+            "classes": self.classes,
+            "costs": read_pairs(self.cost or (), "--cost") or None,
+        }
+
+
+def changed(options: EvaluationOptions | DataOptions) -> list[str]:
+    """Returns the options that are not at their defaults, as they are written."""
+    return [f"--{f.name.replace('_', '-')}" for f in fields(options) if getattr(options, f.name) != f.default]
+
+
 def image_size(text: str) -> int | tuple[int, int]:
     """Reads "64" or "48x64" (height x width)."""
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
@@ -89,20 +150,6 @@ def input_shape(text: str | None) -> tuple[int, int, int] | None:
 def names(text: str) -> list[str]:
     """Reads "val_accuracy,params"."""
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def settings(pairs: Sequence[str] | None, what: str) -> dict[str, Any]:
-    """Reads NAME=VALUE pairs; a value that is JSON (20, 0.5, true) is taken as that, anything else as text."""
-    found: dict[str, Any] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise NasError(f"{what} {pair!r} cannot be read; expected NAME=VALUE")
-        try:
-            found[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name.strip()] = value
-    return found
 
 
 def print_json(value: Any) -> None:

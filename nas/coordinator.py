@@ -9,14 +9,16 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nas.attempts import Halted, NothingFeasible, next_candidate
 from nas.baselines import train_baselines
 from nas.budget import Budget
+from nas.errors import StrategyError
 from nas.events import Event
+from nas.executors.base import Inheritance
 from nas.jobs import Job, Training, checked, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
@@ -28,7 +30,7 @@ from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
     from nas.addresses import Network
-    from nas.evaluate import Evaluator
+    from nas.evaluate import Evaluator, Request
     from nas.problem import Problem
 
 MAX_FAULTS = 2
@@ -82,10 +84,11 @@ def search_loop(
     Raises:
         NothingFeasible, Exhausted: When not one candidate could be proposed.
         EvaluationError: When the evaluator does not measure an objective, or gives a metric the name of an exact cost.
+        StrategyError: When the strategy fails, or wants the weights of a trial that was not evaluated.
         RunError: When the record cannot be written.
     """
     training = Training(seed, epochs, recipe or Recipe(), data)
-    journal = Journal(record, problem.objectives, training, on_event)
+    journal = Journal(record, problem.objectives, training, on_event, partial(strategy.keeps, problem))
     limits = Limits(budget, epochs, journal.ledger, lambda: journal.elapsed, stopped)
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     journal.open(budget)
@@ -192,9 +195,27 @@ class _Loop:
             if self.limits.stopped():
                 return
             self.in_flight[job.row.id] = job
-            weights = self.journal.weights.file(job.row.fingerprint, job.row.recipe)
-            request = job.request(self.training, partial(self.journal.source, job.candidate), weights)
-            self.evaluator.submit(job.row.id, request)
+            self.evaluator.submit(job.row.id, self._request(job))
+
+    def _request(self, job: Job) -> Request:
+        journal = self.journal
+        request = job.request(
+            self.training,
+            partial(journal.source, job.candidate),
+            journal.weights.file(job.row.fingerprint, job.row.recipe),
+            self.strategy.importance,
+        )
+        if job.row.inherit_from is None:
+            return request
+        parent = journal.ledger.evaluated(job.row.inherit_from)
+        if parent is None:
+            who, whom = f"strategy {type(self.strategy).__qualname__}", job.row.inherit_from
+            raise StrategyError(
+                f"{who} lets trial {job.row.id} inherit from trial {whom}, which was not evaluated; name a finished trial, no repeat"
+            )
+        graph = self.problem.consider(parent.genotype).graph.to_json().decode()
+        weights = str(journal.weights.of(parent.id).absolute())
+        return replace(request, inherit=Inheritance(weights, graph, dict(job.row.aligned)))
 
     def _collect(self) -> None:
         """Waits for results. Quick ones are committed with the next proposals, all others at once."""

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from nas.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the tables below. A change of them adds a step to `MIGRATIONS`."""
 
 APPLICATION = 0x6E617331
@@ -45,12 +45,13 @@ CREATE TABLE proposals (
     id INTEGER PRIMARY KEY, network INTEGER NOT NULL REFERENCES networks, recipe INTEGER NOT NULL REFERENCES recipes,
     genotype BLOB NOT NULL, parents TEXT NOT NULL, operator TEXT NOT NULL, inherit_from INTEGER, notes TEXT NOT NULL,
     seen INTEGER NOT NULL, rejected TEXT NOT NULL, repeat_of INTEGER, created REAL NOT NULL, finished INTEGER,
-    faults INTEGER NOT NULL DEFAULT 0);
+    faults INTEGER NOT NULL DEFAULT 0, aligned TEXT NOT NULL DEFAULT '{{}}');
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL REFERENCES proposals, network INTEGER NOT NULL REFERENCES networks,
     recipe INTEGER NOT NULL REFERENCES recipes, data TEXT NOT NULL, seed INTEGER NOT NULL,
     from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL, outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL,
-    error TEXT NOT NULL, checkpoint TEXT NOT NULL, seconds REAL NOT NULL, ended REAL NOT NULL);
+    error TEXT NOT NULL, checkpoint TEXT NOT NULL, seconds REAL NOT NULL, ended REAL NOT NULL,
+    importances BLOB NOT NULL DEFAULT x'', inherited REAL);
 {_BASELINES}"""
 
 
@@ -58,7 +59,13 @@ def _add_baselines(connection: sqlite3.Connection) -> None:
     connection.execute(_BASELINES)
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines}
+def _add_inheritance(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE proposals ADD COLUMN aligned TEXT NOT NULL DEFAULT '{}'")
+    connection.execute("ALTER TABLE evaluations ADD COLUMN importances BLOB NOT NULL DEFAULT x''")
+    connection.execute("ALTER TABLE evaluations ADD COLUMN inherited REAL")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines, 2: _add_inheritance}
 """Format n to the function that turns its tables into those of n + 1, inside a transaction."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(

@@ -54,13 +54,14 @@ class Job:
     candidate: Candidate
     again: bool = False
 
-    def request(self, training: Training, source: Callable[[], str], checkpoint: Path) -> Request:
+    def request(self, training: Training, source: Callable[[], str], checkpoint: Path, importance: str = "") -> Request:
         """Returns what an evaluator is asked.
 
         Args:
             training: Of the run.
             source: Returns the network's text; called only by evaluators that need it.
             checkpoint: Where to leave weights.
+            importance: Which importances are measured at the end, empty for none.
         """
         return Request(
             fingerprint=self.row.fingerprint,
@@ -72,6 +73,8 @@ class Job:
             first_epoch=0,
             last_epoch=training.epochs,
             checkpoint=checkpoint,
+            graph=lambda: self.candidate.graph.to_json().decode(),
+            importance=importance,
         )
 
 

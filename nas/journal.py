@@ -20,7 +20,8 @@ from nas.measurement import Measurement
 from nas.objectives import Objective
 from nas.record import Record
 from nas.rows import EvaluationRow, NetworkRow, ProposalRow, plain_json
-from nas.weights import FrontWeights
+from nas.strategies.base import History
+from nas.weights import KeptWeights
 
 if TYPE_CHECKING:
     from nas.attempts import Accepted
@@ -40,24 +41,30 @@ class Journal:
         objectives: What is ranked.
         training: What all evaluations have in common.
         on_event: Told of what happened, after the record holds it.
+        wanted: Returns the trials whose weights may still be inherited, the most wanted first.
 
     Attributes:
         ledger: The trials in memory.
         costs: Exact costs by fingerprint.
-        weights: The files of the front's weights.
+        weights: The files of the weights that are kept.
         unfinished: Proposals of earlier starts whose evaluation did not end, by number.
         on_event: As given.
     """
 
     def __init__(
-        self, record: Record, objectives: Sequence[Objective], training: Training, on_event: Callable[[Event], None]
+        self,
+        record: Record,
+        objectives: Sequence[Objective],
+        training: Training,
+        on_event: Callable[[Event], None],
+        wanted: Callable[[History], Iterable[int]] = lambda history: (),
     ) -> None:
         proposals, evaluations, self.costs = record.rows()
         self.ledger: Ledger = replay(objectives, proposals, evaluations, self.costs)
-        self.weights = FrontWeights(record.folder, evaluations)
+        self.weights = KeptWeights(record.folder, evaluations)
         self.unfinished = [row for row in proposals if row.finished is None and row.repeat_of is None]
         self.on_event = on_event
-        self._record, self._training = record, training
+        self._record, self._training, self._wanted = record, training, wanted
         self._names = tuple(objective.name for objective in objectives)
         self._sources: dict[str, str] = {}
         self._outbox: list[Event] = []
@@ -75,7 +82,7 @@ class Journal:
 
     def open(self, budget: Budget) -> None:
         """Tells that the search starts, or goes on with what there is; deletes weights that a killed start left behind."""
-        self.weights.keep(self.ledger.front.points)
+        self._keep_weights()
         self.weights.sweep()
         ledger, record = self.ledger, self._record
         folder, pending = str(record.folder), len(self.unfinished)
@@ -101,6 +108,7 @@ class Journal:
             parents=tuple(proposal.parents),
             operator=proposal.operator,
             inherit_from=proposal.inherit_from,
+            aligned=dict(proposal.aligned),
             notes=_as_json(proposal.notes),
             seen=len(ledger.finished),
             rejected=accepted.rejected,
@@ -136,7 +144,7 @@ class Journal:
         record.add_evaluation(
             EvaluationRow(row.id, row.fingerprint, row.recipe, training.data, training.seed, 0, epochs, measurement, time.time())
         )
-        ended = ledger.end(row.id, measurement.outcome, values, epochs)
+        ended = ledger.end(row.id, measurement.outcome, values, epochs, measurement.importances)
         for number, place in ended:
             record.finish(number, place)
         self._outbox.append(
@@ -166,7 +174,7 @@ class Journal:
         """Puts everything on the disk, and tells of it."""
         self._record.commit()
         self._committed = time.monotonic()
-        self.weights.keep(self.ledger.front.points)
+        self._keep_weights()
         self._flush()
 
     def commit_if_due(self, seconds: float = GROUP_SECONDS) -> None:
@@ -178,6 +186,12 @@ class Journal:
         """Commits, and tells why the search ends."""
         self.commit()
         self._tell(Ended(reason, self.ledger.evaluations, self.elapsed))
+
+    def _keep_weights(self) -> None:
+        """Deletes the weights that nobody needs any more."""
+        if self.weights:
+            needed = [trial.inherit_from for trial in self.ledger.pending.values() if trial.inherit_from is not None]
+            self.weights.keep(self.ledger.front.points, self._wanted(self.ledger.history()), needed)
 
     def rollback(self) -> None:
         """Forgets what was written since the last commit; nobody was told of it."""

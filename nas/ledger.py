@@ -6,12 +6,15 @@ from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import le
+from typing import Any
 
 from nas.events import FrontPoint
 from nas.measurement import Outcome
 from nas.objectives import Objective
 from nas.rows import EvaluationRow, ProposalRow
 from nas.strategies.base import History, Trial
+
+_NOTHING: Mapping[str, Any] = {}
 
 Key = tuple[str, str]
 """Fingerprint and digest of the closed recipe; data and seed of the training are the same throughout a run."""
@@ -24,19 +27,6 @@ def losses_of(objectives: Sequence[Objective], values: Mapping[str, float], outc
         KeyError: When an objective has no value.
     """
     return tuple(objective.loss(values[objective.name]) for objective in objectives) if outcome.measured else None
-
-
-def trial_of(row: ProposalRow) -> Trial:
-    """Returns a recorded proposal as a strategy sees it while it is pending."""
-    return Trial(
-        id=row.id,
-        genotype=row.genotype,
-        fingerprint=row.fingerprint,
-        repeat=row.repeat_of is not None,
-        parents=row.parents,
-        operator=row.operator,
-        notes=row.notes,
-    )
 
 
 class Front:
@@ -88,8 +78,9 @@ class Ledger:
         self.tail = 0
         self.front = Front()
         self._first: dict[Key, int] = {}
-        self._ends: dict[int, tuple[Outcome, tuple[float, ...] | None]] = {}
+        self._evaluated: dict[int, Trial] = {}
         self._followers: dict[int, list[int]] = {}
+        self._words: dict[str, str] = {}
 
     @property
     def proposed(self) -> int:
@@ -104,25 +95,36 @@ class Ledger:
         """Returns the trial that was, or is being, evaluated with this key."""
         return self._first.get(key)
 
+    def evaluated(self, number: int) -> Trial | None:
+        """Returns a trial whose own evaluation ended; None for a pending one, or one that repeats another."""
+        return self._evaluated.get(number)
+
     def propose(self, row: ProposalRow) -> int | None:
         """Takes in a proposal; a repeat of a trial that ended ends at once.
 
         Returns:
             Its place in the order of endings, None when it is pending now.
         """
-        trial = trial_of(row)
+        trial = self._pending(row)
         if row.repeat_of is None:
             self._first[(row.fingerprint, row.recipe)] = row.id
             self.tail = 0
         else:
             self.tail += 1
-            if row.repeat_of in self._ends:
-                return self._close(trial, *self._ends[row.repeat_of])
+            if (first := self._evaluated.get(row.repeat_of)) is not None:
+                return self._close(trial, first)
             self._followers.setdefault(row.repeat_of, []).append(row.id)
         self.pending[row.id] = trial
         return None
 
-    def end(self, number: int, outcome: Outcome, values: Mapping[str, float], epochs: int) -> list[tuple[int, int]]:
+    def end(
+        self,
+        number: int,
+        outcome: Outcome,
+        values: Mapping[str, float],
+        epochs: int,
+        importances: Mapping[str, Sequence[float]] = _NOTHING,
+    ) -> list[tuple[int, int]]:
         """Takes in the end of an evaluation.
 
         Args:
@@ -130,6 +132,7 @@ class Ledger:
             outcome: How it ended.
             values: Its exact costs and its metrics.
             epochs: Epochs trained for it.
+            importances: Of its channels, where they were measured.
 
         Returns:
             Number and place of it and of the repeats that waited for it.
@@ -139,18 +142,40 @@ class Ledger:
         """
         losses = losses_of(self.objectives, values, outcome)
         trial = self.pending.pop(number)
-        self._ends[number] = (outcome, losses)
+        trial = self._evaluated[number] = replace(trial, outcome=outcome, losses=losses, importances=importances)
         self.evaluations += 1
         self.epochs += epochs
         if losses is not None:
             self.front.add(FrontPoint(number, trial.fingerprint, losses, dict(values)))
-        ended = [(number, self._close(trial, outcome, losses))]
+        ended = [(number, self._close(trial, trial))]
         for follower in self._followers.pop(number, ()):
-            ended.append((follower, self._close(self.pending.pop(follower), outcome, losses)))
+            ended.append((follower, self._close(self.pending.pop(follower), trial)))
         return ended
 
-    def _close(self, trial: Trial, outcome: Outcome, losses: tuple[float, ...] | None) -> int:
-        self.finished.append(replace(trial, outcome=outcome, losses=losses))
+    def _pending(self, row: ProposalRow) -> Trial:
+        """Returns a recorded proposal as a strategy sees it while it is pending.
+
+        Every traversal of a space and every row that is read makes its paths anew; all trials share one object of each, since the
+        paths would take twice as much memory as everything else.
+        """
+        word = self._words.setdefault
+        genotype = {word(path, path): word(value, value) if type(value) is str else value for path, value in row.genotype.items()}
+        return Trial(
+            id=row.id,
+            genotype=genotype,
+            fingerprint=row.fingerprint,
+            repeat=row.repeat_of is not None,
+            parents=row.parents,
+            operator=word(row.operator, row.operator),
+            notes=row.notes or _NOTHING,
+            inherit_from=row.inherit_from,
+            importances=_NOTHING,
+        )
+
+    def _close(self, trial: Trial, end: Trial) -> int:
+        """Takes in a finished trial; what another one was evaluated for ends as that one did."""
+        ended = end if trial is end else replace(trial, outcome=end.outcome, losses=end.losses, importances=end.importances)
+        self.finished.append(ended)
         return len(self.finished) - 1
 
 
@@ -193,7 +218,7 @@ def replay_steps(
             rows = segments[upcoming[1]]
             values = {**costs[rows[-1].fingerprint], **rows[-1].measurement.metrics}
             epochs = sum(row.to_epoch - row.from_epoch for row in rows)
-            ledger.end(upcoming[1], rows[-1].measurement.outcome, values, epochs)
+            ledger.end(upcoming[1], rows[-1].measurement.outcome, values, epochs, rows[-1].measurement.importances)
             upcoming = next(ends, None)
 
     for proposal in proposals:

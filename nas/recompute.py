@@ -22,7 +22,8 @@ class Mismatch:
 
     Attributes:
         trial: Its number.
-        what: What differs: a decision's path, "parents", "operator", "fingerprint", "rejected" or "repeat_of".
+        what: What differs: a decision's path, "parents", "operator", "fingerprint", "inherit_from", "aligned",
+            "rejected" or "repeat_of".
         recorded: What the record says.
         computed: What came out now.
     """
@@ -77,10 +78,11 @@ def _compare(row: ProposalRow, problem: Problem, strategy: Strategy, seed: int, 
         parents=tuple(proposal.parents),
         operator=proposal.operator,
         inherit_from=proposal.inherit_from,
+        aligned=dict(proposal.aligned),
         rejected=dict(accepted.rejected),
         repeat_of=ledger.first((accepted.candidate.fingerprint, row.recipe)),
     )
-    for name in ("fingerprint", "parents", "operator", "inherit_from", "rejected", "repeat_of"):
+    for name in ("fingerprint", "parents", "operator", "inherit_from", "aligned", "rejected", "repeat_of"):
         if getattr(now, name) != getattr(row, name):
             return Mismatch(row.id, name, getattr(row, name), getattr(now, name))
     return None

@@ -185,7 +185,7 @@ class Record:
     def add_proposal(self, row: ProposalRow) -> None:
         """Adds a proposal whose network and recipe are known."""
         self._write(
-            "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.id,
                 self._networks[row.fingerprint],
@@ -201,6 +201,7 @@ class Record:
                 row.created,
                 row.finished,
                 row.faults,
+                plain_json(row.aligned, "aligned"),
             ),
         )
 
@@ -208,9 +209,10 @@ class Record:
         """Adds a training segment that ended."""
         result = row.measurement
         curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
+        importances = plain_json(result.importances, "importances").encode() if result.importances else b""
         self._write(
             "INSERT INTO evaluations (proposal, network, recipe, data, seed, from_epoch, to_epoch, outcome, metrics, curve, error,"
-            " checkpoint, seconds, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " checkpoint, seconds, ended, importances, inherited) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 row.proposal,
                 self._networks[row.fingerprint],
@@ -226,6 +228,8 @@ class Record:
                 result.checkpoint,
                 result.seconds,
                 row.ended,
+                self._pack("importances", importances) if importances else b"",
+                result.inherited,
             ),
         )
 

@@ -52,6 +52,7 @@ class ProposalRow:
         parents: Numbers of the proposals it was made from.
         operator: How it was made.
         inherit_from: Number of the proposal whose weights it starts from, if any.
+        aligned: Path of a block to its path in that one's network, where the two differ.
         notes: What the strategy asked to keep.
         seen: How many trials had ended when it was made; with the order of endings this says what was pending, too.
         rejected: How many candidates were refused before it, by reason.
@@ -75,6 +76,7 @@ class ProposalRow:
     created: float = 0.0
     finished: int | None = None
     faults: int = 0
+    aligned: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -232,10 +234,10 @@ def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
     packer = Packer(connection)
     for row in connection.execute(
         "SELECT p.id, n.fingerprint, r.digest, genotype, parents, operator, inherit_from, notes, seen, rejected, repeat_of,"
-        " created, finished, faults FROM proposals p JOIN networks n ON n.id = p.network JOIN recipes r ON r.id = p.recipe"
+        " created, finished, faults, aligned FROM proposals p JOIN networks n ON n.id = p.network JOIN recipes r ON r.id = p.recipe"
         " ORDER BY p.id"
     ):
-        number, fingerprint, recipe, genotype, parents, operator, inherit, notes, seen, rejected, repeat, *rest = row
+        number, fingerprint, recipe, genotype, parents, operator, inherit, notes, seen, rejected, repeat, *rest, aligned = row
         yield ProposalRow(
             number,
             fingerprint,
@@ -249,6 +251,7 @@ def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
             msgspec.json.decode(rejected),
             repeat,
             *rest,
+            msgspec.json.decode(aligned),
         )
 
 
@@ -257,9 +260,11 @@ def read_evaluations(connection: sqlite3.Connection) -> Iterator[EvaluationRow]:
     packer = Packer(connection)
     for row in connection.execute(
         "SELECT proposal, n.fingerprint, r.digest, data, seed, from_epoch, to_epoch, outcome, metrics, curve, error, checkpoint,"
-        " seconds, ended FROM evaluations e JOIN networks n ON n.id = e.network JOIN recipes r ON r.id = e.recipe ORDER BY e.id"
+        " seconds, ended, importances, inherited FROM evaluations e JOIN networks n ON n.id = e.network"
+        " JOIN recipes r ON r.id = e.recipe ORDER BY e.id"
     ):
-        proposal, fingerprint, recipe, data, seed, first, last, outcome, metrics, curve, error, checkpoint, seconds, ended = row
+        proposal, fingerprint, recipe, data, seed, first, last, outcome, metrics, curve, error, checkpoint, *rest = row
+        seconds, ended, importances, inherited = rest
         measurement = Measurement(
             outcome=Outcome(outcome),
             metrics=msgspec.json.decode(metrics),
@@ -268,6 +273,8 @@ def read_evaluations(connection: sqlite3.Connection) -> Iterator[EvaluationRow]:
             seconds=seconds,
             error=error,
             checkpoint=checkpoint,
+            importances=msgspec.json.decode(packer.unpack("importances", importances)) if importances else {},
+            inherited=inherited,
         )
         yield EvaluationRow(proposal, fingerprint, recipe, data, seed, first, last, measurement, ended)
 

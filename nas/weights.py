@@ -1,8 +1,9 @@
-"""The weights a run keeps: those of the networks on its front. All others would outgrow everything else in the folder."""
+"""The weights a run keeps: those of the front, and those that candidates may inherit. All others would fill the disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from nas.events import FrontPoint
@@ -12,8 +13,12 @@ WEIGHTS = "weights"
 """Folder in the run folder that holds them."""
 
 
-class FrontWeights:
-    """Names the file of each network's weights, and deletes what left the front.
+MOST_KEPT = 32
+"""Trials whose weights are kept for a strategy that may still inherit them, the front and what is in flight apart."""
+
+
+class KeptWeights:
+    """Names the file of each network's weights, and deletes what nobody needs any more.
 
     Args:
         folder: The run folder.
@@ -29,6 +34,10 @@ class FrontWeights:
         """Returns where the weights of a network, trained by the recipe of that digest, belong."""
         return self._weights / f"{fingerprint[:16]}-{recipe[:8]}.safetensors"
 
+    def __bool__(self) -> bool:
+        """Returns whether there are any."""
+        return bool(self._files)
+
     def relative(self, checkpoint: str) -> str:
         """Returns a file's name relative to the run folder, so that the folder may be moved."""
         if not checkpoint or not Path(checkpoint).is_relative_to(self._folder):
@@ -40,11 +49,21 @@ class FrontWeights:
         if checkpoint:
             self._files[trial] = checkpoint
 
-    def keep(self, front: Iterable[FrontPoint]) -> None:
-        """Deletes the weights of all trials that are not on the front."""
-        if not self._files:
-            return
-        for trial in self._files.keys() - {point.trial for point in front}:
+    def of(self, trial: int) -> Path:
+        """Returns where the weights of a trial lie; a place where there is nothing when they were not kept."""
+        return self._folder / self._files.get(trial, f"{WEIGHTS}/{trial}.gone")
+
+    def keep(self, front: Iterable[FrontPoint], wanted: Iterable[int] = (), needed: Iterable[int] = ()) -> None:
+        """Deletes the weights of all other trials.
+
+        Args:
+            front: Of the run.
+            wanted: Trials that a strategy may still inherit from, the most wanted first; of those that have weights `MOST_KEPT` stay.
+            needed: Trials that something in flight inherits from.
+        """
+        kept = {point.trial for point in front}.union(needed)
+        kept.update(islice((trial for trial in wanted if trial in self._files), MOST_KEPT))
+        for trial in self._files.keys() - kept:
             (self._folder / self._files.pop(trial)).unlink(missing_ok=True)
 
     def sweep(self) -> None:

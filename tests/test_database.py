@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from nas import database
 from nas.database import DATABASE, Lock, close_writer, open_reader, open_writer
 from nas.errors import RunError
+from nas.measurement import Measurement, Outcome
 from nas.record import Record
 from nas.run import open_run
 
@@ -227,15 +229,31 @@ def test_a_writer_migrates_the_file(tmp_path: Path, request: pytest.FixtureReque
     connection.close()
 
 
-def test_a_run_of_format_1_is_read_and_goes_on(tmp_path: Path) -> None:
-    """Written before runs had baselines."""
-    shutil.copy(Path(__file__).parent / "assets" / "run_format_1.db", tmp_path / DATABASE)
+@pytest.mark.parametrize(("version", "counts"), [(1, (3, 2, 0)), (2, (4, 2, 1))])
+def test_a_run_of_an_older_format_is_read_and_goes_on(tmp_path: Path, version: int, counts: tuple[int, int, int]) -> None:
+    """Written before runs had baselines (1), and before networks inherited weights (2)."""
+    shutil.copy(Path(__file__).parent / "assets" / f"run_format_{version}.db", tmp_path / DATABASE)
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (version,)
+    connection.close()
     run = open_run(tmp_path)
     trials = run.trials()
-    assert (len(trials), len(run.front()), len(run.baselines())) == (3, 2, 0)
+    assert (len(trials), len(run.front()), len(run.baselines())) == counts
     with Record(tmp_path, run.settings) as record:
-        assert record.baselines() == {}
-        assert record.spent()[0] == 3
+        assert len(record.baselines()) == counts[2]
+        assert record.spent()[0] == counts[0]
+        proposals, evaluations, _ = record.rows()
+        assert {row.measurement.inherited for row in evaluations} == {None}
+        assert [dict(row.measurement.importances) for row in evaluations] == [{}] * counts[0]
+        assert [dict(row.aligned) for row in proposals] == [{}] * len(proposals)
+        record.add_proposal(replace(proposals[-1], id=len(proposals), aligned={"a[1]": "a[2]"}, finished=None))
+        measured = Measurement(Outcome.COMPLETE, importances={"conv1": (0.5, 2.0)}, inherited=0.25)
+        record.add_evaluation(replace(evaluations[-1], proposal=len(proposals), measurement=measured))
+        proposals, evaluations, _ = record.rows()
+        assert proposals[-1].aligned == {"a[1]": "a[2]"}
+        assert evaluations[-1].measurement.inherited == 0.25
+        assert evaluations[-1].measurement.importances == {"conv1": [0.5, 2.0]}
+        record.rollback()
     again = open_run(tmp_path)
     assert again.trials().equals(trials)
     assert len(again.starts()) == 2

@@ -8,8 +8,8 @@ say), as long as forgetting it changes nothing but the time taken.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nas.domains import Value, identity
@@ -59,7 +59,9 @@ class Proposal:
         genotype: Its decisions.
         parents: Ids of the trials it was made from.
         operator: How it was made ("sample", "mutate", "crossover+mutate", ...); kept in the record.
-        inherit_from: Id of the trial whose weights it should start from, if any.
+        inherit_from: Id of the trial whose weights it should start from, if any; they are kept while `Strategy.keeps` names it.
+        aligned: Path of a block to its path in the network of `inherit_from`, where the two differ (a repetition before it was
+            taken out, say); weights are copied between equal paths otherwise.
         notes: Plain JSON that the strategy wants back in `Trial.notes` (Optuna's system attributes).
     """
 
@@ -67,10 +69,11 @@ class Proposal:
     parents: tuple[int, ...] = ()
     operator: str = "sample"
     inherit_from: int | None = None
+    aligned: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One proposal as the record knows it.
 
@@ -84,6 +87,8 @@ class Trial:
         parents: Ids of the trials it was made from.
         operator: How it was made.
         notes: What the strategy asked to keep.
+        inherit_from: Id of the trial whose weights it starts from, if any.
+        importances: Of its channels, by module of its network (`nas.importance`); empty where none were measured.
     """
 
     id: int
@@ -95,6 +100,8 @@ class Trial:
     parents: tuple[int, ...] = ()
     operator: str = "sample"
     notes: Mapping[str, Any] = field(default_factory=dict)
+    inherit_from: int | None = None
+    importances: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -125,12 +132,32 @@ class History:
         return [trial for trial in self.finished if trial.losses is not None]
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What an earlier run measured, as far as it has a place in the space that is searched now.
+
+    Attributes:
+        name: Of the run.
+        genotypes: Of the space that is searched now, each once; constraints may refuse them.
+        losses: Of each measured objective by its name, one loss a genotype; NaN where the run has none.
+    """
+
+    name: str
+    genotypes: tuple[Genotype, ...]
+    losses: Mapping[str, tuple[float, ...]]
+
+
 class Strategy(ABC):
     """Proposes candidates. The loop calls `propose` once for each free worker and each rejected candidate.
 
     The loop checks what comes back (constraints, repeats), so a strategy needs to do so only where it can do better than
     to try again; `Problem.feasible` is there for that.
+
+    Attributes:
+        importance: Which importances each training measures for it at its end (`nas.importance.KINDS`); empty for none.
     """
+
+    importance: str = ""
 
     @abstractmethod
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
@@ -144,6 +171,28 @@ class Strategy(ABC):
         Raises:
             Exhausted: When there is nothing left to propose; the search ends with its message.
         """
+
+    def keeps(self, problem: Problem, history: History) -> Collection[int]:
+        """Returns ids of trials whose weights a later proposal may inherit, the most wanted first; no more than it needs.
+
+        Weights of other trials are deleted, unless they are on the front.
+        """
+        return ()
+
+    def described(self) -> tuple[str, Mapping[str, Any]]:
+        """Returns what the record calls it, and the settings it was made with: its class, and the fields of its dataclass."""
+        cls = type(self)
+        known: tuple[Field[Any], ...] = fields(cls) if is_dataclass(cls) else ()
+        return f"{cls.__module__}:{cls.__qualname__}", {f.name: getattr(self, f.name) for f in known if f.init}
+
+    def warmed(self, earlier: Sequence[Earlier]) -> Strategy:
+        """Returns the same strategy with what earlier runs measured. Whoever can learn from it overrides this.
+
+        Raises:
+            StrategyError: When it cannot.
+        """
+        name = type(self).__qualname__
+        raise StrategyError(f"strategy {name} learns nothing from earlier runs; take surrogate, or leave --warm-start out")
 
 
 def check_whole(strategy: str, setting: str, value: object, least: int = 1) -> None:

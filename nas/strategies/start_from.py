@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,15 @@ class StartFrom(Strategy):
     starts: Mapping[str, Genotype]
     strategy: Strategy
 
+    def __post_init__(self) -> None:
+        self.importance = self.strategy.importance
+
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns the next start, else what the strategy proposes."""
         if history.proposed < len(self.starts):
             name, genotype = list(self.starts.items())[history.proposed]
             return Proposal(genotype, operator=f"start {name}")
         return self.strategy.propose(problem, history, rng)
+
+    def keeps(self, problem: Problem, history: History) -> Collection[int]:
+        return self.strategy.keeps(problem, history)

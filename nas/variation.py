@@ -177,6 +177,30 @@ def neighbours(tree: Tree, genotype: Genotype) -> Iterator[dict[str, Value]]:
                 yield complete(tree, {**genotype, path: value}, None)
 
 
+def successor(tree: Tree, genotype: Genotype) -> dict[str, Value] | None:
+    """Returns the genotype behind one in the order of the fixed-length encoding, None behind the last.
+
+    Args:
+        tree: Without open real numbers.
+        genotype: Complete and valid.
+    """
+    asked: dict[str, Domain] = {}
+
+    def decide(path: str, domain: Domain) -> Value:
+        asked[path] = domain
+        return genotype[path]
+
+    tree.ask(decide)
+    paths = list(asked)
+    for i in reversed(range(len(paths))):
+        domain, value = asked[paths[i]], genotype[paths[i]]
+        position = round(domain.where(value)) + 1
+        if position < (domain.size or 0):
+            begun = {path: genotype[path] for path in paths[:i]}
+            return complete(tree, {**begun, paths[i]: domain.at(position)}, None)
+    return None
+
+
 def crossover(tree: Tree, a: Genotype, b: Genotype, rng: np.random.Generator) -> dict[str, Value]:
     """Returns a child that takes each decision from one of its parents.
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nas.domains import Domain, Value
 from nas.errors import StrategyError
 from nas.lines import counted
-from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole, key_of
-from nas.variation import complete
+from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_whole, key_of
+from nas.variation import complete, successor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,30 +79,6 @@ class Exhaustive(Strategy):
             words = f"{size:,} genotypes" if isinstance(size, int) else "a continuum of genotypes"
             fix = "close some of its decisions, or choose another strategy"
             raise StrategyError(f"exhaustive: the space has {words}, expected at most largest={self.largest:,}; {fix}")
-
-
-def successor(space: Space, genotype: Genotype) -> Genotype | None:
-    """Returns the genotype behind one in the order of the fixed-length encoding, None behind the last.
-
-    Args:
-        space: Without open real numbers.
-        genotype: Of that space.
-    """
-    asked: dict[str, Domain] = {}
-
-    def decide(path: str, domain: Domain) -> Value:
-        asked[path] = domain
-        return genotype[path]
-
-    space.ask(decide)
-    paths = list(asked)
-    for i in reversed(range(len(paths))):
-        domain, value = asked[paths[i]], genotype[paths[i]]
-        position = round(domain.where(value)) + 1
-        if position < (domain.size or 0):
-            begun = {path: genotype[path] for path in paths[:i]}
-            return complete(space, {**begun, paths[i]: domain.at(position)}, None)
-    return None
 
 
 def _own(*trials: Trial | None) -> list[Trial]:

@@ -14,13 +14,17 @@ expectation has a closed form (`nas.surrogates.improvement`); with accuracy alon
 * **Several measured objectives** are joined to one, for each proposal with other random weights (augmented Chebyshev function;
   Knowles 2006, "ParEGO", equation 2); exact ones stay as they are. Without a measured objective the improvement is exact.
 * **Thousands of trials**: from `points` on, the model is made from the best half of so many and as many spread over the rest.
+* **Earlier runs** (`warmed`): what their models predict is a trend of this one, whose slope this search's points decide
+  (`nas.surrogates.earlier`), and their best networks are candidates. Every other of the first trials is chosen by it.
+* **A small space** in which no candidate is new is looked through in turn until nothing is left (`nas.surrogates.candidates.Rest`).
 
 In the family of Jones, Schonlau and Welch 1998 (expected improvement) and Emmerich et al. 2011 (hypervolume).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +34,12 @@ from nas.measurement import Outcome
 from nas.pareto import crowded_order, non_dominated
 from nas.problem import Rejected
 from nas.spread import Costs, log_costs, loneliest, newcomers
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_whole
-from nas.surrogates.candidates import Candidates
+from nas.strategies.base import Earlier, Fold, History, Key, Proposal, Strategy, Trial, check_whole, key_of
+from nas.surrogates.candidates import Candidates, Rest
+from nas.surrogates.earlier import Lessons, lessons
 from nas.surrogates.features import Sheet
 from nas.surrogates.improvement import Steps
-from nas.surrogates.model import Learner, Model, Nothing
+from nas.surrogates.model import Learner, Model, Nothing, representatives
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -64,7 +69,9 @@ class Memory:
         trials: The measured and the failed ones, each training once.
         costs: Exact losses of each of these.
         measured: Measured losses of each; NaN where it failed.
-        learner: Features of each, and what was learnt from them; None before the first.
+        lessons: What earlier runs teach, once there is a learner.
+        learner: Features of each trial, and what was learnt from them; None before the first.
+        rest: What is left where chance finds nothing new.
     """
 
     known: set[Key] = field(default_factory=set)
@@ -72,7 +79,9 @@ class Memory:
     trials: list[Trial] = field(default_factory=list)
     costs: list[tuple[float, ...]] = field(default_factory=list)
     measured: list[tuple[float, ...]] = field(default_factory=list)
+    lessons: Lessons = field(default_factory=Lessons)
     learner: Learner | None = None
+    rest: Rest = field(default_factory=Rest)
 
 
 @dataclass
@@ -94,26 +103,63 @@ class Surrogate(Strategy):
     def __post_init__(self) -> None:
         for name, least in {"initial": 2, "pool": 1, "candidates": 1, "points": 10}.items():
             check_whole("surrogate", name, getattr(self, name), least)
-        self._fold = Fold(Memory, _take_in)
+        self._fold = Fold(Memory, self._take_in)
+        self._earlier: tuple[Earlier, ...] = ()
+
+    def warmed(self, earlier: Sequence[Earlier]) -> Surrogate:
+        """Returns the same strategy with what earlier runs measured."""
+        warm = replace(self)
+        warm._earlier = tuple(earlier)
+        return warm
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
-        """Returns one of the spread first candidates, then the one of the largest expected improvement."""
+        """Returns one of the spread first candidates, then the one of the largest expected improvement.
+
+        Raises:
+            Exhausted: When a space that can be looked through has nothing left.
+        """
         now = self._fold.over(problem, history.finished)
         running = {trial.key for trial in history.pending}
         ranked = _best_first(now)
-        if now.learner is None or len(ranked) < self.initial:
-            brood = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), self.pool, (now.known, running))
-            return loneliest(problem, brood, [*now.spread, *(log_costs(problem, trial) for trial in history.pending)])
+        if len(ranked) >= self.initial or (self._earlier and history.proposed % 2):
+            found = self._improving(problem, now, ranked, history.pending, running, rng)
+        else:
+            found = self._spread(problem, now, history.pending, running, rng)
+        return found or now.rest.proposal(problem, now.known, running, rng)
 
-        pending = self._pending(problem, now.learner, history)
-        chosen = self._chosen(ranked, len(now.trials))
-        model = _model(now, now.learner, chosen, rng).believing(pending.rows)
+    def _spread(
+        self, problem: Problem, now: Memory, pending: Sequence[Trial], running: set[Key], rng: np.random.Generator
+    ) -> Proposal | None:
+        """Returns the sample that lies farthest from everything so far; None where no sample is new."""
+        brood = newcomers(problem, lambda: Proposal(problem.space.sample(rng)), self.pool, (now.known, running))
+        if key_of(problem, brood[0].genotype) in now.known | running:
+            return None
+        return loneliest(problem, brood, [*now.spread, *(log_costs(problem, trial) for trial in pending)])
 
-        candidates = Candidates(problem, now.learner.sheet, now.known | running)
+    def _improving(
+        self,
+        problem: Problem,
+        now: Memory,
+        ranked: Places,
+        pending: Sequence[Trial],
+        running: set[Key],
+        rng: np.random.Generator,
+    ) -> Proposal | None:
+        """Returns the candidate of the largest expected improvement; None where no candidate is new."""
+        learner = self._learner(now, problem)
+        believed = Candidates(problem, learner.sheet, set())
+        for trial in pending:
+            believed.add(Proposal(trial.genotype))
+        chosen = representatives(ranked, len(now.trials), self.points)
+        model = _model(now, learner, problem, chosen, rng).believing(believed.rows)
+
+        candidates = Candidates(problem, learner.sheet, now.known | running)
+        for genotype in now.lessons.favourites:
+            candidates.add(Proposal(genotype, operator="earlier"))
         candidates.vary([now.trials[i] for i in ranked[: _parents(now, ranked)]], self.candidates, rng)
         if not candidates.proposals:
-            return Proposal(problem.space.sample(rng))  # the loop serves what is known and counts what is refused
-        steps = _steps(now, chosen, pending, candidates, model)
+            return None
+        steps = _steps(now, chosen, believed, candidates, model)
         score = _improvement(steps, model, candidates, 0)
         for _ in range(_ROUNDS):
             looked_at = len(score)
@@ -121,42 +167,32 @@ class Surrogate(Strategy):
             score = np.concatenate([score, _improvement(steps, model, candidates, looked_at)])
         return candidates.proposals[int(np.argmax(score))]
 
-    @staticmethod
-    def _pending(problem: Problem, learner: Learner, history: History) -> Candidates:
-        """Returns what is under way, with its costs and features."""
-        pending = Candidates(problem, learner.sheet, set())
-        for trial in history.pending:
-            pending.add(Proposal(trial.genotype))
-        return pending
+    def _take_in(self, now: Memory, problem: Problem, trial: Trial) -> None:
+        """Folds one more finished trial in."""
+        now.spread.append(log_costs(problem, trial))
+        key = trial.key
+        fresh = key not in now.known
+        now.known.add(key)
+        if not fresh or trial.outcome is Outcome.INTERRUPTED:
+            return
+        try:
+            candidate, exact = problem.consider(trial.genotype), problem.exact_losses(trial.genotype)
+        except Rejected:
+            return  # it can be costed no more
+        learner = self._learner(now, problem)
+        learner.rows.append(learner.sheet.row(candidate, grow=True))
+        measured = [i for i in range(len(problem.objectives)) if i not in exact]
+        now.trials.append(trial)
+        now.costs.append(tuple(exact.values()))
+        now.measured.append(tuple([np.nan if trial.losses is None else trial.losses[i] for i in measured]))
 
-    def _chosen(self, ranked: Places, count: int) -> Places:
-        """Returns the trials that the model is made from: all, or the best and some spread evenly over the others, in order."""
-        if count <= self.points:
-            return np.arange(count)
-        best = ranked[: self.points // 2]
-        others = np.setdiff1d(np.arange(count), best)
-        some = others[np.linspace(0, len(others) - 1, self.points - len(best)).round().astype(np.int64)]
-        return np.sort(np.concatenate([best, some]))
-
-
-def _take_in(now: Memory, problem: Problem, trial: Trial) -> None:
-    """Folds one more finished trial in."""
-    now.spread.append(log_costs(problem, trial))
-    key = trial.key
-    fresh = key not in now.known
-    now.known.add(key)
-    if not fresh or trial.outcome is Outcome.INTERRUPTED:
-        return
-    try:
-        candidate, exact = problem.consider(trial.genotype), problem.exact_losses(trial.genotype)
-    except Rejected:
-        return  # it can be costed no more
-    now.learner = now.learner or Learner(Sheet(problem.space.decisions()))
-    now.learner.rows.append(now.learner.sheet.row(candidate, grow=True))
-    measured = [i for i in range(len(problem.objectives)) if i not in exact]
-    now.trials.append(trial)
-    now.costs.append(tuple(exact.values()))
-    now.measured.append(tuple([np.nan if trial.losses is None else trial.losses[i] for i in measured]))
+    def _learner(self, now: Memory, problem: Problem) -> Learner:
+        """Returns the learner of this search; the first one knows what earlier runs teach."""
+        if now.learner is None:
+            sheet = Sheet(problem.space.decisions())
+            now.lessons = lessons(self._earlier, problem, sheet, self.points)
+            now.learner = Learner(sheet, earlier=now.lessons.models)
+        return now.learner
 
 
 def _best_first(now: Memory) -> Places:
@@ -171,25 +207,26 @@ def _losses(now: Memory, places: Places) -> Floats:
 
 def _parents(now: Memory, ranked: Places) -> int:
     """Returns how many of the best trials have children."""
-    return max(_GOOD, int(non_dominated(_losses(now, ranked)).sum()))
+    return max(_GOOD, int(non_dominated(_losses(now, ranked)).sum())) if len(ranked) else 0
 
 
-def _model(now: Memory, learner: Learner, chosen: Places, rng: np.random.Generator) -> Model | Nothing:
+def _model(now: Memory, learner: Learner, problem: Problem, chosen: Places, rng: np.random.Generator) -> Model | Nothing:
     """Returns the model of what is measured; several objectives are joined with weights drawn now."""
-    measured = np.array(now.measured, dtype=np.float64)  # (n, k)
-    many = measured.shape[1]
+    many = sum(not objective.exact for objective in problem.objectives)
     if many == 0:
         return Nothing(len(chosen))
+    measured = np.array(now.measured, dtype=np.float64).reshape(-1, many)  # (n, k)
     return learner.model(measured, rng.dirichlet(np.ones(many)) if many > 1 else np.ones(1), chosen)
 
 
 def _steps(now: Memory, chosen: Places, pending: Candidates, candidates: Candidates, model: Model | Nothing) -> Steps:
     """Returns the front of the model's points, the failed ones left out and what is expected of the pending ones included."""
-    stands = np.array([*(now.trials[i].losses is not None for i in chosen), *(True for _ in pending.rows)])
-    costs = _matrix([*(now.costs[i] for i in chosen), *pending.costs])[stands]
-    heights = model.heights[stands]
-    worst = np.vstack([costs, _matrix(candidates.costs)])
-    return Steps(costs, heights, _behind(worst), float(_behind(heights[:, None])[0]))
+    stands = np.array([*(now.trials[i].losses is not None for i in chosen), *(True for _ in pending.rows)], dtype=np.bool_)
+    costs = _matrix([*(now.costs[i] for i in chosen), *pending.costs, *candidates.costs])
+    known, heights = costs[: len(stands)][stands], model.heights[stands]
+    worst = np.vstack([known, costs[len(stands) :]])
+    scale = heights if len(heights) else model.predict(candidates.rows)[0]  # before the first result, earlier runs alone speak
+    return Steps(known, heights, _behind(worst), float(_behind(scale[:, None])[0]))
 
 
 def _behind(points: Floats) -> Floats:

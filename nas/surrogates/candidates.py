@@ -6,14 +6,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas.lines import counted
 from nas.problem import Rejected
-from nas.strategies.base import Key, Proposal, Trial, better_of_two, training_key
+from nas.strategies.base import Exhausted, Genotype, Key, Proposal, Trial, better_of_two, key_of, training_key
+from nas.variation import complete, successor
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nas.problem import Problem
     from nas.surrogates.features import Row, Sheet
+
+_ENUMERABLE = 100_000
+"""Genotypes of a space that is looked through to its end."""
 
 
 @dataclass
@@ -55,12 +60,15 @@ class Candidates:
         """Adds fresh samples (a quarter), mutations (half) and mutated crossovers (a quarter).
 
         Args:
-            good: Trials to descend from, best first; the better of two drawn ones is taken.
+            good: Trials to descend from, best first; the better of two drawn ones is taken. Without any, all are fresh samples.
             count: How many are made; fewer are added where some are refused or known.
             rng: Draws.
         """
         space = self.problem.space
         for i in range(count):
+            if not good:
+                self.add(Proposal(space.sample(rng)))
+                continue
             mother, father = better_of_two(good, rng), better_of_two(good, rng)
             if i % 4 == 0:
                 self.add(Proposal(space.sample(rng)))
@@ -82,3 +90,42 @@ class Candidates:
             for _ in range(children):
                 child = self.problem.space.mutate(proposal.genotype, rng)
                 self.add(Proposal(child, parents=proposal.parents, operator=proposal.operator.removesuffix("+mutate") + "+mutate"))
+
+
+@dataclass
+class Rest:
+    """What is left of a small space where chance finds nothing new: its genotypes in turn, until the last.
+
+    Attributes:
+        at: All genotypes before this one are known or refused, for good; a note to save time. None: the first.
+    """
+
+    at: Genotype | None = None
+
+    def proposal(self, problem: Problem, known: set[Key], running: set[Key], rng: np.random.Generator) -> Proposal:
+        """Returns the next feasible genotype whose network is new; of a large space a sample, which the loop deals with.
+
+        Args:
+            problem: Says what is feasible.
+            known: Keys of what has ended.
+            running: Keys of what is under way.
+            rng: Draws the sample.
+
+        Raises:
+            Exhausted: When nothing is left.
+        """
+        space = problem.space
+        if not space.size() <= _ENUMERABLE:
+            return Proposal(space.sample(rng))
+        genotype: Genotype | None = complete(space, {}, None) if self.at is None else self.at
+        for_good = True
+        while genotype is not None:
+            key = key_of(problem, genotype)
+            for_good = for_good and (key is None or key in known)
+            if for_good:
+                self.at = genotype
+            elif key is not None and key not in known and key not in running:
+                return Proposal(genotype, operator="next")
+            genotype = successor(space, genotype)
+        networks = counted(len(known | running), "network")
+        raise Exhausted(f"all {counted(int(space.size()), 'genotype')} of the space were looked at: {networks}")

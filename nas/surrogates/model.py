@@ -49,7 +49,7 @@ def joined(measured: Floats, weights: Floats) -> Floats:
         weights: `(k,)` how much each counts, of sum 1.
     """
     heights = np.stack([robust(column) for column in measured.T], axis=1)
-    if measured.shape[1] == 1:
+    if measured.shape[1] == 1 or not len(measured):
         return heights[:, 0]
     heights -= heights.min(axis=0)
     weighed = weights * heights / np.where(heights.max(axis=0) > 0, heights.max(axis=0), 1.0)
@@ -113,11 +113,14 @@ class Learner:
     Attributes:
         sheet: Columns of the features.
         rows: Features of the points.
+        earlier: Models of earlier runs, whose predictions are trends of this one.
     """
 
     sheet: Sheet
     rows: list[Row] = field(default_factory=list)
+    earlier: Sequence[Model] = ()
     _learnt: dict[int, tuple[Columns, Scales]] = field(default_factory=dict)
+    _trends: list[Floats] = field(default_factory=list)
 
     def model(self, measured: Floats, weights: Floats, chosen: NDArray[np.int64]) -> Model:
         """Returns the model of a joined loss.
@@ -128,13 +131,37 @@ class Learner:
             chosen: `(m,)` the rows the model is made from.
         """
         count = _milestone(len(measured))
+        trend = self._trend()
         if count not in self._learnt:
             some = np.unique(np.linspace(0, count - 1, min(count, _LEARNT_FROM)).round().astype(np.int64))
             rows = [self.rows[i] for i in some]
-            columns, even = Columns(self.sheet, rows), np.full(len(weights), 1 / len(weights))
-            self._learnt = {count: (columns, fit(columns.matrix(rows), joined(measured[some], even), columns.groups))}
+            columns = Columns(self.sheet, [*rows, *(row for model in self.earlier for row in model.rows)])
+            heights = joined(measured[some], np.full(len(weights), 1 / len(weights)))
+            self._learnt = {count: (columns, fit(columns.matrix(rows), heights, columns.groups, _centred(trend[some])))}
         columns, scales = self._learnt[count]
-        return Model(columns, scales, columns.matrix([self.rows[i] for i in chosen]), joined(measured, weights)[chosen])
+        rows = [self.rows[i] for i in chosen]
+        return Model(columns, scales, rows, joined(measured, weights)[chosen], self.earlier, trend[chosen])
+
+    def _trend(self) -> Floats:
+        """Returns what earlier runs predict for each row, `(n, s)`; each prediction is made once."""
+        self._trends += list(predictions(self.earlier, self.rows[len(self._trends) :]))
+        return np.array(self._trends, dtype=np.float64).reshape(len(self.rows), len(self.earlier))
+
+
+def representatives(ranked: NDArray[np.int64], count: int, most: int) -> NDArray[np.int64]:
+    """Returns the places of `most` among `count` points, in order: all, or the best half and some spread evenly over the others.
+
+    Args:
+        ranked: Places, best first; those of failed points may be missing.
+        count: How many points there are.
+        most: How many a model is made from at most.
+    """
+    if count <= most:
+        return np.arange(count)
+    best = ranked[: most // 2]
+    others = np.setdiff1d(np.arange(count), best)
+    some = others[np.linspace(0, len(others) - 1, most - len(best)).round().astype(np.int64)]
+    return np.sort(np.concatenate([best, some]))
 
 
 def _milestone(count: int) -> int:
@@ -151,18 +178,34 @@ class Model:
     Args:
         columns: Which features.
         scales: Their weights.
-        x: `(n, d)` features of the points.
+        rows: Features of the points.
         heights: `(n,)` their robust losses.
+        earlier: Models whose predictions are trends of this one.
+        trend: `(n, s)` what they predict for the points.
     """
 
-    def __init__(self, columns: Columns, scales: Scales, x: Floats, heights: Floats) -> None:
-        self._columns, self._scales, self._x = columns, scales, x
-        self.heights = heights
-        self._process = GaussianProcess(x, heights, columns.groups, scales)
+    def __init__(
+        self,
+        columns: Columns,
+        scales: Scales,
+        rows: Sequence[Row],
+        heights: Floats,
+        earlier: Sequence[Model] = (),
+        trend: Floats | None = None,
+    ) -> None:
+        self.rows, self.heights = rows, heights
+        self._columns, self._scales, self._earlier = columns, scales, earlier
+        self._trend = np.zeros((len(rows), 0)) if trend is None else trend
+        self._process = GaussianProcess(columns.matrix(rows), heights, columns.groups, scales, _centred(self._trend))
 
     def predict(self, rows: Sequence[Row]) -> tuple[Floats, Floats]:
         """Returns mean and standard deviation of the robust loss of each candidate."""
-        return self._process.predict(self._columns.matrix(rows))
+        trend = predictions(self._earlier, rows)
+        return self._process.predict(self._columns.matrix(rows), _centred(trend, self._trend))
+
+    def mean(self, rows: Sequence[Row]) -> Floats:
+        """Returns the mean alone, where no earlier run has a part in it."""
+        return self._process.mean(self._columns.matrix(rows))
 
     def believing(self, rows: Sequence[Row]) -> Model:
         """Returns the model that takes its own expectation of some candidates for a measurement of them.
@@ -172,9 +215,20 @@ class Model:
         """
         if not rows:
             return self
-        x = self._columns.matrix(rows)
-        mean, _ = self._process.predict(x)
-        return Model(self._columns, self._scales, np.vstack([self._x, x]), np.concatenate([self.heights, mean]))
+        heights = np.concatenate([self.heights, self.predict(rows)[0]])
+        trend = np.vstack([self._trend, predictions(self._earlier, rows)])
+        return Model(self._columns, self._scales, [*self.rows, *rows], heights, self._earlier, trend)
+
+
+def predictions(models: Sequence[Model], rows: Sequence[Row]) -> Floats:
+    """Returns what each of `s` models expects of each of `n` candidates, `(n, s)`."""
+    return np.array([model.mean(rows) for model in models], dtype=np.float64).reshape(len(models), len(rows)).T
+
+
+def _centred(trend: Floats, about: Floats | None = None) -> Floats:
+    """Returns predictions less their mean over the points, as the heights have a mean of 0 there."""
+    about = trend if about is None else about
+    return trend - about.mean(axis=0) if len(about) else trend
 
 
 class Nothing:

@@ -15,9 +15,9 @@ from nas.errors import StrategyError
 from nas.evaluate import CallableEvaluator
 from nas.record import Record
 from nas.strategies.base import Exhausted, History, Proposal, Trial
-from nas.strategies.exhaustive import Exhaustive, successor
+from nas.strategies.exhaustive import Exhaustive
 from nas.strategies.start_from import StartFrom
-from nas.variation import complete, same
+from nas.variation import complete, same, successor
 
 RNG = np.random.default_rng(0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +13,12 @@ import pytest
 from nas.errors import StrategyError
 from nas.measurement import Outcome
 from nas.pareto import hypervolume
-from nas.strategies.base import History, Trial
+from nas.strategies.base import Exhausted, History, Proposal, Trial, key_of
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.surrogate import Surrogate
-from nas.surrogates.candidates import Candidates
-from nas.surrogates.model import Model
+from nas.surrogates.candidates import Rest
+from nas.surrogates.model import representatives
+from nas.variation import complete, successor
 
 
 def quick(**settings: Any) -> Surrogate:
@@ -39,24 +42,17 @@ def test_no_network_is_proposed_twice_by_any_worker(lab: Any) -> None:
     assert len({trial.key for trial in trials}) == len(trials)
 
 
-def test_what_is_expected_of_pending_trials_is_believed(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_expected_of_pending_trials_is_believed(lab: Any) -> None:
     """Trials under way change what is proposed beside them, and not only because they are no candidates any more."""
     problem = lab.problem()
     trials = lab.grow(problem, quick(), 14)
-    running = tuple(
-        lab.trial_of(problem, 14 + s, quick().propose(problem, History(trials), np.random.default_rng(s))) for s in range(3)
-    )
+    running = [lab.trial_of(problem, 14 + s, quick().propose(problem, History(trials), np.random.default_rng(s))) for s in range(3)]
+    silent = [replace(trial, outcome=Outcome.INTERRUPTED) for trial in running]
 
-    def proposals() -> list[Any]:
-        history = History(trials, running)
+    def proposals(history: History) -> list[Any]:
         return [quick().propose(problem, history, np.random.default_rng(s)).genotype for s in range(8)]
 
-    believing = proposals()
-    monkeypatch.setattr(Model, "believing", lambda model, rows: model)
-    monkeypatch.setattr(
-        Surrogate, "_pending", staticmethod(lambda problem, learner, history: Candidates(problem, learner.sheet, set()))
-    )
-    assert proposals() != believing
+    assert proposals(History(trials, tuple(running))) != proposals(History([*trials, *silent]))
 
 
 def test_failures_steer_away(lab: Any) -> None:
@@ -93,23 +89,65 @@ def test_a_repeat_adds_nothing(lab: Any) -> None:
 def test_more_trials_than_points(lab: Any) -> None:
     problem = lab.problem()
     trials = lab.grow(problem, RandomSearch(), 60)
-    places = quick(points=20)._chosen(np.arange(60)[::-1], 60)
+    places = representatives(np.arange(60)[::-1], 60, 20)
     assert len(places) == len(set(places.tolist())) == 20
     assert set(range(50, 60)) <= set(places.tolist())  # the best half of them
     assert places.min() == 0
     problem.space.decode(lab.propose(problem, quick(points=20), History(trials)).genotype)
 
 
-def test_a_space_of_known_networks_still_gives_an_answer(lab: Any) -> None:
-    from nas import Space
-    from nas.blocks import Classifier, Conv, Sequential
-    from nas.domains import choice
-    from nas.problem import Problem
+def looked_through(lab: Any, strategy: Surrogate, workers: int = 1, constraints: tuple[str, ...] = ()) -> list[Trial]:
+    """Searches the space of 21 networks until the strategy has nothing left to propose."""
+    problem, finished, running = lab.problem(space=lab.tiny, constraints=constraints), list[Trial](), list[Trial]()
+    while True:
+        try:
+            proposal = lab.propose(problem, strategy, History(finished, tuple(running)))
+        except Exhausted as reason:
+            assert f"all 21 genotypes of the space were looked at: {len(finished) + len(running)} network" in str(reason)
+            if not running:
+                return finished
+        else:
+            running.append(lab.trial_of(problem, len(finished) + len(running), proposal))
+        if len(running) >= workers or len(finished) + len(running) >= 21:
+            trial = running.pop(0)
+            finished.append(lab.end(trial, None if trial.id % 3 == 1 else lab.losses(problem, Proposal(trial.genotype))))
 
-    tiny = Space(Sequential(Conv(channels=choice(2, 4, 6), kernel=1), Classifier()), input_shape=(1, 4, 4), classes=2)
-    problem = Problem(tiny, ["val_accuracy", "params"])
-    trials = lab.grow(problem, Surrogate(initial=2), 6)
-    assert len({trial.fingerprint for trial in trials[:3]}) == 3
+
+@pytest.mark.parametrize("initial", [2, 10, 50])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_small_space_is_searched_to_its_end_without_a_repeat(lab: Any, initial: int, workers: int) -> None:
+    trials = looked_through(lab, Surrogate(initial=initial, pool=2, candidates=4), workers)
+    assert len({trial.key for trial in trials}) == len(trials) == 21
+
+
+def test_a_constrained_space_is_searched_to_its_end(lab: Any) -> None:
+    problem = lab.problem(space=lab.tiny, constraints=("params<=60",))
+    feasible = {key for g in every(lab.tiny) if (key := key_of(problem, g)) is not None}
+    trials = looked_through(lab, quick(), constraints=("params<=60",))
+    assert {trial.key for trial in trials} == feasible
+    assert 0 < len(feasible) < 21
+
+
+def every(space: Any) -> Iterator[Any]:
+    genotype: Any = complete(space, {}, None)
+    while genotype is not None:
+        yield genotype
+        genotype = successor(space, genotype)
+
+
+def test_a_large_space_of_known_networks_gives_a_sample(lab: Any) -> None:
+    """Here because of a continuum that leads to few networks: the loop serves what is known."""
+    problem, nothing = lab.problem(), set[Any]()
+    proposal = Rest().proposal(problem, nothing, nothing, np.random.default_rng(1))
+    assert proposal.operator == "sample"
+
+
+def test_what_is_passed_over_while_it_runs_is_not_forgotten(lab: Any) -> None:
+    problem, rest = lab.problem(space=lab.tiny), Rest()
+    keys = [key_of(problem, genotype) for genotype in every(lab.tiny)]
+    rng = np.random.default_rng(0)
+    assert key_of(problem, rest.proposal(problem, {keys[0]}, {keys[1], keys[2]}, rng).genotype) == keys[3]
+    assert key_of(problem, rest.proposal(problem, {keys[0]}, {keys[2]}, rng).genotype) == keys[1]
 
 
 def test_exact_objectives_alone_are_improved_without_a_model(lab: Any) -> None:

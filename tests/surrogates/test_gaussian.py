@@ -90,3 +90,53 @@ def test_distances_and_correlation() -> None:
     assert squared_distances(a, b).ravel().tolist() == [0.0, 25.0]
     assert matern(np.array([0.0]))[0] == 1.0
     assert matern(np.array([1e6]))[0] < 1e-12
+
+
+def noisy(count: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((count, 3)) / np.sqrt([4.0, 4.0, 2.0])
+    y = np.sin(2 * x[:, 0]) + x[:, 2]
+    return x, y / y.std() * np.sqrt(1 - noise) + np.sqrt(noise) * rng.standard_normal(count)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.2, 0.6])
+def test_the_noise_is_estimated(noise: float) -> None:
+    """Brief training is noisy: the share of the variance that no network explains is found, over a factor of 30."""
+    learnt = [fit(*noisy(100, noise, seed), GROUPS).noise for seed in range(5)]
+    assert noise / 2 < np.median(learnt) < noise * 2
+
+
+def test_the_gradient_holds_with_a_trend() -> None:
+    x, y = data(12)
+    apart = np.array([squared_distances(x[:, :2], x[:, :2]), squared_distances(x[:, 2:], x[:, 2:])])
+    known = gaussian._by_slopes(y[:, None], y[:, None])
+    theta = np.array([-1.0, 0.4, 0.2, -2.0])
+    _, slope = gaussian._energy(theta, apart, y, known)
+    for i in range(4):
+        step = np.eye(4)[i] * 1e-5
+        up, down = (gaussian._energy(theta + sign * step, apart, y, known)[0] for sign in (1, -1))
+        assert slope[i] == pytest.approx((up - down) / 2e-5, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1.0, -1.0])
+def test_a_trend_is_followed_as_far_as_the_points_agree_with_it(factor: float) -> None:
+    """Right from the start and, once there are points, the right way round too; far from all points it is all there is."""
+    x, y = noisy(30, 0.05)
+    far, trend = x + 40, np.linspace(-1, 1, 30)[:, None]
+    even = Scales(np.array([1.0, 1.0]), 1.0, 0.05)
+    ahead, unsure = GaussianProcess(x[:0], y[:0], GROUPS, even, np.zeros((0, 1))).predict(far, trend)
+    assert ahead == pytest.approx(gaussian.PRIOR_SLOPE[0] * trend[:, 0])
+    assert unsure[15] < unsure[0]
+    learnt = fit(x, y, GROUPS, factor * y[:, None])
+    mean, _ = GaussianProcess(x, y, GROUPS, learnt, factor * y[:, None]).predict(far, trend)
+    assert np.polyfit(trend[:, 0], mean, 1)[0] == pytest.approx(factor, abs=0.35)
+
+
+def test_a_trend_that_says_nothing_is_left_aside() -> None:
+    x, y = noisy(60, 0.05)
+    noise = np.random.default_rng(5).standard_normal((60, 1))
+    plain = GaussianProcess(x, y, GROUPS, fit(x, y, GROUPS)).predict(x + 0.01)[0]
+    learnt = fit(x, y, GROUPS, noise)
+    slope = GaussianProcess(x, y, GROUPS, learnt, noise).predict(x + 40, np.ones((60, 1)))[0]
+    assert abs(slope).max() < 0.15
+    assert GaussianProcess(x, y, GROUPS, learnt, noise).predict(x + 0.01, noise)[0] == pytest.approx(plain, abs=0.4)

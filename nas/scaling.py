@@ -13,6 +13,7 @@ from nas.blocks.scaled import LARGEST_FACTOR, Grown, deepened, widened
 from nas.domains import Domain
 from nas.errors import BlockError, SpaceError, brief
 from nas.graph import Graph
+from nas.library import load_space
 from nas.space import Architecture, Space
 
 
@@ -114,10 +115,13 @@ def _found(
     Raises:
         SpaceError: When its blocks are not known.
     """
-    if isinstance(address, str | Path) and "@" in str(address):  # a run's own graph is for its own images
-        found = find_network(address, sample=sample)
-    else:
-        found = find_network(address, sample=sample, input_shape=shape, classes=classes)
+    first = shape, classes  # networks of runs and of open spaces are found for their own images, then made anew
+    if isinstance(address, str | Path) and "@" in str(address):
+        first = None, None
+    elif sample is not None and not isinstance(address, Architecture | Graph):
+        space = load_space(address)
+        first = space.input_shape or shape, space.classes or classes
+    found = find_network(address, sample=sample, input_shape=first[0], classes=first[1])
     net = found.blocks
     if net is None:
         known = "its graph alone" if isinstance(address, Graph) or found.found is None else "its record alone, without blocks"

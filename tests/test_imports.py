@@ -76,6 +76,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.arguments", "nas.coordinator", "nas.recompute", "nas.session"),
     ("nas.trials",),
     ("nas.run",),
+    ("nas.warm",),
     ("nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
     ("nas.given", "nas.scaling"),
     ("nas.loop",),

@@ -140,11 +140,13 @@ class Earlier:
         name: Of the run.
         genotypes: Of the space that is searched now, each once; constraints may refuse them.
         losses: Of each measured objective by its name, one loss a genotype; NaN where the run has none.
+        of: How many networks the run measured, those without a place included.
     """
 
     name: str
     genotypes: tuple[Genotype, ...]
     losses: Mapping[str, tuple[float, ...]]
+    of: int
 
 
 class Strategy(ABC):

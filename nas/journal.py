@@ -45,7 +45,7 @@ class Journal:
 
     Attributes:
         ledger: The trials in memory.
-        costs: Exact costs by fingerprint.
+        costs: Exact costs of the networks that are pending, by fingerprint.
         weights: The files of the weights that are kept.
         unfinished: Proposals of earlier starts whose evaluation did not end, by number.
         on_event: As given.
@@ -59,10 +59,11 @@ class Journal:
         on_event: Callable[[Event], None],
         wanted: Callable[[History], Iterable[int]] = lambda history: (),
     ) -> None:
-        proposals, evaluations, self.costs = record.rows()
-        self.ledger: Ledger = replay(objectives, proposals, evaluations, self.costs)
+        proposals, evaluations, costs = record.rows()
+        self.ledger: Ledger = replay(objectives, proposals, evaluations, costs)
         self.weights = KeptWeights(record.folder, evaluations)
         self.unfinished = [row for row in proposals if row.finished is None and row.repeat_of is None]
+        self.costs = {row.fingerprint: costs[row.fingerprint] for row in self.unfinished}
         self.on_event = on_event
         self._record, self._training, self._wanted = record, training, wanted
         self._names = tuple(objective.name for objective in objectives)
@@ -115,8 +116,9 @@ class Journal:
             repeat_of=ledger.first((candidate.fingerprint, digest)),
             created=time.time(),
         )
-        if candidate.fingerprint not in self.costs:
+        if row.repeat_of is None:
             self.costs[candidate.fingerprint] = dict(candidate.costs)
+        if not self._record.knows(candidate.fingerprint):
             self._record.add_network(NetworkRow(candidate.fingerprint, candidate.costs, candidate.graph.to_json()))
         place = ledger.propose(row)
         self._record.add_proposal(row if place is None else replace(row, finished=place))
@@ -145,6 +147,8 @@ class Journal:
             EvaluationRow(row.id, row.fingerprint, row.recipe, training.data, training.seed, 0, epochs, measurement, time.time())
         )
         ended = ledger.end(row.id, measurement.outcome, values, epochs, measurement.importances)
+        if all(trial.fingerprint != row.fingerprint for trial in ledger.pending.values()):  # one with another recipe may be
+            del self.costs[row.fingerprint]
         for number, place in ended:
             record.finish(number, place)
         self._outbox.append(

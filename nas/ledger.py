@@ -142,7 +142,7 @@ class Ledger:
         """
         losses = losses_of(self.objectives, values, outcome)
         trial = self.pending.pop(number)
-        trial = self._evaluated[number] = replace(trial, outcome=outcome, losses=losses, importances=importances)
+        trial = self._evaluated[number] = replace(trial, outcome=outcome, losses=losses, importances=importances or _NOTHING)
         self.evaluations += 1
         self.epochs += epochs
         if losses is not None:

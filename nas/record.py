@@ -158,6 +158,10 @@ class Record:
         """Takes seconds off what this start has spent."""
         self._begun += seconds
 
+    def knows(self, fingerprint: str) -> bool:
+        """Returns whether a network is kept."""
+        return fingerprint in self._networks
+
     def add_network(self, network: NetworkRow) -> None:
         """Keeps a network, or the source of one that has none yet; one that is known entirely is left alone."""
         if network.fingerprint not in self._networks:

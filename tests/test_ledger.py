@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -110,3 +112,24 @@ def test_losses_of_a_failure_are_none_and_a_missing_value_is_an_error() -> None:
     assert losses_of(ranked, {}, Outcome.CRASHED) is None
     with pytest.raises(KeyError, match="val_accuracy"):
         losses_of(ranked, {"params": 12}, Outcome.COMPLETE)
+
+
+def test_a_trial_takes_little_memory() -> None:
+    """Rows as traversals of a space and a record make them: every path and word a new object."""
+
+    def row(number: int) -> ProposalRow:
+        genotype = {
+            f"stage[{i}].sequential.repeat[{number % 3}].oneof.{name}": "".join(("con", "v")) for i in range(5) for name in "abcde"
+        }
+        return ProposalRow(number, f"{number:032x}", "r", genotype, (number,), "".join(("mut", "ate")), notes={})
+
+    ledger = Ledger(OBJECTIVES)
+    for number in range(2_000):
+        if number == 1_000:
+            tracemalloc.start()
+        ledger.propose(row(number))
+        ledger.end(number, Outcome.COMPLETE, {"val_accuracy": 0.5, "params": number + 1000}, 3)
+    taken = tracemalloc.get_traced_memory()[0] / 1_000
+    tracemalloc.stop()
+    assert taken < 1_600  # 4,000 with paths of their own
+    assert ledger.finished[0].genotype == row(0).genotype

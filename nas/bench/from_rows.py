@@ -37,8 +37,8 @@ def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, l
     head, lines = _lines(path)
     about = read_about(path)
     names = [name.removeprefix("searched_") for name in head if name.startswith("searched_")]
-    decisions = head[3 : 3 + len(head) - len(columns([], names, str(path)))]
-    if head != columns(decisions, names, str(path)):
+    decisions = head[3 : head.index(f"searched_{names[0]}")] if names else []
+    if not names or head != columns(decisions, names, str(path)):
         raise DataError(f"{path} has other columns than the rows of nas bench --out; its first line is {brief(','.join(head))}")
     if table is not None:
         about = _about_table(path, table, names, decisions, lines, about)

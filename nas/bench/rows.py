@@ -111,20 +111,15 @@ def _rows(course: Course) -> Iterator[list[object]]:
             *map(_number, course.searched[i].tolist()),
             *map(_number, course.reported[i].tolist()),
             course.proposals[i],
-            _fixed(course.thinking[i], 6),
-            "" if course.spent is None else _fixed(course.spent[i], 3),
+            _number(course.thinking[i]),
+            "" if course.spent is None else _number(course.spent[i]),
             course.operators[i],
-            _fixed(course.inherited[i], 4),
+            _number(course.inherited[i]),
         ]
 
 
-def _fixed(value: float, digits: int) -> str:
-    """Returns a number with so many digits behind the point; NaN is blank."""
-    return "" if np.isnan(value) else f"{value:.{digits}f}"
-
-
 def _number(value: float) -> float | int | str:
-    """Returns a whole number as such, so that it is written without a point; NaN is blank."""
+    """Returns a whole number as such, so that it is written without a point, others in full, to be read again; NaN is blank."""
     if np.isnan(value):
         return ""
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)

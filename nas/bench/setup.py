@@ -16,7 +16,7 @@ from nas.bench.results import default_marks
 from nas.bench.rows import columns
 from nas.bench.table import Duplicates
 from nas.budget import duration
-from nas.errors import DataError
+from nas.errors import DataError, RunError
 from nas.library import load_space
 from nas.objectives import Objective
 from nas.objectives import objectives as as_objectives
@@ -135,6 +135,8 @@ def prepare_space(
         NasError: When something makes no sense.
     """
     _check_seed(seed)
+    if arguments.get("data") is None and arguments.get("evaluator") is None:
+        raise RunError(f"no data given to train networks of {space} on; name them with --data, or an --evaluator FILE.py:f instead")
     who = _who(strategies)
     opened = load_space(space)
     opened = replace(opened, recipe=load_recipe(arguments.get("recipe")) or opened.recipe)

@@ -17,6 +17,7 @@ from nas.strategies.base import Strategy
 from nas.strategies.start_from import StartFrom
 from nas.strategies.table import STRATEGIES, make_strategy
 from nas.userfile import load_object
+from nas.warm import earlier_of
 
 
 def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:
@@ -55,6 +56,8 @@ def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:
     objectives = [Objective(**entry) for entry in settings["objectives"]]
     problem = Problem(space, objectives, settings["constraints"], costs)
     chosen = make_strategy(arguments["strategy"] if own["strategy"] else strategy, **options)
+    if earlier := earlier_of(run):
+        chosen = chosen.warmed(earlier)
     starts = {name: plain_genotype(genotype) for name, genotype in settings.get("start_from", {}).items()}
     return problem, StartFrom(starts, chosen) if starts else chosen
 

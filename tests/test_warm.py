@@ -15,6 +15,7 @@ from nas.blocks import Classifier, Conv, OneOf, Pool, Repeat, Sequential
 from nas.domains import choice, integer, real
 from nas.errors import RunError, StrategyError
 from nas.loop import resume, search
+from nas.notation import space_to_json
 from nas.problem import Problem
 from nas.rebuild import rebuild
 from nas.recipe import Recipe
@@ -165,19 +166,13 @@ def test_a_warm_search_goes_on_alike_when_the_earlier_run_is_gone(ran: Callable[
 def test_a_search_started_from_text_is_resumed_with_its_points(ran: Callable[..., Run], tmp_path: Path) -> None:
     first = ran(SPACE)
     (tmp_path / "score.py").write_text("def score(a):\n    return {'val_accuracy': int(a.fingerprint[:6], 16) % 1000 / 1000}\n")
-    (tmp_path / "here.json").write_text(_text(SPACE))
+    (tmp_path / "here.json").write_bytes(space_to_json(SPACE))
     run = search(
         str(tmp_path / "here.json"), strategy="surrogate", evaluator=f"{tmp_path / 'score.py'}:score", warm_start=[first],
         evaluations=4, out=tmp_path / "run",
     )  # fmt: skip
     shutil.rmtree(first.folder)
     assert len(resume(run, evaluations="+2").trials()) == 6
-
-
-def _text(space: Space) -> str:
-    from nas.notation import space_to_json
-
-    return space_to_json(space)
 
 
 def test_a_strategy_that_learns_nothing_says_so(ran: Callable[..., Run], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nas.arguments import (
 )
 from nas.attempts import NothingFeasible
 from nas.budget import Budget, stored_budget
+from nas.chosen import choose, given_strategy
 from nas.coordinator import search_loop
 from nas.errors import RunError
 from nas.events import Event
@@ -28,14 +29,16 @@ from nas.run import Run, open_run
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
 from nas.strategies.start_from import StartFrom
+from nas.strategies.table import AUTO
 from nas.userfile import load_object
+from nas.warm import earlier_of, earlier_settings, find_earlier, recorded_earlier
 
 if TYPE_CHECKING:
     from nas.evaluate import Evaluator
     from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space
-    from nas.strategies.base import Genotype, Strategy
+    from nas.strategies.base import Earlier, Genotype, Strategy
 
 __all__ = ["NothingFeasible", "SearchStopped", "resume", "search", "search_loop"]
 
@@ -62,7 +65,7 @@ def search(
     space: Space | str | Path,
     data: Any = None,
     *,
-    strategy: str | Strategy = "nsga2",
+    strategy: str | Strategy = AUTO,
     objectives: Sequence[str | Objective] = ("val_accuracy", "params"),
     constraints: Sequence[str] = (),
     budget: str | float | Budget | None = None,
@@ -81,6 +84,7 @@ def search(
     costs: Mapping[str, ExactCost | str] | None = None,
     start_from: Sequence[str] | Mapping[str, Genotype] = (),
     baselines: Sequence[str] = (),
+    warm_start: Sequence[str | Path | Run | Earlier] = (),
     data_options: Mapping[str, Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
@@ -92,7 +96,8 @@ def search(
     Args:
         space: A `Space`, or where one is found (see `nas.load_space`).
         data: What is trained and validated on (see `nas.data.load_data`); None where the evaluator needs none.
-        strategy: Name of a strategy (`nas list strategies`), `FILE.py:Class`, or an object.
+        strategy: Name of a strategy (`nas list strategies`), `FILE.py:Class`, `FILE.py:factory`, or an object; "auto" goes on
+            with the strategy of the run, and chooses one where the run is new (see `nas.chosen`).
         objectives: What is ranked, the first one first.
         constraints: Bounds on exact costs, such as "params<=100k".
         budget: A time over all starts ("30min"), or on top of what was spent ("+4h"), or a `Budget`.
@@ -113,6 +118,7 @@ def search(
             genotypes by name.
         baselines: Networks to train first under the same recipe, whether the space contains them or not, and whatever the
             constraints say; they are shown beside the front and count towards no limit.
+        warm_start: Folders of earlier runs that the strategy learns from, on other data or of another space too (see `nas.warm`).
         data_options: Passed on to `load_data`.
         input_shape: `(channels, height, width)` of the images, where there are no data and the space leaves it open.
         classes: How many classes there are, likewise.
@@ -128,12 +134,11 @@ def search(
     """
     from nas.library import load_space
     from nas.problem import Problem
-    from nas.strategies.table import make_strategy
 
     arguments = {name: value for name, value in locals().items() if name in _REPEATED}
     limits = budget_of(budget, evaluations, epochs_total)
     check_numbers(epochs, seed, workers, deadline)
-    chosen = make_strategy(strategy, **(strategy_options or {}))
+    chosen = given_strategy(strategy, strategy_options or {}, out)
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = bound_space(
@@ -143,11 +148,24 @@ def search(
     problem = Problem(bound, objectives, constraints, own_costs)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
     marked = find_baselines(baselines, problem.space)
+    earlier = recorded_earlier(out, warm_start) or find_earlier(warm_start, problem)
+    chosen = chosen or choose(bound, limits, epochs)
+    proposing = chosen.strategy.warmed(earlier) if earlier else chosen.strategy
+    arguments |= {"strategy": chosen.named, "strategy_options": dict(chosen.options) or None}
     settings = run_settings(
-        problem, chosen, dataset, task=task or Task(), epochs=epochs, seed=seed, evaluator=evaluator_name(function), starts=starts
+        problem,
+        chosen.strategy,
+        dataset,
+        task=task or Task(),
+        epochs=epochs,
+        seed=seed,
+        evaluator=evaluator_name(function),
+        starts=starts,
     )
+    if earlier:
+        settings["warm_start"] = earlier_settings(earlier)
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
-    options = start_options(arguments, limits, workers, device)
+    options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
 
         def tell(event: Event) -> None:
@@ -161,7 +179,7 @@ def search(
             record.commit()
             reason = search_loop(
                 problem,
-                StartFrom(starts, chosen) if starts else chosen,
+                StartFrom(starts, proposing) if starts else proposing,
                 judge,
                 record,
                 budget=limits,
@@ -236,7 +254,7 @@ def resume(
     again: dict[str, Any] = {name: value for name, value in changed.items() if value is not None}
     again["task"] = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
     # what the record holds is not looked up again: a file may be gone, and RUN@best may be another network by now
-    again["start_from"] = starts_of(run)
+    again["start_from"], again["warm_start"] = starts_of(run), earlier_of(run)
     trained = set(run.baselines()["name"])
     again["baselines"] = [name for name in last["arguments"].get("baselines") or () if name not in trained]
     return search(**{**last["arguments"], **again, **given}, out=run.folder, progress=progress)

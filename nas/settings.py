@@ -84,12 +84,10 @@ def data_settings(dataset: Dataset) -> dict[str, Any]:
 
 
 def strategy_settings(strategy: Strategy) -> dict[str, Any]:
-    """Returns a strategy's name and its settings (the fields of its dataclass)."""
-    cls = type(strategy)
-    names = [name for name, entry in STRATEGIES.items() if (entry.module, entry.name) == (cls.__module__, cls.__qualname__)]
-    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    options = {f.name: getattr(strategy, f.name) for f in fields if f.init and _is_plain(getattr(strategy, f.name))}
-    return {"name": names[0] if names else f"{cls.__module__}:{cls.__qualname__}", "options": options}
+    """Returns a strategy's name and its settings, those that are plain values."""
+    called, options = strategy.described()
+    names = [name for name, entry in STRATEGIES.items() if f"{entry.module}:{entry.name}" == called]
+    return {"name": names[0] if names else called, "options": {key: value for key, value in options.items() if _is_plain(value)}}
 
 
 def start_options(arguments: Mapping[str, Any], budget: Budget, workers: int | None, device: str) -> dict[str, Any]:

@@ -30,11 +30,14 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     arguments = options.get("arguments", {})
     yield "space", f"{space['name'] or 'without a name'}, border {space['definition']['border']} ({space['digest'][:7]})"
     yield "data", _data(data) if data else "none"
-    yield "strategy", f"{strategy['name']}{_in_brackets(strategy['options'])}"
+    chosen = f"; chosen by auto: {options['chosen']}" if options.get("chosen") else ""
+    yield "strategy", f"{strategy['name']}{_in_brackets(strategy['options'])}{chosen}"
     yield "objectives", ", ".join(f"{o['name']} ({o['direction']})" for o in settings["objectives"])
     yield "constraints", ", ".join(settings["constraints"]) or "none"
     if settings.get("start_from"):
         yield "start from", ", ".join(settings["start_from"])
+    if settings.get("warm_start"):
+        yield "warm start", ", ".join(f"{name} ({words})" for name, words in settings["warm_start"]["runs"].items())
     if arguments.get("baselines"):
         yield "baselines", ", ".join(arguments["baselines"])
     yield "budget", str(stored_budget(options["budget"]))

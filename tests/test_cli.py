@@ -76,7 +76,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(answer(["search", "--help"], capsys).replace("│", " ").split())
-    for default in ("nsga2", "val_accuracy,params", "3", "auto", "1h", "0"):
+    for default in ("val_accuracy,params", "3", "auto", "1h", "0"):
         assert f"[default: {default}]" in text
     for option in ("--workers", "--out", "--val-share", "--recipe"):
         assert re.search(rf"{option} [A-Z]+[^[]*when left out", text), option
@@ -299,7 +299,10 @@ def test_an_input_that_is_none_names_the_option(shape: str, capsys: pytest.Captu
 # ---- bad input: a search
 
 SEARCHES = [
-    (["--strategy", "nsga3"], "did you mean 'nsga2'"),
+    (["--strategy", "nsga4"], "did you mean 'nsga2'"),
+    (["--strategy", "nsga3"], "nsga3 is called 'optuna:nsga3' here"),
+    (["--strategy", "optuna:cmaes"], "CmaEsSampler refuses several objectives"),
+    (["--strategy", "toy.py:f"], "takes no seed; write it as factory(seed, **options)"),
     (["--objectives", "val_accuracy,parms"], "did you mean 'params'"),
     (["--objectives", ""], "no objective"),
     (["--objectives", "params,params"], "2 times"),
@@ -314,8 +317,11 @@ SEARCHES = [
     (["--epochs-total", "-1"], "at least 1"),
     (["--epochs", "0"], "at least 1"),
     (["--seed", "-1"], "at least 0"),
-    (["--set", "populaton=4"], "did you mean 'population'"),
-    (["--set", "population"], "NAME=VALUE"),
+    (["--strategy", "nsga2", "--strategy-option", "populaton=4"], "did you mean 'population'"),
+    (["--strategy", "nsga2", "--strategy-option", "population=many"], "expected a whole number"),
+    (["--strategy-option", "population=4"], "auto takes no settings"),
+    (["--strategy-option", "population"], "NAME=VALUE"),
+    (["--set", "population=4"], "--set"),
     (["--recipe", "nowhere.py"], "nowhere.py"),
     (["--recipe", "toy.py:f"], "expected a nas.Recipe"),
     (["--evaluator", "toy.py:g"], "toy.py"),

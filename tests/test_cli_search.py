@@ -53,8 +53,9 @@ def test_every_default_is_said_before_the_first_candidate(capsys: pytest.Capture
     text = said(TOY_SEARCH, capsys)
     head = text[: text.index(" of 6: ")]
     for word in (
-        "runs/fashion_small-nsga2-1",
-        "population",
+        "runs/fashion_small-surrogate-1",
+        "surrogate (initial 10, ",
+        "chosen by auto: 16,397,004,358,499,400 genotypes, 6 evaluations",
         "val_accuracy (maximize)",
         "constraints  none",
         "6 evaluations",
@@ -92,7 +93,9 @@ def test_the_same_command_and_resume_go_on(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_settings_of_the_strategy_reach_it(capsys: pytest.CaptureFixture[str]) -> None:
-    text = said([*TOY_SEARCH, "--strategy", "evolution", "--set", "population=4", "--set", "tournament=2"], capsys)
+    text = said(
+        [*TOY_SEARCH, "--strategy", "evolution", "--strategy-option", "population=4", "--strategy-option", "tournament=2"], capsys
+    )
     assert "population 4" in text and "tournament 2" in text
 
 

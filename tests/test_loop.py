@@ -236,7 +236,7 @@ def test_a_folder_is_chosen_where_none_is_named(tmp_path: Path, monkeypatch: pyt
         ({"deadline": -1.0}, RunError, "deadline is -1.0, expected"),
         ({"deadline": float("nan")}, RunError, "deadline is nan, expected"),
         ({"deadline": "1h"}, RunError, "deadline is '1h', expected"),
-        ({"strategy": "nsga3"}, UnknownNameError, "did you mean 'nsga2'"),
+        ({"strategy": "nsga4"}, UnknownNameError, "did you mean 'nsga2'"),
         ({"objectives": ["val_acuracy"]}, UnknownNameError, "did you mean 'val_accuracy'"),
         ({"evaluator": None}, RunError, "no data given"),
         ({"evaluator": 5}, EvaluationError, "expected a function"),

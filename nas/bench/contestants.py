@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nas.errors import StrategyError
+from nas.pairs import read_value
 from nas.strategies.base import Strategy
 from nas.strategies.table import make_strategy
 
@@ -22,7 +22,7 @@ class Contestant:
 
     Attributes:
         label: As it was written; what it is called in rows and tables.
-        name: A name of `nas.strategies.table.STRATEGIES`, `FILE.py:Class` or `module:Class`.
+        name: What `nas.strategies.table.make_strategy` takes.
         options: Its settings.
     """
 
@@ -56,11 +56,4 @@ def _contestant(text: str) -> Contestant:
     pairs = [pair.partition("=") for pair in (match[2] or "").split(",") if pair.strip()] if match else []
     if match is None or not all(equals and name.strip() for name, equals, _ in pairs):
         raise StrategyError(f"strategy {text!r} cannot be read; expected NAME or NAME(setting=value,...)")
-    return Contestant(text, match[1].strip(), {name.strip(): _value(value.strip()) for name, _, value in pairs})
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    return Contestant(text, match[1].strip(), {name.strip(): read_value(value.strip()) for name, _, value in pairs})

@@ -18,13 +18,18 @@ def list_(kind: Kind, name: str | None = None, /, *, json: Json = False) -> None
 
     Args:
         kind: What to list.
-        name: One of the blocks: its arguments with their defaults.
+        name: One of the blocks: its arguments with their defaults; or one of the strategies: its settings.
     """
     if name is not None:
-        _show_block(kind, name, json)
+        _show(kind, name, json)
         return
     if kind == "networks":
         _list_networks(json)
+        return
+    if kind == "strategies" and not json:
+        from nas.cli.strategies import list_strategies
+
+        list_strategies()
         return
     known = _known(kind)
     if json:
@@ -33,12 +38,23 @@ def list_(kind: Kind, name: str | None = None, /, *, json: Json = False) -> None
         print(aligned(list(known.items())))
 
 
-def _show_block(kind: Kind, name: str, json: bool) -> None:
+def _show(kind: Kind, name: str, json: bool) -> None:
+    """Prints one of a kind."""
+    if kind == "strategies":
+        from nas.cli.strategies import show_strategy
+
+        show_strategy(name, json)
+    elif kind == "blocks":
+        _show_block(name, json)
+    else:
+        fix = "blocks and strategies are shown one by one: nas list blocks Conv"
+        raise NasError(f"nas list {kind} takes no name, got {name!r}; {fix}")
+
+
+def _show_block(name: str, json: bool) -> None:
     """Prints what a block is written with."""
     from nas.blocks import BLOCKS
 
-    if kind != "blocks":
-        raise NasError(f"nas list {kind} takes no name, got {name!r}; blocks alone are shown one by one: nas list blocks Conv")
     if name not in BLOCKS:
         other = next((block for block in BLOCKS if block.lower() == name.lower()), "")
         raise UnknownNameError("block", name, BLOCKS, other=other)
@@ -101,9 +117,9 @@ def _known(kind: Literal["strategies", "spaces", "data", "objectives", "blocks"]
     """Returns names with a line about each."""
     match kind:
         case "strategies":
-            from nas.strategies.table import STRATEGIES
+            from nas.cli.strategies import known_strategies
 
-            return {name: entry.about for name, entry in STRATEGIES.items()}
+            return known_strategies()
         case "spaces":
             from nas.library import spaces
 

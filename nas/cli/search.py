@@ -19,10 +19,11 @@ from nas.cli.options import (
     input_shape,
     names,
     print_json,
-    settings,
     table_rows,
 )
 from nas.errors import DataError
+from nas.pairs import read_pairs
+from nas.strategies.table import AUTO, STRATEGIES
 
 if TYPE_CHECKING:
     from nas.progress import Progress
@@ -30,13 +31,21 @@ if TYPE_CHECKING:
 
 _DATA = DataOptions()
 
+Strategies = Annotated[
+    str,
+    Parameter(
+        help=f"Who proposes candidates: {AUTO} (exhaustive where the evaluations suffice for every genotype, else surrogate), "
+        f"{', '.join(STRATEGIES)}; FILE.py:Class, a Strategy of your own, or FILE.py:factory, a sampler of Optuna's of your own."
+    ),
+]
+
 
 def search(
     space: str,
     /,
     *,
     data: str | None = None,
-    strategy: str = "nsga2",
+    strategy: Strategies = AUTO,
     objectives: str = "val_accuracy,params",
     constraint: Constraints = None,
     budget: str | None = None,
@@ -53,11 +62,12 @@ def search(
     out: Path | None = None,
     start_from: str | None = None,
     baselines: str | None = None,
+    warm_start: str | None = None,
     evaluator: str | None = None,
     input: str | None = None,
     classes: Classes = None,
     cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None,
-    set_: Annotated[list[str] | None, Parameter(name="--set", consume_multiple=False)] = None,
+    strategy_option: Annotated[list[str] | None, Parameter(name="--strategy-option", consume_multiple=False)] = None,
     data_options: DataOptions = _DATA,
     json: Json = False,
 ) -> int:
@@ -68,7 +78,6 @@ def search(
     Args:
         space: Name of a shipped space (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
-        strategy: Who proposes candidates (nas list strategies), or FILE.py:Class.
         objectives: What is ranked, separated by commas, the first one first (nas list objectives).
         budget: Time over all starts, such as 90s, 30min, 4h; +4h is on top of what was spent.
         evaluations: Distinct networks to evaluate over all starts, such as 50; +50 is on top of those that were.
@@ -82,11 +91,12 @@ def search(
         out: The run folder; runs/SPACE-STRATEGY-N when left out.
         start_from: Networks of the space to evaluate first, separated by commas: names (nas list networks), RUN@ID, FILE.py:NAME.
         baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
+        warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
         evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
         input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.
         classes: How many classes there are, likewise.
         cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
-        set_: A setting of the strategy, NAME=VALUE, such as population=20. May stand several times.
+        strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
     from nas.budget import duration
     from nas.loop import search as run_search
@@ -113,12 +123,13 @@ def search(
             out=out,
             start_from=names(start_from or ""),
             baselines=names(baselines or ""),
+            warm_start=names(warm_start or ""),
             evaluator=evaluator,
             input_shape=input_shape(input),
             classes=classes,
-            costs=settings(cost, "--cost") or None,
+            costs=read_pairs(cost or (), "--cost") or None,
             data_options=data_options.given() or None,
-            strategy_options=settings(set_, "--set") or None,
+            strategy_options=read_pairs(strategy_option or (), "--strategy-option") or None,
             progress=progress,
         ),
         json,

@@ -28,6 +28,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "reinforce": {},
     "optuna:tpe": {"startup": 6},
     "optuna:nsga2": {"population": 6},
+    "optuna:nsga3": {"population": 6},
+    "optuna:qmc": {},
     "optuna:gp": {"startup": 5},
 }
 """Settings under which a strategy leaves its random beginning soon."""
@@ -157,7 +159,9 @@ DIGESTS = {
     "reinforce": "eeb9195b2f091d82",
     "surrogate": "e6944d86b4d0c761",
     "optuna:tpe": "1574439c5d8a7b0a",
-    "optuna:nsga2": "5ea5be6335e548b7",
+    "optuna:nsga2": "614ebb17083e2df1",
+    "optuna:nsga3": "614ebb17083e2df1",  # the same as long as nobody was selected: generation 0 is random, its children have it whole
+    "optuna:qmc": "98d30b35f782c836",
 }
 """Of the first 30 proposals of seed 0, default settings. A digest changes where a strategy, or the sampling, mutation and crossover
 of `nas.variation`, is meant to propose something else: then searches begun earlier cannot be recomputed, and CHANGELOG.md says
@@ -204,4 +208,4 @@ def test_own_strategies_load_neither_torch_nor_optuna(folder: str) -> None:
 
 
 def test_optuna_strategies_load_no_torch(folder: str) -> None:
-    assert loaded(["optuna:tpe", "optuna:nsga2"], folder) == "['optuna']"
+    assert loaded(["optuna:tpe", "optuna:nsga3", "optuna:qmc"], folder) == "['optuna']"

@@ -15,7 +15,7 @@ from nas.strategies.optuna_samplers import OptunaTPE
 
 
 def states(mirror: Mirror) -> list[TrialState]:
-    return [trial.state for trial in mirror.study.get_trials(deepcopy=False)]
+    return [trial.state for trial in mirror.trials()]
 
 
 def test_the_encoding_names_every_decision_with_a_choice(lab: Any) -> None:
@@ -45,7 +45,7 @@ def test_failed_infinite_and_pending_trials_are_told_as_such(lab: Any) -> None:
     assert mirror.leads_to(problem, later)
     mirror.catch_up(later)
     assert states(mirror)[4] is TrialState.COMPLETE
-    assert mirror.study.get_trials(deepcopy=False)[4].values == [0.5, 2.0]
+    assert mirror.trials()[4].values == [0.5, 2.0]
 
 
 def test_a_mirror_knows_what_it_cannot_catch_up_with(lab: Any) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas.errors import StrategyError, UnknownNameError
+from nas.errors import NasError, StrategyError, UnknownNameError
 from nas.strategies.base import History, Strategy
 from nas.strategies.nsga2 import NSGA2
-from nas.strategies.table import DEFAULT, STRATEGIES, make_strategy
+from nas.strategies.table import AUTO, LEFT_OUT, STRATEGIES, make_strategy
 
 MINE = '''
 from nas.strategies.base import Proposal, Strategy
@@ -27,6 +28,22 @@ class Unfinished(Strategy):
 
 class Greedy:
     pass
+
+NUMBER = 3
+
+def tpe(seed, startup=5):
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=seed, n_startup_trials=startup)
+
+def unseeded(startup):
+    pass
+
+def nothing(seed):
+    return NUMBER
+
+def broken(seed, depth=1):
+    return 1 / (depth - 1)
 '''
 
 
@@ -37,9 +54,30 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_default_is_known() -> None:
-    assert DEFAULT in STRATEGIES
-    assert isinstance(make_strategy(), NSGA2)
+def test_auto_is_a_choice_and_no_strategy() -> None:
+    assert AUTO not in STRATEGIES
+    with pytest.raises(StrategyError, match=r"auto is chosen for one search .*; name a strategy"):
+        make_strategy(AUTO)
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_the_other_samplers_of_optuna_are_left_out_for_a_reason(name: str) -> None:
+    assert name not in STRATEGIES
+    with pytest.raises(StrategyError, match=f"^{name} is no strategy: [A-Z].*Sampler "):
+        make_strategy(name)
+
+
+def test_every_sampler_of_optuna_is_listed_or_left_out() -> None:
+    """A new one in a new Optuna has to be decided upon."""
+    import optuna
+
+    from nas.strategies.optuna_samplers import OptunaStrategy
+
+    known = {cls for cls in vars(optuna.samplers).values() if isinstance(cls, type) and not inspect.isabstract(cls)}
+    made = [make_strategy(name) for name in STRATEGIES if name.startswith("optuna:")]
+    listed = {next(base for base in type(s.sampler(0)).__mro__ if base in known) for s in made if isinstance(s, OptunaStrategy)}
+    assert len(listed) == len(made)
+    assert {cls.__name__ for cls in known - listed} == {reason.split()[0] for reason in LEFT_OUT.values()}
 
 
 def test_settings_reach_the_strategy() -> None:
@@ -50,7 +88,8 @@ def test_settings_reach_the_strategy() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nsga3", "unknown strategy 'nsga3'; did you mean 'nsga2'?"),
+        ("nsga4", "unknown strategy 'nsga4'; did you mean 'nsga2'?"),
+        ("nsga3", "unknown strategy 'nsga3'; nsga3 is called 'optuna:nsga3' here"),
         ("optuna:tep", "unknown strategy 'optuna:tep'; did you mean 'optuna:tpe'?"),
         ("zzz", f"unknown strategy 'zzz'; known: {', '.join(sorted(STRATEGIES))}"),
     ],
@@ -88,6 +127,15 @@ def test_an_unknown_setting_gives_the_nearest() -> None:
         ("optuna:nsga2", {"population": 1}),
         ("optuna:tpe", {"startup": 0}),
         ("optuna:tpe", {"multivariate": "yes"}),
+        ("optuna:tpe", {"multivariate": 1}),
+        ("optuna:tpe", {"candidates": 0}),
+        ("optuna:nsga2", {"crossover_prob": 1.5}),
+        ("optuna:nsga2", {"swapping_prob": None}),
+        ("optuna:nsga3", {"mutation_prob": "often"}),
+        ("optuna:nsga3", {"population": 2.5}),
+        ("optuna:nsga3", {"divisions": 0}),
+        ("optuna:qmc", {"sequence": "lattice"}),
+        ("optuna:gp", {"deterministic": "no"}),
     ],
 )
 def test_a_senseless_setting_is_refused_by_name(name: str, options: dict[str, Any]) -> None:
@@ -104,12 +152,40 @@ def test_a_users_own_class(file: Path, lab: Any) -> None:
 
 
 def test_what_is_no_strategy_is_refused(file: Path) -> None:
-    with pytest.raises(StrategyError, match="expected a class derived from"):
-        make_strategy(f"{file}:Greedy")
+    for name in ("Greedy", "NUMBER"):
+        with pytest.raises(
+            StrategyError, match=r"expected a class derived from .*Strategy, or a function factory\(seed, \*\*options\)"
+        ):
+            make_strategy(f"{file}:{name}")
     with pytest.raises(StrategyError, match="lacks propose"):
         make_strategy(f"{file}:Unfinished")
     with pytest.raises(UnknownNameError, match="did you mean 'Second'"):
         make_strategy(f"{file}:Secnd")
+
+
+def test_a_users_own_sampler(file: Path, lab: Any) -> None:
+    strategy = make_strategy(f"{file}:tpe", startup=2)
+    called, options = strategy.described()
+    assert called.endswith(":tpe") and options == {"startup": 2}
+    trials = lab.grow(lab.problem(), strategy, 4)
+    assert {trial.operator for trial in trials} <= {"tpe", "tpe+mutate"}
+    assert isinstance(make_strategy("optuna.samplers:TPESampler", n_startup_trials=3), Strategy)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("tpe", {"statrup": 2}, "unknown setting of strategy .*tpe 'statrup'; did you mean 'startup'"),
+        ("tpe", {"seed": 2}, "unknown setting of strategy .*tpe 'seed'"),
+        ("unseeded", {}, r"takes no seed; write it as factory\(seed, \*\*options\)"),
+        ("nothing", {}, "returned 3, expected an optuna.samplers.BaseSampler"),
+        ("broken", {"depth": 1}, "cannot be called with seed, depth: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_factory_that_makes_no_sampler_is_told(file: Path, name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(NasError, match=message) as caught:
+        make_strategy(f"{file}:{name}", **options)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_object_is_taken_as_it_is() -> None:

@@ -90,7 +90,7 @@ class EvaluationOptions:
     recipe: str | None = None
     class_weights: Literal["none", "balanced"] | None = None
     metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None
-    device: str = "auto"
+    device: Device = "auto"
     deadline: str = "1h"
     evaluator: str | None = None
     input: str | None = None

@@ -5,18 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from nas.cli.options import (
-    Classes,
     Constraints,
     DataOptions,
-    Device,
+    EvaluationOptions,
     Json,
     Workers,
-    input_shape,
     names,
     print_json,
     table_rows,
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from nas.progress import Progress
     from nas.run import Run
 
+_EVALUATION = EvaluationOptions()
 _DATA = DataOptions()
 
 Strategies = Annotated[
@@ -44,31 +43,21 @@ def search(
     space: str,
     /,
     *,
-    data: str | None = None,
     strategy: Strategies = AUTO,
     objectives: str = "val_accuracy,params",
     constraint: Constraints = None,
     budget: str | None = None,
     evaluations: str | None = None,
     epochs_total: str | None = None,
-    epochs: int = 3,
-    recipe: str | None = None,
-    class_weights: Literal["none", "balanced"] | None = None,
-    metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None,
     workers: Workers = None,
-    device: Device = "auto",
-    deadline: str = "1h",
     seed: int = 0,
     out: Path | None = None,
     start_from: str | None = None,
     baselines: str | None = None,
     warm_start: str | None = None,
-    evaluator: str | None = None,
-    input: str | None = None,
-    classes: Classes = None,
-    cost: Annotated[list[str] | None, Parameter(name="--cost", consume_multiple=False)] = None,
     strategy_option: Annotated[list[str] | None, Parameter(name="--strategy-option", consume_multiple=False)] = None,
-    data_options: DataOptions = _DATA,
+    evaluation: Annotated[EvaluationOptions, Parameter(group="How networks are evaluated")] = _EVALUATION,
+    data_options: Annotated[DataOptions, Parameter(group="How images are read")] = _DATA,
     json: Json = False,
 ) -> int:
     """Search a space for the networks that nothing beats in all objectives at once.
@@ -77,57 +66,35 @@ def search(
 
     Args:
         space: Name of a shipped space (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
-        data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
         objectives: What is ranked, separated by commas, the first one first (nas list objectives).
         budget: Time over all starts, such as 90s, 30min, 4h; +4h is on top of what was spent.
         evaluations: Distinct networks to evaluate over all starts, such as 50; +50 is on top of those that were.
         epochs_total: Epochs to train over all networks and starts, such as 500; +500 is on top of those that were.
-        epochs: Epochs of each brief training.
-        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
-        class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
-        metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
-        deadline: Time after which one training is ended as timed out; none: never.
         seed: Of the search and of every training.
         out: The run folder; runs/SPACE-STRATEGY-N when left out.
         start_from: Networks of the space to evaluate first, separated by commas: names (nas list networks), RUN@ID, FILE.py:NAME.
         baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
         warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
-        evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
-        input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.
-        classes: How many classes there are, likewise.
-        cost: An exact cost of your own, NAME=FILE.py:f; f(graph) returns a number. May stand several times.
         strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
-    from nas.budget import duration
     from nas.loop import search as run_search
-    from nas.recipe import TASK_METRICS, Task
 
     return _watched(
         lambda progress: run_search(
             space,
-            data,
+            **evaluation.arguments(),
             strategy=strategy,
             objectives=names(objectives),
             constraints=constraint or (),
             budget=budget,
             evaluations=evaluations,
             epochs_total=epochs_total,
-            epochs=epochs,
-            recipe=recipe,
-            recipe_options={"class_weights": class_weights} if class_weights else None,
-            task=Task(metrics=(*TASK_METRICS, *metric)) if metric else None,
             workers=workers,
-            device=device,
-            deadline=None if deadline == "none" else duration(deadline, "deadline"),
             seed=seed,
             out=out,
             start_from=names(start_from or ""),
             baselines=names(baselines or ""),
             warm_start=names(warm_start or ""),
-            evaluator=evaluator,
-            input_shape=input_shape(input),
-            classes=classes,
-            costs=read_pairs(cost or (), "--cost") or None,
             data_options=data_options.given() or None,
             strategy_options=read_pairs(strategy_option or (), "--strategy-option") or None,
             progress=progress,

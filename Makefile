@@ -12,7 +12,7 @@ VENV ?= .venv
 SPACE ?= fashion_small
 DATA ?= fashion-mnist-12k
 OUT ?= runs/first
-SEARCH_ARGS ?= --strategy nsga2 --objectives val_accuracy,params,flops --constraint "params<=100k" --constraint "flops<=15M" \
+SEARCH_ARGS ?= --objectives val_accuracy,params,flops --constraint "params<=100k" --constraint "flops<=15M" \
 	--epochs 1 --evaluations 40 --budget 200s
 PYTEST_ARGS ?= -m "not slow"
 

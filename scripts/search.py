@@ -57,7 +57,7 @@ def main() -> None:
     run = nas.search(
         space,
         DATA,
-        strategy="nsga2",  # `nas list strategies`, or an object of your own
+        strategy="auto",  # or a name of `nas list strategies`, or an object of your own
         objectives=["val_accuracy", "params", "macs"],  # the first one is what "best" means
         constraints=["params<=50k"],  # candidates that break one cost nothing
         budget="4min",

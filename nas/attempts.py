@@ -13,7 +13,7 @@ from nas.errors import NasError, StrategyError, brief
 from nas.events import Refused
 from nas.lines import counted
 from nas.problem import Rejected, nearest_seen
-from nas.strategies.base import History, Proposal, Strategy
+from nas.strategies.base import History, Proposal, Strategy, Unfinished
 
 if TYPE_CHECKING:
     from nas.problem import Candidate, Problem
@@ -69,9 +69,11 @@ def next_candidate(
     while len(refused) < MAX_REFUSED:
         if halted():
             raise Halted
-        proposal = _proposed(problem, strategy, history, rng)
         try:
+            proposal = _proposed(problem, strategy, history, rng)
             return Accepted(proposal, problem.consider(proposal.genotype), dict(Counter(r.reason for r in refused)))
+        except Unfinished:
+            continue
         except Rejected as refusal:
             refused.append(refusal.with_traceback(None))
             on_refused(Refused(refusal.reason, refusal.costs))
@@ -94,7 +96,7 @@ def _proposed(problem: Problem, strategy: Strategy, history: History, rng: np.ra
     name = type(strategy).__qualname__
     try:
         proposal: object = strategy.propose(problem, history, rng)
-    except NasError:
+    except (NasError, Unfinished):
         raise
     except Exception as error:
         words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")

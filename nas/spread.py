@@ -21,7 +21,13 @@ Costs = tuple[float, ...]
 """The exact objectives of a network on a logarithmic scale; empty where every objective is measured."""
 
 
-def newcomers(problem: Problem, draw: Callable[[], Proposal], size: int, known: Sequence[Collection[Key]]) -> list[Proposal]:
+def newcomers(
+    problem: Problem,
+    draw: Callable[[], Proposal],
+    size: int,
+    known: Sequence[Collection[Key]],
+    otherwise: Callable[[], Proposal] | None = None,
+) -> list[Proposal]:
     """Returns drawn candidates to choose from: feasible new networks, or a single one that the loop is left to deal with.
 
     Args:
@@ -29,6 +35,7 @@ def newcomers(problem: Problem, draw: Callable[[], Proposal], size: int, known: 
         draw: Makes a candidate.
         size: How many are drawn; more, while none of them is new.
         known: Sets of keys that are not new.
+        otherwise: Makes a candidate where `draw` makes nothing new: what a few parents lead to may be a small part of the space.
     """
     found: list[Proposal] = []
     for drawn in range(1, size * _PATIENCE + 1):
@@ -40,6 +47,8 @@ def newcomers(problem: Problem, draw: Callable[[], Proposal], size: int, known: 
             found.append(proposal)
         if found and drawn >= size:
             break
+    if not found and otherwise is not None:
+        return newcomers(problem, otherwise, size, known)
     return found or [proposal]
 
 

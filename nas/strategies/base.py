@@ -51,6 +51,13 @@ class Exhausted(NasError):
     """
 
 
+class Unfinished(Exception):
+    """Raised by a strategy that has looked through much and found nothing yet: it is asked again at once, with the same history.
+
+    In between the search can be stopped, which it could not be while a strategy looks through a whole space.
+    """
+
+
 @dataclass(frozen=True)
 class Proposal:
     """A candidate, and where it comes from.
@@ -172,6 +179,7 @@ class Strategy(ABC):
 
         Raises:
             Exhausted: When there is nothing left to propose; the search ends with its message.
+            Unfinished: When it wants to be asked again, because its answer takes long.
         """
 
     def keeps(self, problem: Problem, history: History) -> Collection[int]:

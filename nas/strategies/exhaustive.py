@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nas.errors import StrategyError
 from nas.lines import counted
-from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_whole, key_of
+from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, Unfinished, check_whole, key_of
 from nas.variation import complete, successor
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nas.space import Space
 
 _OPERATOR = "next"
+
+AT_ONCE = 200
+"""Genotypes looked at before somebody may stop the search."""
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Exhaustive(Strategy):
     def __post_init__(self) -> None:
         check_whole("exhaustive", "largest", self.largest)
         self._fold = Fold(Seen, _take_in)
+        self._reached: tuple[Problem, History, Genotype] | None = None  # where it goes on when it is asked the same again
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns the next feasible genotype whose network is new; the generator is not asked.
@@ -58,20 +62,32 @@ class Exhaustive(Strategy):
         Raises:
             StrategyError: When the space is too large.
             Exhausted: After the last one.
+            Unfinished: After every `AT_ONCE` genotypes that were refused or known.
         """
         now = self._fold.over(problem, history.finished)
         known = (now.known, {trial.key for trial in history.pending})
         latest = max(_own(now.latest, *history.pending), key=lambda trial: trial.id, default=None)
         if latest is None:
             self._check_size(problem.space)
-        genotype = complete(problem.space, {}, None) if latest is None else successor(problem.space, latest.genotype)
-        while genotype is not None:
+        genotype = self._next(problem, history, latest)
+        for _ in range(AT_ONCE):
+            if genotype is None:
+                break
             key = key_of(problem, genotype)
             if key is not None and not any(key in keys for keys in known):
                 return Proposal(genotype, operator=_OPERATOR)
             genotype = successor(problem.space, genotype)
+        if genotype is not None:
+            self._reached = (problem, history, genotype)
+            raise Unfinished
         networks = counted(len(known[0] | known[1]), "network")
         raise Exhausted(f"all {counted(int(problem.space.size()), 'genotype')} of the space were looked at: {networks}")
+
+    def _next(self, problem: Problem, history: History, latest: Trial | None) -> Genotype | None:
+        """Returns where to go on: where it was when it was asked the same before, else behind the latest."""
+        if self._reached is not None and self._reached[0] is problem and self._reached[1] is history:
+            return self._reached[2]
+        return complete(problem.space, {}, None) if latest is None else successor(problem.space, latest.genotype)
 
     def _check_size(self, space: Space) -> None:
         size = space.size()

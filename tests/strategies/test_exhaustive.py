@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.attempts import Halted, next_candidate
 from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.errors import StrategyError
 from nas.evaluate import CallableEvaluator
 from nas.record import Record
-from nas.strategies.base import Exhausted, History, Proposal, Trial
+from nas.strategies.base import Exhausted, History, Proposal, Trial, Unfinished
 from nas.strategies.exhaustive import Exhaustive
 from nas.strategies.start_from import StartFrom
 from nas.variation import complete, same, successor
@@ -104,3 +105,30 @@ def test_workers_that_end_in_another_order_miss_nothing(lab: Any) -> None:
     with pytest.raises(Exhausted):
         Exhaustive().propose(problem, History(trials, tuple(missing)), RNG)
     assert all(same(trial.genotype, everything[trial.id]) for trial in trials)
+
+
+def test_it_can_be_stopped_while_it_looks_through_what_is_known_or_refused(lab: Any) -> None:
+    problem = lab.problem(space=lab.finite, constraints=["params<=1"])
+    looked, real = [], problem.consider
+    problem.consider = lambda genotype: (looked.append(genotype), real(genotype))[1]
+    asked = 0
+
+    def halted() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 3
+
+    with pytest.raises(Halted):
+        next_candidate(problem, Exhaustive(), History(()), 0, halted=halted)
+    assert 0 < len(looked) < 1_000
+    everything = genotypes(lab.finite)[: len(looked)]
+    assert all(same(a, b) for a, b in zip(looked, everything, strict=True))  # it went on where it was
+
+
+def test_where_it_was_counts_for_one_history_alone(lab: Any) -> None:
+    problem = lab.problem(space=lab.finite, constraints=["params<=1"])
+    strategy = Exhaustive()
+    with pytest.raises(Unfinished):
+        strategy.propose(problem, History(()), RNG)
+    free = lab.problem(space=lab.finite)
+    assert same(strategy.propose(free, History(()), RNG).genotype, genotypes(lab.finite)[0])

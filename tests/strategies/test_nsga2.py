@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nas.budget import Budget
+from nas.coordinator import search_loop
+from nas.evaluate import CallableEvaluator
 from nas.pareto import crowding, hypervolume, ranks
+from nas.record import Record
 from nas.strategies.base import History, Trial
 from nas.strategies.nsga2 import NSGA2
 from nas.strategies.random_search import RandomSearch
@@ -145,6 +150,16 @@ def test_a_space_of_known_networks_still_gives_an_answer(lab: Any) -> None:
     problem = Problem(tiny, ["val_accuracy", "params"])
     trials = lab.grow(problem, NSGA2(initial=2, population=2), 6)
     assert len({trial.fingerprint for trial in trials[:2]}) == 2  # both networks first, then repeats for the loop to serve
+
+
+def test_a_small_population_finds_every_network_of_a_small_space(lab: Any, tmp_path: Path) -> None:
+    """Once the children of four parents are all known, networks that are drawn at random lead on."""
+    problem = lab.problem(space=lab.tiny)
+    for seed in range(3):
+        with Record(tmp_path / str(seed), {}) as record:
+            evaluator = CallableEvaluator(lambda architecture: {"val_accuracy": 0.5})
+            search_loop(problem, NSGA2(population=4, initial=4), evaluator, record, budget=Budget(1_000), seed=seed)
+            assert record.spent()[0] == 21
 
 
 @pytest.mark.parametrize("count", [25, 50])

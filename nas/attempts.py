@@ -71,9 +71,10 @@ def next_candidate(
             raise Halted
         try:
             proposal = _proposed(problem, strategy, history, rng)
-            return Accepted(proposal, problem.consider(proposal.genotype), dict(Counter(r.reason for r in refused)))
         except Unfinished:
             continue
+        try:
+            return Accepted(proposal, problem.consider(proposal.genotype), dict(Counter(r.reason for r in refused)))
         except Rejected as refusal:
             refused.append(refusal.with_traceback(None))
             on_refused(Refused(refusal.reason, refusal.costs))

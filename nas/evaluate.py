@@ -153,8 +153,8 @@ class TrainingEvaluator(Evaluator):
             raise EvaluationError(f"workers is {workers}, expected at least 1")
         if deadline is not None and not deadline > 0:
             raise EvaluationError(f"deadline is {deadline} s, expected a number above 0")
-        if device == "auto" and executor is None:
-            device = "cuda" if _cuda_is_there() else "cpu"
+        if executor is None:
+            device = found_device(device)
         self._task = {"name": (task or Task()).name, "metrics": [_absolute(metric) for metric in (task or Task()).metrics]}
         self._data = str(dataset.folder)
         self._device, self._precision, self._deadline = device, precision, deadline
@@ -288,6 +288,11 @@ class CallableEvaluator(Evaluator):
 def _has_infinite(returned: object) -> bool:
     values = returned.values() if isinstance(returned, Mapping) else ()
     return any(isinstance(value, numbers.Real) and not math.isfinite(value) for value in values)
+
+
+def found_device(device: str) -> str:
+    """Returns the device that a name stands for: `auto` is CUDA where it is, else CPU."""
+    return ("cuda" if _cuda_is_there() else "cpu") if device == "auto" else device
 
 
 def default_workers(device: str) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +15,8 @@ import pytest
 from toy_table import write_table
 
 from nas.cli import main
+from nas.errors import NasError
+from nas.processes import worker_environment
 from nas.run import open_run
 
 FILES = """
@@ -97,6 +102,30 @@ def test_the_same_command_goes_on_and_says_the_same(capsys: pytest.CaptureFixtur
     assert printed([*RUNS, "--out", "b"], capsys) == first
     assert Path("b/rows.csv").exists()
     assert len(open_run("b/random-0").starts()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can answer")
+def test_a_bench_that_is_stopped_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("small.py").write_text(FILES.replace("    return", "    import time; time.sleep(0.3)\n    return"))
+    command = [*RUNS[:-2], "--workers", "2", "--out", "b"]
+    child = subprocess.Popen([sys.executable, "-m", "nas", *command], stderr=subprocess.PIPE, env=worker_environment(), text=True)
+    while not all(trials(name) for name in ("b/random-0", "b/nsga2-0")):
+        time.sleep(0.05)
+    child.terminate()
+    assert "stopped; the same command with --out b goes on where it stopped" in child.communicate(timeout=60)[1]
+    assert child.returncode == 143
+    assert open_run("b/random-0").starts()[-1]["ended"] == "stopped by SIGTERM"
+    told = printed(command, capsys)
+    assert len(open_run("b/random-0").starts()) == 2
+    assert printed(["compare", "b"], capsys) == told
+
+
+def trials(folder: str) -> int:
+    try:
+        return len(open_run(folder).trials())
+    except NasError:
+        return 0
 
 
 @pytest.mark.parametrize("arguments", [["b"], ["b/rows.csv"]])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nas.bench.about import About, write_about
-from nas.bench.from_runs import SpaceGround, course_of_run, ground_of_run
+from nas.bench.from_runs import SEEN, SpaceGround, course_of_run, ground_of_run
 from nas.bench.from_table import course_of, ground_of_table, known_of_table
 from nas.bench.gather import ROWS, check_same
 from nas.bench.known import Course
@@ -20,8 +20,8 @@ from nas.bench.results import Results, default_times
 from nas.bench.rows import RowsFile, columns
 from nas.bench.setup import Setup, SpaceSetup
 from nas.bench.spaces import Plan, plans, run_plans
+from nas.evaluate import default_workers, found_device
 from nas.lines import counted, number
-from nas.processes import cores
 from nas.run import Run
 
 Told = Callable[[int, int, str], None]
@@ -70,7 +70,7 @@ def bench_space(setup: SpaceSetup, repeats: int, *, folder: Path, workers: int |
         setup: See `prepare_space`.
         repeats: Of each strategy.
         folder: `STRATEGY-REPEAT` in it are the run folders, `rows.csv` their rows.
-        workers: Runs at a time; None: one a core.
+        workers: Runs at a time; None: one a core, on an accelerator two.
         on_done: See `Told`.
 
     Raises:
@@ -96,9 +96,14 @@ def bench_space(setup: SpaceSetup, repeats: int, *, folder: Path, workers: int |
             ground = ground_of_run(run)
             on_done(sum(map(len, courses.values())), len(todo), f"{plan.folder.name}: {_so_far(ground, courses, course)}")
 
-        run_plans(todo, workers or cores(), on_run)
+        run_plans(todo, workers or _workers(setup), on_run)
     everything = [course for of in courses.values() for course in of.values()]
     return Results(ground_of_run(first[0]).known(everything), _in_order(courses), setup.marks)
+
+
+def _workers(setup: SpaceSetup) -> int:
+    trains = setup.arguments.get("evaluator") is None
+    return default_workers(found_device(str(setup.arguments.get("device", "auto"))) if trains else "cpu")
 
 
 def _so_far(ground: SpaceGround, courses: Mapping[str, Mapping[int, Course]], course: Course) -> str:
@@ -108,7 +113,10 @@ def _so_far(ground: SpaceGround, courses: Mapping[str, Mapping[int, Course]], co
     known = ground.known([one for of in courses.values() for one in of.values()])
     yardstick = Yardstick(known)
     best = number(float(yardstick.curves(course).best[-1]))
-    return f"{counted(len(course), 'network')}, best {known.objectives[0].name} {best}, hypervolume {yardstick.raw(course):.4f}"
+    seen = " by what was seen so far" if any(SEEN in words for words in known.raw_words.values()) else ""
+    return (
+        f"{counted(len(course), 'network')}, best {known.objectives[0].name} {best}, hypervolume {yardstick.raw(course):.4f}{seen}"
+    )
 
 
 def _in_order(courses: Mapping[str, Mapping[int, Course]]) -> dict[str, list[Course]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -17,6 +18,10 @@ from nas.lines import counted, number
 from nas.objectives import Objective, constraint
 from nas.rows import EvaluationRow, ProposalRow
 from nas.run import Run
+
+
+SEEN = " (the largest seen)"
+"""Marks a cost that no constraint bounds: its scale changes with the runs that are compared."""
 
 
 class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
@@ -64,7 +69,13 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
             f"together, and regret is the distance to their best {first}; both change with the runs that are compared.",
             f"Scale of the share: {', '.join(scale_words)}; what is at the far end adds nothing.",
             f"Hypervolume: {', '.join(raw_words.values())}; reference point ({', '.join('1' for _ in self.objectives)}).",
+            "A proposal takes from what happened before it (an evaluation's end, another proposal) to its being ready, the writing of "
+            "the record included; the first one of a start is left out.",
         ]
+        trained = Counter(course.trained for course in courses if course.trained)
+        if len(trained) > 1:
+            kinds = ", ".join(f"{counted(n, 'run')} in {how}" for how, n in trained.items())
+            notes.append(f"Not all networks were trained alike ({kinds}): differences may come from that.")
         return Known(self.title, self.objectives, seen, seen, scale, scale, "best known front", notes, raw, raw_words)
 
 
@@ -118,7 +129,14 @@ def course_of_run(run: Run, columns: Sequence[str] = ()) -> Course:
         cells=[_cells(genotype, columns) for genotype in genotypes],
         pair=int(run.settings["seed"]),
         ended=starts[-1]["ended"] or "",
+        trained=_trained(starts[0]["options"].get("evaluator", {})),
     )
+
+
+def _trained(facts: Mapping[str, str] | str) -> str:
+    """Returns in which precision a run trained and where, from what its evaluator said of itself."""
+    known = isinstance(facts, Mapping) and "precision" in facts
+    return f"{facts['precision']} on {facts['device']}" if known and not isinstance(facts, str) else ""
 
 
 def _values(objectives: Sequence[Objective], costs: Mapping[str, float], row: EvaluationRow) -> list[float]:
@@ -189,7 +207,7 @@ def _raw_scale(objectives: Sequence[Objective], losses: Floats, bounds: Mapping[
             words[o.name] = f"{o.name} as it is"
         elif o.direction == "minimize" and low[i] >= 0:
             low[i], high[i] = 0, high[i] if bound is None else bound
-            words[o.name] = f"{o.name} / {number(high[i])}{' (the largest seen)' if bound is None else ''}"
+            words[o.name] = f"{o.name} / {number(high[i])}{SEEN if bound is None else ''}"
         else:
             words[o.name] = f"{o.name} from {number(abs(low[i]))} to {number(abs(high[i]))}"
     return Scale(low, high, [False] * len(words)), words

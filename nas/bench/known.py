@@ -28,6 +28,7 @@ class Course:
         cells: Of each evaluation its decisions as text, blank where one is not active, in the order of the bench's columns.
         pair: Equal in the repeats of other strategies that it is compared with: the seed, or the number of the repeat.
         ended: Why the repeat ended; empty where nobody wrote that down.
+        trained: In which precision and where; empty where nothing was trained, or nobody wrote that down.
     """
 
     searched: Floats
@@ -41,6 +42,7 @@ class Course:
     cells: Sequence[Sequence[str]]
     pair: int
     ended: str = ""
+    trained: str = ""
 
     def __len__(self) -> int:
         return len(self.proposals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,12 @@ def test_an_objective_of_ones_own_goes_from_best_to_worst_seen() -> None:
     assert known.scale.logarithmic == [False, False]  # nobody says that it is a cost
     np.testing.assert_allclose(known.scale(np.array([[-7.0, 2.0], [-5.0, 3.0]])), [[0, 0], [1, 1]])
     assert known.raw_words == {"score": "score from 7 to 5", "pain": "pain / 3 (the largest seen)"}
+
+
+def test_other_precisions_are_told() -> None:
+    alike, other = replace(ONE, trained="bf16 on cpu"), replace(OTHER, trained="fp32 on cpu")
+    assert "(1 run in bf16 on cpu, 1 run in fp32 on cpu)" in ground().known([alike, other]).notes[-1]
+    assert len(ground().known([alike, alike]).notes) == len(ground().known([ONE, OTHER]).notes) == 4
 
 
 def test_where_everything_failed_there_is_nothing_to_tell() -> None:

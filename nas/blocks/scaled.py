@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from nas.blocks.base import Block, expand_at, join_path
-from nas.blocks.structure import Repeat, Sequential, Shared
+from nas.blocks.repetition import Unit, joined, repeated, repetitions, rewritten, split
+from nas.blocks.structure import Sequential, Shared
 from nas.builder import GraphBuilder, Node
 from nas.canonical import fingerprint
 from nas.errors import BlockError, NasError
@@ -114,7 +115,7 @@ class _Deepener:
     def grow(self, block: Block, shape: Shape, path: str) -> Block:
         """Returns what stands at `path`, deeper."""
         block = self._plain(block, shape)
-        units = _units(block)
+        units = repetitions(block)
         if units:
             return self._repetition(block, units, shape, path)
         if isinstance(block, Sequential):
@@ -145,44 +146,44 @@ class _Deepener:
 
     # ---- repetitions as they are written
 
-    def _repetition(self, block: Block, units: list[_Unit], shape: Shape, path: str) -> Block:
+    def _repetition(self, block: Block, units: list[Unit], shape: Shape, path: str) -> Block:
         if any(_repeats(unit.block) for unit in units):
             inner = []
             for i, unit in enumerate(units):
                 place = f"{path}[{i}]{unit.suffix}"
-                inner.append(_Unit(unit.suffix, self.grow(unit.block, shape, place)))
+                inner.append(Unit(unit.suffix, self.grow(unit.block, shape, place)))
                 shape = self._after(unit.block, shape, place)
-            return _written(block.name, inner)
+            return rewritten(block.name, inner)
         plain = []
         for i, unit in enumerate(units):
-            plain.append(_Unit(unit.suffix, self._plain(unit.block, shape)))
+            plain.append(Unit(unit.suffix, self._plain(unit.block, shape)))
             shape = self._after(unit.block, shape, f"{path}[{i}]{unit.suffix}")
-        return _written(block.name, self._stacked(plain, path))
+        return rewritten(block.name, self._stacked(plain, path))
 
-    def _stacked(self, units: list[_Unit], path: str) -> list[_Unit]:
+    def _stacked(self, units: list[Unit], path: str) -> list[Unit]:
         """Returns the repetitions followed by copies, stage by stage: a stride begins a stage, a pooling at the end closes it."""
-        found: list[_Unit] = []
-        stage: list[_Unit] = []
+        found: list[Unit] = []
+        stage: list[Unit] = []
         counted = len(self.grown)
 
         def close(pooling: tuple[tuple[str, Block], ...] = ()) -> None:
             for j in range(self._more(len(stage), path) if stage else 0):
                 suffix, block = stage[j % len(stage)]
-                found.append(_Unit(suffix, block if j < len(stage) else block.unstrided() or Sequential()))
+                found.append(Unit(suffix, block if j < len(stage) else block.unstrided() or Sequential()))
             if pooling:
                 last = found.pop()
-                found.append(_Unit(last.suffix, _joined(last.block, pooling)))
+                found.append(Unit(last.suffix, joined(last.block, pooling)))
             stage.clear()
 
         for suffix, block in units:
-            head, pooling = _split(block)
+            head, pooling = split(block)
             if head is None:
                 close()
-                found.append(_Unit(suffix, block))
+                found.append(Unit(suffix, block))
                 continue
             if stage and head.unstrided() != head:
                 close()
-            stage.append(_Unit(suffix, head))
+            stage.append(Unit(suffix, head))
             if pooling:
                 close(pooling)
         close()
@@ -201,9 +202,9 @@ class _Deepener:
             n = self._more(len(run.units), place)
             first, last = run.units[0], run.units[-1]
             if first == last:
-                parts.append((run.labels[0], _repeated(last, n, run.labels[0])))
+                parts.append((run.labels[0], repeated(last, n, run.labels[0])))
             else:
-                parts += [(run.labels[0], first), (run.labels[1], _repeated(last, n - 1, run.labels[1]))][: min(n, 2)]
+                parts += [(run.labels[0], first), (run.labels[1], repeated(last, n - 1, run.labels[1]))][: min(n, 2)]
         return block.with_fields(blocks=tuple([part for _, part in parts]), labels=tuple([label for label, _ in parts]))
 
     def _runs(self, block: Sequential, shape: Shape, path: str) -> Iterator[_Run]:
@@ -226,7 +227,7 @@ class _Deepener:
             yield run
 
     def _continues(self, run: _Run, units: list[Block], shape: Shape, after: Shape) -> bool:
-        if not run.units or shape != run.leaves or after != shape or _split(run.units[0])[1]:
+        if not run.units or shape != run.leaves or after != shape or split(run.units[0])[1]:
             return False
         first = run.units[0].unstrided()
         if first is None or any(unit.unstrided() != unit for unit in units):
@@ -246,13 +247,6 @@ class _Deepener:
             return None
 
 
-class _Unit(NamedTuple):
-    """One repetition: the option that stands in it (".conv"), and the block."""
-
-    suffix: str
-    block: Block
-
-
 @dataclass
 class _Run:
     """Neighbours that repeat one another; most have one part only.
@@ -270,56 +264,14 @@ class _Run:
     leaves: Shape
 
 
-def _units(block: Block) -> list[_Unit]:
-    """Returns what a repetition repeats, one by one; none where the block is none. A closed one has labels "[0]", "[1]", ..."""
-    if isinstance(block, Repeat):
-        return [_Unit("", block.body)] * block.times
-    if isinstance(block, Sequential) and block.labels and all(label.startswith("[") for label in block.labels):
-        return [_Unit(label.partition("]")[2], part) for label, part in zip(block.labels, block.blocks, strict=True)]
-    return []
-
-
 def _repeats(block: Block) -> bool:
     """Returns whether a repetition is written in what the trunk passes through here."""
     if isinstance(block, Shared | Scaled):
         return _repeats(block.body)
-    return bool(block.depth_fields or _units(block)) or (isinstance(block, Sequential) and any(map(_repeats, block.blocks)))
+    return bool(block.depth_fields or repetitions(block)) or (isinstance(block, Sequential) and any(map(_repeats, block.blocks)))
 
 
 def _alike_units(part: Block) -> list[Block]:
     """Returns what may be one run with its neighbours: the part itself, or what it repeats; none where more is repeated in it."""
-    units = [unit.block for unit in _units(part)] or [part]
+    units = [unit.block for unit in repetitions(part)] or [part]
     return [] if any(map(_repeats, units)) else units
-
-
-def _split(block: Block) -> tuple[Block | None, tuple[tuple[str, Block], ...]]:
-    """Returns a block without the poolings at its end, None where it is one, and these with their labels."""
-    if not isinstance(block, Sequential):
-        return (None if block.unstrided() is None else block), ()
-    n = len(block.blocks)
-    while n and block.blocks[n - 1].unstrided() is None:
-        n -= 1
-    if block.blocks and not n:
-        return None, ()
-    pooling = tuple(zip(block.labels[n:], block.blocks[n:], strict=True))
-    return (block.with_fields(blocks=block.blocks[:n], labels=block.labels[:n]) if pooling else block), pooling
-
-
-def _joined(head: Block, pooling: tuple[tuple[str, Block], ...]) -> Block:
-    """Returns a sequence with its poolings at its end again."""
-    assert isinstance(head, Sequential)
-    labels, blocks = zip(*pooling, strict=True)
-    return head.with_fields(blocks=(*head.blocks, *blocks), labels=(*head.labels, *labels))
-
-
-def _repeated(block: Block, times: int, label: str) -> Block:
-    """Returns a repetition under this label; opened again, its copies decide alike."""
-    return Repeat(block, times, tied=True, name=label if label.replace("_", "a").replace("-", "a").isalnum() else "")
-
-
-def _written(name: str, units: list[_Unit]) -> Block:
-    """Returns repetitions as they are written: once where all are the same block."""
-    if all(unit == units[0] for unit in units):
-        return Repeat(units[0].block, len(units), tied=True, name=name)
-    labels = tuple([f"[{i}]{unit.suffix}" for i, unit in enumerate(units)])
-    return Sequential(*[unit.block for unit in units], name=name, labels=labels)

@@ -1,1 +1,1 @@
-"""The bench: strategies compared on tables in which the result of every architecture is known, without any training."""
+"""The bench: strategies compared by one protocol, on tables of known results or in real runs on a space."""

@@ -165,8 +165,8 @@ def representatives(ranked: NDArray[np.int64], count: int, most: int) -> NDArray
 
 
 def _milestone(count: int) -> int:
-    """Returns the largest number of 1, 2, 3, ... growing by a fifth, that is not above `count`."""
-    at = 1
+    """Returns the largest number of 0, 1, 2, 3, ... growing by a fifth, that is not above `count`."""
+    at = 0
     while (after := max(at + 1, int(at * _GROWTH))) <= count:
         at = after
     return at

@@ -13,11 +13,13 @@ import pytest
 from nas.errors import StrategyError
 from nas.measurement import Outcome
 from nas.pareto import hypervolume
-from nas.strategies.base import Exhausted, History, Proposal, Trial, key_of
+from nas.strategies.base import Earlier, Exhausted, History, Proposal, Trial, key_of
 from nas.strategies.random_search import RandomSearch
 from nas.strategies.surrogate import Surrogate
 from nas.surrogates.candidates import Rest
-from nas.surrogates.model import representatives
+from nas.surrogates.earlier import lessons
+from nas.surrogates.features import Sheet
+from nas.surrogates.model import Learner, predictions, representatives
 from nas.variation import complete, successor
 
 
@@ -148,6 +150,65 @@ def test_what_is_passed_over_while_it_runs_is_not_forgotten(lab: Any) -> None:
     rng = np.random.default_rng(0)
     assert key_of(problem, rest.proposal(problem, {keys[0]}, {keys[1], keys[2]}, rng).genotype) == keys[3]
     assert key_of(problem, rest.proposal(problem, {keys[0]}, {keys[2]}, rng).genotype) == keys[1]
+
+
+def earlier(lab: Any, problem: Any, count: int = 40, sign: float = 1.0) -> Earlier:
+    """A run of random networks with the accuracy of this search, or (sign -1) with the reverse of it."""
+    trials = lab.grow(problem, RandomSearch(), count, seed=99)
+    return Earlier("a", tuple(t.genotype for t in trials), {"val_accuracy": tuple(sign * t.losses[0] for t in trials)}, count)
+
+
+def test_earlier_runs_say_what_to_begin_with(lab: Any) -> None:
+    """Every other of the first proposals is theirs, whatever is measured by then: nothing, or only failures."""
+    problem = lab.problem(("val_accuracy",))
+    run = earlier(lab, problem)
+    best = min(zip(run.losses["val_accuracy"], range(40), strict=True))[1]
+    trials = lab.grow(problem, quick().warmed([run]), 6, fails=lambda number: number < 4)
+    assert [trial.operator == "sample" for trial in trials[::2]] == [True] * 3
+    assert all(trial.operator.startswith("earlier") for trial in trials[1:4:2])
+    assert problem.consider(run.genotypes[best]).fingerprint in {trial.fingerprint for trial in trials}
+
+
+def test_a_warm_proposal_can_be_computed_again(lab: Any) -> None:
+    problem = lab.problem(constraints=["params<=2k"])
+    run, seen = earlier(lab, problem), list[tuple[History, Proposal]]()
+    fails = {3, 6, 9}
+    lab.grow(
+        problem, quick().warmed([run]), 14, workers=3, fails=fails.__contains__,
+        watch=lambda history, proposal: seen.append((history, proposal)),
+    )  # fmt: skip
+    for history, proposal in seen:
+        assert lab.propose(problem, quick().warmed([run]), history) == proposal
+
+
+@pytest.mark.parametrize(("sign", "low", "high"), [(1.0, 0.1, 9.9), (-1.0, -9.9, 0.02)])
+def test_a_misleading_run_is_seen_through(lab: Any, sign: float, low: float, high: float) -> None:
+    """What the points say of an earlier run decides: of two networks it tells apart, the model follows it, or the reverse."""
+    problem = lab.problem(("val_accuracy",))
+    run = earlier(lab, problem, 60, sign)
+    learner = Learner(sheet := Sheet(problem.space.decisions()))
+    learner.earlier = lessons([run], problem, sheet, 500).models
+    trials = lab.grow(problem, RandomSearch(), 30, seed=5)
+    learner.rows += [sheet.row(problem.consider(trial.genotype), grow=True) for trial in trials]
+    model = learner.model(np.array([trial.losses for trial in trials]), np.ones(1), np.arange(30))
+    rows = [sheet.row(problem.consider(genotype)) for genotype in run.genotypes]
+    slope = np.polyfit(predictions(learner.earlier, rows)[:, 0], model.predict(rows)[0], 1)[0]
+    assert low < slope < high
+
+
+def test_sixteen_workers_are_given_different_networks_over_all_sizes(lab: Any) -> None:
+    problem = lab.problem()
+    trials = lab.grow(problem, quick(), 12)
+    running: list[Trial] = []
+    for number in range(12, 28):
+        proposal = lab.propose(problem, quick(), History(trials, tuple(running)))
+        running.append(lab.trial_of(problem, number, proposal))
+    assert len({trial.key for trial in [*trials, *running]}) == 28
+    alone = [
+        problem.costs(quick().propose(problem, History(trials), np.random.default_rng(s)).genotype)["params"] for s in range(16)
+    ]
+    together = [problem.costs(trial.genotype)["params"] for trial in running]
+    assert np.log(together).std() > np.log(alone).std()  # each one alone would be the best guess, and near the others
 
 
 def test_exact_objectives_alone_are_improved_without_a_model(lab: Any) -> None:

@@ -153,7 +153,7 @@ def test_a_users_sampler_takes_settings_and_is_recomputed(capsys: pytest.Capture
     [
         (
             ["--strategy", "own.py:single"],
-            "sampler single failed (proposal 0, 2 objectives): ValueError: one objective only; choose",
+            "sampler single failed (proposal 0, 2 objectives): ValueError: one objective only; mend it",
         ),
         (["--strategy", "own.py:f"], "takes no seed; write it as factory(seed, **options)"),
         (["--strategy", "own.py:Proposal"], "expected a class derived from nas.strategies.base.Strategy, or a function factory"),

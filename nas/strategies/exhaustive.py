@@ -80,8 +80,11 @@ class Exhaustive(Strategy):
         if genotype is not None:
             self._reached = (problem, history, genotype)
             raise Unfinished
-        networks = counted(len(known[0] | known[1]), "network")
-        raise Exhausted(f"all {counted(int(problem.space.size()), 'genotype')} of the space were looked at: {networks}")
+        every, networks = counted(int(problem.space.size()), "genotype"), len(known[0] | known[1])
+        if not networks:
+            bounds = ", ".join(constraint.text for constraint in problem.constraints) or "none is given"
+            raise Exhausted(f"none of all {every} is feasible (constraints: {bounds}); nas profile shows what the space can reach")
+        raise Exhausted(f"all {every} of the space were looked at: {counted(networks, 'network')}")
 
     def _next(self, problem: Problem, history: History, latest: Trial | None) -> Genotype | None:
         """Returns where to go on: where it was when it was asked the same before, else behind the latest."""

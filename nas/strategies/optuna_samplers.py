@@ -36,6 +36,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISample
 from optuna.trial import FrozenTrial
 
 from nas.errors import StrategyError, brief
+from nas.lines import counted
 from nas.optuna_mirror import Mirror
 from nas.strategies.base import Genotype, History, Proposal, Strategy, check_whole, key_of
 from nas.userfile import said
@@ -94,8 +95,10 @@ class OptunaStrategy(Strategy):
             except StrategyError:
                 raise
             except Exception as error:
-                where = f"proposal {history.proposed}, {len(problem.objectives)} objectives"
-                raise StrategyError(f"sampler {self.title} failed ({where}): {said(error).rstrip('.')}; choose another") from error
+                where = f"proposal {history.proposed}, {counted(len(problem.objectives), 'objective')}"
+                raise StrategyError(
+                    f"sampler {self.title} failed ({where}): {said(error).rstrip('.')}; mend it, or choose another"
+                ) from error
         suggested = problem.space.project(mirror.encoding.assignment(positions))
         genotype, steps = _walked(problem, suggested, history, rng)
         positions = mirror.encoding.moved(positions, genotype)

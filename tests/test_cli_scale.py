@@ -98,6 +98,7 @@ def test_several_values_are_a_space_to_search(capsys: pytest.CaptureFixture[str]
     assert "cells0  2 -> 2 to 4 times" in out and out.endswith(
         "wrote macro.json, a space of 4 networks; nas search macro.json --data DATA\n"
     )
+    assert "scaled.repeats  choice(1, 2)" in answer(["show", "macro.json"], capsys)
     answer(["search", "macro.json", "--evaluator", "toy.py:f", "--evaluations", "4", "--out", "m"], capsys)
     assert set(nas.open_run("m").trials()["fingerprint"]) == {entry["fingerprint"] for entry in facts["scaled"]}
     assert [(entry["repeats"], entry["width"]) for entry in facts["scaled"]] == [(1, 1), (1, 1.5), (2, 1), (2, 1.5)]

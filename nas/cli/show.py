@@ -66,9 +66,15 @@ def _open_space(address: str) -> Space | None:
     """Returns the space at an address, None where that is one network."""
     from nas.library import load_space, spaces
 
-    if "@" in address or not (address in spaces() or ".py" in address or ":" in address):
+    stored = address.endswith(".json")
+    if "@" in address or not (address in spaces() or ".py" in address or ":" in address or stored):
         return None
-    space = load_space(address)
+    try:
+        space = load_space(address)
+    except SpaceError:
+        if stored:  # a graph, or nothing that can be read: told by whoever looks for a network
+            return None
+        raise
     return space if space.decisions() else None
 
 

@@ -211,7 +211,7 @@ class _Loop:
         if parent is None:
             who, whom = f"strategy {type(self.strategy).__qualname__}", job.row.inherit_from
             raise StrategyError(
-                f"{who} lets trial {job.row.id} inherit from trial {whom}, which was not evaluated; name a finished trial, no repeat"
+                f"{who} lets trial {job.row.id} inherit from trial {whom}, which was not evaluated; name one that was"
             )
         graph = self.problem.consider(parent.genotype).graph.to_json().decode()
         weights = str(journal.weights.of(parent.id).absolute())

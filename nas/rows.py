@@ -237,7 +237,8 @@ def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
         " created, finished, faults, aligned FROM proposals p JOIN networks n ON n.id = p.network JOIN recipes r ON r.id = p.recipe"
         " ORDER BY p.id"
     ):
-        number, fingerprint, recipe, genotype, parents, operator, inherit, notes, seen, rejected, repeat, *rest, aligned = row
+        number, fingerprint, recipe, genotype, parents, operator, inherit, notes, seen, rejected, repeat, *rest = row
+        created, finished, faults, aligned = rest
         yield ProposalRow(
             number,
             fingerprint,
@@ -250,7 +251,9 @@ def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
             seen,
             msgspec.json.decode(rejected),
             repeat,
-            *rest,
+            created,
+            finished,
+            faults,
             msgspec.json.decode(aligned),
         )
 

@@ -51,12 +51,13 @@ def complete(tree: Tree, wanted: Genotype, rng: np.random.Generator | None) -> d
     genotype: dict[str, Value] = {}
 
     def decide(path: str, domain: Domain) -> Value:
-        if path not in genotype:
-            if path in wanted and domain.holds(wanted[path]):
-                genotype[path] = wanted[path]
-            else:
-                genotype[path] = domain.at(0) if rng is None else domain.draw(rng)
-        return genotype[path]
+        if path in genotype:
+            return genotype[path]
+        value = wanted.get(path)
+        if not domain.holds(value) or (value is None and path not in wanted):
+            value = domain.at(0) if rng is None else domain.draw(rng)
+        genotype[path] = value
+        return value
 
     tree.ask(decide)
     return genotype
@@ -131,16 +132,16 @@ def _changed(genotype: Genotype, path: str, value: Value, rng: np.random.Generat
     if path.endswith(".times") and type(old) is int and type(value) is int:
         base = path.removesuffix(".times")
         while old < value:
-            changed = _shifted(changed, base, int(rng.random() * (old + 1)), +1)
+            changed = shifted(changed, base, int(rng.random() * (old + 1)), +1)
             old += 1
         while old > value:
-            changed = _shifted(changed, base, int(rng.random() * old), -1)
+            changed = shifted(changed, base, int(rng.random() * old), -1)
             old -= 1
     changed[path] = value
     return changed
 
 
-def _shifted(genotype: Genotype, base: str, at: int, by: int) -> dict[str, Value]:
+def shifted(genotype: Genotype, base: str, at: int, by: int) -> dict[str, Value]:
     """Returns the genotype with a repetition of `base` inserted before `at` (a copy of the one there), or taken out there."""
     place = re.compile(re.escape(base) + r"\[(\d+)\](.*)", re.DOTALL)
     shifted: dict[str, Value] = {}
@@ -172,7 +173,7 @@ def neighbours(tree: Tree, genotype: Genotype) -> Iterator[dict[str, Value]]:
             if path.endswith(".times") and type(old) is int and type(value) is int and abs(value - old) == 1:
                 base, by = path.removesuffix(".times"), value - old
                 for at in range(old + 1 if by > 0 else old):
-                    yield complete(tree, {**_shifted(genotype, base, at, by), path: value}, None)
+                    yield complete(tree, {**shifted(genotype, base, at, by), path: value}, None)
             else:
                 yield complete(tree, {**genotype, path: value}, None)
 

@@ -58,7 +58,7 @@ class KeptWeights:
 
         Args:
             front: Of the run.
-            wanted: Trials that a strategy may still inherit from, the most wanted first; of those that have weights `MOST_KEPT` stay.
+            wanted: Trials that a strategy may still inherit from, the most wanted first; `MOST_KEPT` that have weights stay.
             needed: Trials that something in flight inherits from.
         """
         kept = {point.trial for point in front}.union(needed)

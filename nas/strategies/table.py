@@ -36,6 +36,7 @@ STRATEGIES: Mapping[str, Entry] = {
     "reinforce": Entry(
         "nas.strategies.reinforce", "Reinforce", "a policy over decisions that learns from rewards (Zoph and Le 2017)"
     ),
+    "prune": Entry("nas.strategies.prune", "Prune", "from the largest network down by measured importance, weights kept"),
     "optuna:tpe": Entry("nas.strategies.optuna_samplers", "OptunaTPE", "Optuna's tree-structured Parzen estimator, flat encoding"),
     "optuna:nsga2": Entry("nas.strategies.optuna_samplers", "OptunaNSGA2", "Optuna's NSGA-II, flat encoding"),
     "optuna:nsga3": Entry("nas.strategies.optuna_samplers", "OptunaNSGA3", "Optuna's NSGA-III, flat encoding, for many objectives"),
@@ -53,7 +54,7 @@ LEFT_OUT: Mapping[str, str] = {
 }
 """Optuna's other samplers, and why each is no strategy by name. Any sampler may be used by a factory of one's own."""
 
-_OWN = Entry("nas.strategies.optuna_samplers", "OwnSampler", "a sampler of the user's own")
+_OWN = Entry("nas.strategies.own_sampler", "OwnSampler", "a sampler of the user's own")
 
 AUTO = "auto"
 """The strategy of a search that names none: no strategy itself, but a choice at the start; see `nas.chosen`."""
@@ -66,7 +67,7 @@ def make_strategy(strategy: str | Strategy, **options: Any) -> Strategy:
 
     Args:
         strategy: A name of `STRATEGIES`; `FILE.py:Class` or `module:Class`, a `Strategy` of the user's own; `FILE.py:factory` or
-            `module:factory`, which makes an Optuna sampler of the user's own (see `nas.strategies.optuna_samplers`); or an object.
+            `module:factory`, which makes an Optuna sampler of the user's own (see `nas.strategies.own_sampler`); or an object.
         options: Settings of its class or factory, such as `population=20`.
 
     Raises:

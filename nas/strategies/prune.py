@@ -1,0 +1,170 @@
+"""Pruning: from the largest network of the space down to the smallest, taking out what matters least, with the weights kept.
+
+The walk begins at the largest feasible network, or at the networks that the search starts from, and goes on as network pruning
+does (Molchanov et al. 2017, "Pruning Convolutional Neural Networks for Resource Efficient Inference", section 2):
+
+     1  evaluate the network, and measure the importance of its channels (`nas.importance`)
+     2  take the least important thing out: channels, a smaller kernel, a repetition, a branch, an operation for a cheaper one
+     3  the smaller network takes over the weights of what is left (`nas.inherit`), and is trained briefly: go on with line 1
+
+What may be taken out is what the space leaves open, and decisions differ in size. So "least important" is by what is saved:
+importance lost over the sum of the logarithms of the ratios of exact costs, as Molchanov et al. regularise by FLOPs in section 2.3.
+A child is what so many steps leave as it takes to save the share `shrink` of the first exact cost, one at least.
+
+Where nothing measures importances (a function instead of training, a table of results; a training that failed), what costs least
+is taken to matter least: the step that saves least comes first.
+
+When the walk has arrived at the bottom it is widened, level by level from the top: of each level's networks the one with the
+fewest children gets its next least important child. A parallel worker does the same while the walk waits for a result. The search
+ends when every network that steps lead to is known. Nothing is drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nas.descent import largest
+from nas.errors import StrategyError
+from nas.importance import check_kind
+from nas.lines import counted
+from nas.pruning import Cut, Cuts
+from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_whole, training_key
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas.problem import Problem
+
+_REMEMBERED = 32
+"""Networks whose cuts are remembered; those that are forgotten are found again."""
+
+_Levels = dict[int, dict[int, Trial]]
+
+
+@dataclass
+class Walk:
+    """What the finished trials come to.
+
+    Attributes:
+        level: How many proposals lead to each trial, by id.
+        width: How many trials of a level did not fail.
+        children: How many of its children did not fail, by id.
+        known: Keys of all trials.
+        open: Trials that may have a child left, by level and id: measured ones, and those that failed. Taking one out is a note to
+            save time, found again when it is lost.
+        cuts: What may be taken out of a trial's network, by id; likewise.
+    """
+
+    level: dict[int, int] = field(default_factory=dict)
+    width: Counter[int] = field(default_factory=Counter)
+    children: Counter[int] = field(default_factory=Counter)
+    known: set[Key] = field(default_factory=set)
+    open: tuple[_Levels, _Levels] = field(default_factory=lambda: ({}, {}))
+    cuts: OrderedDict[int, Cuts] = field(default_factory=OrderedDict)
+
+    def close(self, trial: Trial) -> None:
+        """Takes a trial out of those that may have a child left."""
+        levels, level = self.open[trial.losses is None], self.level[trial.id]
+        del levels[level][trial.id]
+        if not levels[level]:
+            del levels[level]
+
+
+@dataclass
+class Prune(Strategy):
+    """A walk from the largest network to the smallest.
+
+    Args:
+        importance: What tells what matters: "taylor", "magnitude" or "bn-scale"; see `nas.importance`.
+        beam: Children that each level of the walk gets before it goes on.
+        shrink: Share of the first exact cost that a child at least saves, as long as anything is left to take out; 0: single steps.
+    """
+
+    importance: str = "taylor"
+    beam: int = 1
+    shrink: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_kind("prune", self.importance)
+        check_whole("prune", "beam", self.beam)
+        if type(self.shrink) not in (int, float) or not 0 <= self.shrink < 1:
+            raise StrategyError(f"prune: shrink is {self.shrink!r}, expected a share from 0 to below 1")
+        self._fold = Fold(Walk, _take_in)
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        """Returns the largest network at first, then the next child of the walk; the generator is asked only for a beginning.
+
+        Raises:
+            StrategyError: When the problem has no exact cost.
+            Exhausted: When nothing smaller is left, or nothing that ended has a child left.
+        """
+        if not history.proposed:
+            genotype = largest(problem, rng)
+            return Proposal(problem.space.sample(rng) if genotype is None else genotype, operator="largest")
+        walk = self._fold.over(problem, history.finished)
+        running = {trial.key for trial in history.pending}
+        for parent in self._order(walk, history):
+            cut = self._cut(problem, walk, parent, running)
+            if cut is not None:
+                return Proposal(
+                    cut.step.candidate.genotype,
+                    parents=(parent.id,),
+                    operator="prune",
+                    inherit_from=parent.id if parent.importances else None,
+                    aligned=cut.step.aligned,
+                    notes={"steps": list(cut.words)},
+                )
+        what = counted(len(walk.known | running), "network")
+        raise Exhausted(f"nothing smaller is left: all networks of the space were looked at that removals lead to, {what}")
+
+    def keeps(self, problem: Problem, history: History) -> Collection[int]:
+        """Returns the trials that may get a child, in the order in which they would."""
+        levels = self._fold.over(problem, history.finished).open[0]
+        first = [max(levels)] if levels else []
+        return [number for level in dict.fromkeys([*first, *sorted(levels)]) for number in levels[level]]
+
+    def _order(self, walk: Walk, history: History) -> Iterator[Trial]:
+        """Yields the trials that may have a child left, the next to get one first: measured ones, then those that failed."""
+        children = Counter(trial.parents[0] for trial in history.pending if trial.parents)
+        width = walk.width + Counter(walk.level[trial.parents[0]] + 1 for trial in history.pending if trial.parents)
+        for levels in walk.open:
+            narrow = [level for level in sorted(levels, reverse=True) if width[level + 1] < self.beam]
+            wide = sorted(levels.keys() - narrow, key=lambda level: (width[level + 1], level))
+            for level in (*narrow, *wide):
+                trials = list(levels[level].values())
+                yield from sorted(trials, key=lambda trial: (walk.children[trial.id] + children[trial.id], trial.id))
+
+    def _cut(self, problem: Problem, walk: Walk, parent: Trial, running: set[Key]) -> Cut | None:
+        """Returns the next child of a trial; None where all are known or running."""
+        if parent.id not in walk.cuts:
+            walk.cuts[parent.id] = Cuts(problem, parent.genotype, parent.importances, self.shrink)
+        walk.cuts.move_to_end(parent.id)
+        if len(walk.cuts) > _REMEMBERED:
+            walk.cuts.popitem(last=False)
+        waits = False
+        for cut in walk.cuts[parent.id]:
+            key = training_key(cut.step.candidate.fingerprint, cut.step.candidate.genotype)
+            if key in running:
+                waits = True
+            elif key not in walk.known:
+                return cut
+        if not waits:
+            walk.close(parent)
+        return None
+
+
+def _take_in(walk: Walk, problem: Problem, trial: Trial) -> None:
+    """Folds one more finished trial in."""
+    walk.known.add(trial.key)
+    if trial.repeat:
+        return
+    parent = trial.parents[0] if trial.parents else None
+    level = walk.level[trial.id] = 0 if parent is None else walk.level.get(parent, -1) + 1
+    walk.open[trial.losses is None].setdefault(level, {})[trial.id] = trial
+    if trial.losses is not None:
+        walk.width[level] += 1
+        if parent is not None:
+            walk.children[parent] += 1

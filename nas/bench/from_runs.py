@@ -68,8 +68,8 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
             f"together, and regret is the distance to their best {first}; both change with the runs that are compared.",
             f"Scale of the share: {', '.join(scale_words)}; what is at the far end adds nothing.",
             f"Hypervolume: {', '.join(raw_words.values())}; reference point ({', '.join('1' for _ in self.objectives)}).",
-            "A proposal takes from what happened before it (an evaluation's end, another proposal) to its being ready, the record's "
-            "writing included; the first one of a start is left out.",
+            "A proposal takes from what happened before it (an evaluation's end, another proposal) to its being ready, writing "
+            "the record included; the first one of a start is left out.",
         ]
         trained = Counter(course.trained for course in courses if course.trained)
         if len(trained) > 1:

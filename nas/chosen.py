@@ -5,11 +5,11 @@
 * `exhaustive` where nothing but a number of evaluations (or of epochs) ends the search, and it suffices for every genotype of the
   space: then each of them is looked at once, and the search says that it has seen them all. With a limit in time the search
   may end before that, and the first genotypes in order are no fair sample of a space.
-* `surrogate` otherwise. On `fashion_small` with Fashion-MNIST (25 networks of one epoch each; accuracy, parameters and FLOPs;
-  seeds 0, 1, 2) its front covered a hypervolume of 0.756, 0.751 and 0.766, that of `nsga2` 0.731, 0.637 and 0.633, that of
-  `random` 0.695, 0.600 and 0.640. The model is made from at most `points` trials, so that a proposal costs about 0.2 s of one
-  core at 1,000 trials and 0.3 s at 10,000. Where evaluations end more often than that, all workers together, name `nsga2`,
-  whose proposals cost 1 ms.
+* `surrogate` otherwise, and wherever there are earlier runs to learn from. On `fashion_small` with Fashion-MNIST (25 networks
+  of one epoch each; accuracy, parameters and FLOPs; seeds 0, 1, 2) its front covered a hypervolume of 0.756, 0.751 and 0.766,
+  that of `nsga2` 0.731, 0.637 and 0.633, that of `random` 0.695, 0.600 and 0.640. The model is made from at most `points`
+  trials, so that a proposal costs about 0.2 s of one core at 1,000 trials and 0.3 s at 10,000. Where evaluations end more often
+  than that, all workers together, name `nsga2`, whose proposals cost 1 ms.
 """
 
 from __future__ import annotations
@@ -87,14 +87,17 @@ def _begun_with(run: Run) -> Chosen:
     return Chosen(make_strategy(named, **options), named, options, "this run began with it")
 
 
-def choose(space: Space, budget: Budget, epochs: int) -> Chosen:
+def choose(space: Space, budget: Budget, epochs: int, *, learns: bool = False) -> Chosen:
     """Returns what `auto` chooses for a search that begins; see the head of this module for the rule.
 
     Args:
         space: With its recipe.
         budget: What may be spent.
         epochs: Of each training.
+        learns: Whether there are earlier runs to learn from.
     """
+    if learns:
+        return _made("surrogate", "it learns from the earlier runs")
     size, most = space.size(), _evaluations(budget, epochs)
     words = counted(size, "genotype") if isinstance(size, int) else "a continuum"
     if most is None:

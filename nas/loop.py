@@ -149,7 +149,7 @@ def search(
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
     marked = find_baselines(baselines, problem.space)
     earlier = recorded_earlier(out, warm_start) or find_earlier(warm_start, problem)
-    chosen = chosen or choose(bound, limits, epochs)
+    chosen = chosen or choose(bound, limits, epochs, learns=bool(earlier))
     proposing = chosen.strategy.warmed(earlier) if earlier else chosen.strategy
     arguments |= {"strategy": chosen.named, "strategy_options": dict(chosen.options) or None}
     settings = run_settings(

@@ -50,6 +50,11 @@ def test_the_rule(budget: Budget, name: str, reason: str) -> None:
     assert (chosen.named, chosen.reason) == (name, reason)
 
 
+def test_what_was_learnt_before_is_used_in_a_small_space_too() -> None:
+    chosen = choose(SPACE, Budget(evaluations=6), 1, learns=True)
+    assert (chosen.named, chosen.reason) == ("surrogate", "it learns from the earlier runs")
+
+
 def test_a_continuum_and_a_huge_space_are_not_looked_through() -> None:
     endless = Space(SPACE.body, (1, 4, 4), 2, recipe=Recipe(lr=real(0.1, 0.2)))
     assert choose(endless, Budget(evaluations=10**9), 1).reason == "a continuum, 1,000,000,000 evaluations"

@@ -1,19 +1,8 @@
-"""Optuna's samplers, told the record and asked for one more: strategies over the mirror in `nas/optuna_mirror.py`.
+"""Optuna's samplers by name: those that serve several objectives and categorical decisions.
 
-By name there are those of Optuna's samplers that serve several objectives and categorical decisions: TPE, NSGA-II, NSGA-III, the
-Gaussian process, and quasi-Monte Carlo; `LEFT_OUT` in `nas/strategies/table.py` says why each other one is none of them. A sampler
-of one's own is a function in a file, `--strategy FILE.py:factory`:
-
-    def factory(seed, **options):
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, **options)
-
-It is called once a proposal, with another seed each time and the settings that were given (`--strategy-option NAME=VALUE`), and
-returns a new `optuna.samplers.BaseSampler`; a class derived from that serves as well. The study that its sampler sees minimises,
-and holds every proposal so far as a trial of the same number: complete, failed, or running. Its parameters are all decisions of the
-space by path: the index of a value (categorical, or an int for a range of whole numbers), or a share from 0 to 1 of a continuum;
-decisions that the others leave inactive are among them. What a sampler keeps in itself is forgotten, what it keeps in system
-attributes of its trial and of the study, or in user attributes of the study, is recorded and comes back: so a search that is
-resumed equals an unbroken one, generations included.
+These are TPE, NSGA-II, NSGA-III, the Gaussian process and quasi-Monte Carlo; `LEFT_OUT` in `nas/strategies/table.py` says why each
+other one is none of them. How they are asked stands in `nas/optuna_strategy.py`; a sampler of one's own in
+`nas/strategies/own_sampler.py`.
 
 Akiba et al. 2019, "Optuna: A Next-generation Hyperparameter Optimization Framework"; Watanabe 2023, "Tree-Structured Parzen
 Estimator"; Deb et al. 2002, "NSGA-II"; Deb and Jain 2014, "NSGA-III".
@@ -21,12 +10,7 @@ Estimator"; Deb et al. 2002, "NSGA-II"; Deb and Jain 2014, "NSGA-III".
 
 from __future__ import annotations
 
-import logging
-import warnings
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,106 +19,19 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIIISampler, NSGAIISampler, QMCSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from nas.errors import StrategyError, brief
-from nas.lines import counted
-from nas.optuna_mirror import Mirror
-from nas.strategies.base import Genotype, History, Proposal, Strategy, check_whole, key_of
-from nas.userfile import said
+from nas.errors import StrategyError
+from nas.optuna_strategy import OptunaStrategy
+from nas.strategies.base import History, Proposal, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
 
     from nas.problem import Problem
 
-_STEPS = 16
-"""Mutations tried on a suggestion that is refused or known."""
 
-
-class OptunaStrategy(Strategy):
-    """What all have in common: mirror the record, ask a new sampler, read the answer.
-
-    Attributes:
-        name: Its name in `nas.strategies.table.STRATEGIES`.
-        one_seed: Whether all samplers of a search get the seed of the first, which the record keeps.
-    """
-
-    name: ClassVar[str]
-    one_seed: ClassVar[bool] = False
-
-    _mirror: Mirror | None = None
-
-    @property
-    def title(self) -> str:
-        """What proposals and errors say."""
-        return self.name
-
-    @abstractmethod
-    def sampler(self, seed: int) -> BaseSampler:
-        """Returns a new sampler.
-
-        Args:
-            seed: The only source of its randomness.
-        """
-
-    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
-        """Returns the sampler's suggestion without its inactive decisions, mutated where it is refused or nothing new.
-
-        Raises:
-            StrategyError: When the sampler fails.
-        """
-        if self._mirror is None or not self._mirror.leads_to(problem, history):
-            with _quiet():
-                self._mirror = Mirror(problem)
-        mirror, seed = self._mirror, int(rng.integers(2**32))
-        with _quiet():
-            mirror.catch_up(history)
-            if self.one_seed and mirror.seed is not None:
-                seed = mirror.seed
-            try:
-                positions, notes = mirror.ask(self.sampler(seed))
-            except StrategyError:
-                raise
-            except Exception as error:
-                where = f"proposal {history.proposed}, {counted(len(problem.objectives), 'objective')}"
-                raise StrategyError(
-                    f"sampler {self.title} failed ({where}): {said(error).rstrip('.')}; mend it, or choose another"
-                ) from error
-        suggested = problem.space.project(mirror.encoding.assignment(positions))
-        genotype, steps = _walked(problem, suggested, history, rng)
-        positions = mirror.encoding.moved(positions, genotype)
-        kept: dict[str, Any] = {"positions": [positions[path] for path in mirror.encoding.distributions], **notes}
-        if self.one_seed:
-            kept["seed"] = seed
-        return Proposal(genotype, operator=f"{self.title}+mutate" if steps else self.title, notes=kept)
-
-
-def _walked(problem: Problem, suggested: Genotype, history: History, rng: np.random.Generator) -> tuple[Genotype, int]:
-    """Returns the first feasible new network on a walk of mutations from a suggestion, and the number of steps to it.
-
-    Samplers are told of no refused candidate, since none becomes a trial; asked again, they would go on suggesting the like.
-    Where the walk finds none, the suggestion itself is returned, for the loop to refuse or to serve from the record.
-    """
-    known = {trial.key for trial in (*history.finished, *history.pending)}
-    genotype = suggested
-    for step in range(_STEPS + 1):
-        key = key_of(problem, genotype)
-        if key is not None and key not in known:
-            return genotype, step
-        genotype = problem.space.mutate(genotype, rng)
-    return suggested, 0
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences Optuna's log and the warnings about its experimental parts, for as long as it is asked."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(before)
+def _need_scipy(name: str) -> None:
+    if find_spec("scipy") is None:
+        raise StrategyError(f"{name} needs scipy, which is not installed; install it with: pip install scipy")
 
 
 def _check_share(strategy: str, setting: str, value: object) -> None:
@@ -312,55 +209,3 @@ class OptunaGP(OptunaStrategy):
             return super().propose(problem, history, rng)
         finally:
             torch.set_num_threads(before)
-
-
-def _need_scipy(name: str) -> None:
-    if find_spec("scipy") is None:
-        raise StrategyError(f"{name} needs scipy, which is not installed; install it with: pip install scipy")
-
-
-@dataclass
-class OwnSampler(OptunaStrategy):
-    """A sampler of the user's own; see the head of this module.
-
-    Args:
-        factory: `factory(seed, **options)` that returns a new sampler.
-        address: Where it was found, such as "FILE.py:factory".
-        options: Settings it is called with.
-    """
-
-    factory: Callable[..., object]
-    address: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        with _quiet():
-            self.sampler(0)
-
-    @property
-    def title(self) -> str:
-        """The name of the factory."""
-        return str(self._made().__qualname__)
-
-    def described(self) -> tuple[str, Mapping[str, Any]]:
-        """Returns module and name of the factory, and the settings it is called with."""
-        made = self._made()
-        return f"{made.__module__}:{made.__qualname__}", self.options
-
-    def _made(self) -> Any:
-        return self.factory if hasattr(self.factory, "__qualname__") else type(self.factory)
-
-    def sampler(self, seed: int) -> BaseSampler:
-        """Returns what the factory makes.
-
-        Raises:
-            StrategyError: When it fails, or makes no sampler.
-        """
-        try:
-            made = self.factory(seed=seed, **self.options)
-        except Exception as error:
-            words = ", ".join(["seed", *self.options])
-            raise StrategyError(f"strategy {self.address!r} cannot be called with {words}: {said(error)}") from error
-        if not isinstance(made, BaseSampler):
-            raise StrategyError(f"strategy {self.address!r} returned {brief(made)}, expected an optuna.samplers.BaseSampler")
-        return made

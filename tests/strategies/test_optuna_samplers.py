@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial
 from nas.errors import StrategyError
 from nas.optuna_mirror import Encoding
 from nas.strategies.base import History, Proposal, Trial
-from nas.strategies.optuna_samplers import OptunaNSGA2, OptunaNSGA3, OptunaQMC, OptunaTPE, OwnSampler
+from nas.strategies.optuna_samplers import OptunaNSGA2, OptunaNSGA3, OptunaQMC, OptunaTPE
+from nas.strategies.own_sampler import OwnSampler
 
 
 def test_inactive_decisions_are_told_as_they_were_suggested(lab: Any) -> None:

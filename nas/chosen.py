@@ -103,7 +103,7 @@ def choose(space: Space, budget: Budget, epochs: int, *, learns: bool = False) -
     if most is None:
         return _made("surrogate", f"no number of evaluations says that all of {words} will be seen")
     if size > most:
-        return _made("surrogate", f"{words}, {counted(most, 'evaluation')}")
+        return _made("surrogate", f"{words}, only {counted(most, 'evaluation')}")
     if size > LARGEST:
         return _made("surrogate", f"{words}, too many to look at each")
     return _made("exhaustive", f"{counted(most, 'evaluation')} suffice for {words}")

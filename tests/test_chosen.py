@@ -38,9 +38,9 @@ def quick(folder: Path, **options: Any) -> Run:
     ("budget", "name", "reason"),
     [
         (Budget(evaluations=6), "exhaustive", "6 evaluations suffice for 6 genotypes"),
-        (Budget(evaluations=5), "surrogate", "6 genotypes, 5 evaluations"),
+        (Budget(evaluations=5), "surrogate", "6 genotypes, only 5 evaluations"),
         (Budget(epochs_total=18), "exhaustive", "6 evaluations suffice for 6 genotypes"),
-        (Budget(evaluations=6, epochs_total=17), "surrogate", "6 genotypes, 5 evaluations"),
+        (Budget(evaluations=6, epochs_total=17), "surrogate", "6 genotypes, only 5 evaluations"),
         (Budget(evaluations=6, seconds=9.0), "surrogate", "no number of evaluations says that all of 6 genotypes will be seen"),
         (Budget(seconds=9.0), "surrogate", "no number of evaluations says that all of 6 genotypes will be seen"),
     ],
@@ -57,7 +57,7 @@ def test_what_was_learnt_before_is_used_in_a_small_space_too() -> None:
 
 def test_a_continuum_and_a_huge_space_are_not_looked_through() -> None:
     endless = Space(SPACE.body, (1, 4, 4), 2, recipe=Recipe(lr=real(0.1, 0.2)))
-    assert choose(endless, Budget(evaluations=10**9), 1).reason == "a continuum, 1,000,000,000 evaluations"
+    assert choose(endless, Budget(evaluations=10**9), 1).reason == "a continuum, only 1,000,000,000 evaluations"
     huge = choose(LARGE, Budget(evaluations=10**9), 1)
     assert (huge.named, huge.reason) == ("surrogate", "12,117,361 genotypes, too many to look at each")
 
@@ -69,7 +69,7 @@ def test_exhaustive_takes_what_is_chosen_for_it() -> None:
 def test_the_choice_is_recorded_and_the_run_goes_on_with_it(tmp_path: Path) -> None:
     run = quick(tmp_path / "r", evaluations=4)
     assert run.settings["strategy"]["name"] == "surrogate"
-    assert run.starts()[-1]["options"]["chosen"] == "6 genotypes, 4 evaluations"
+    assert run.starts()[-1]["options"]["chosen"] == "6 genotypes, only 4 evaluations"
     again = quick(tmp_path / "r", evaluations=6)  # now it would be exhaustive
     assert again.settings["strategy"]["name"] == "surrogate"
     assert again.starts()[-1]["options"]["chosen"] == "this run began with it"

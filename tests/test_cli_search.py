@@ -55,7 +55,7 @@ def test_every_default_is_said_before_the_first_candidate(capsys: pytest.Capture
     for word in (
         "runs/fashion_small-surrogate-1",
         "surrogate (initial 10, ",
-        "chosen by auto: 16,397,004,358,499,400 genotypes, 6 evaluations",
+        "chosen by auto: 16,397,004,358,499,400 genotypes, only 6 evaluations",
         "val_accuracy (maximize)",
         "constraints  none",
         "6 evaluations",

@@ -60,10 +60,9 @@ class RegularizedEvolution(Strategy):
         alive = _latest(history, self.population)  # lines 18 and 20
         if len(alive) < self.population:  # line 3
             return Proposal(problem.space.sample(rng))  # line 4
-        place = np.empty(len(alive), dtype=np.int64)  # place[i]: where model i stands among the living, 0 for the best
-        place[crowded_order(np.array([trial.losses for trial in alive]))] = np.arange(len(alive))
-        sample = rng.integers(len(alive), size=self.tournament)  # lines 11 to 14
-        parent = alive[sample[np.argmin(place[sample])]]  # line 15
+        sample = set(rng.integers(len(alive), size=self.tournament).tolist())  # lines 11 to 14
+        best_first = crowded_order(np.array([trial.losses for trial in alive]))
+        parent = alive[next(i for i in best_first.tolist() if i in sample)]  # line 15
         return Proposal(problem.space.mutate(parent.genotype, rng), parents=(parent.id,), operator="mutate")  # line 16
 
 

@@ -3,19 +3,21 @@
 The evaluator is a toy, so everything measured is ours: proposing, decoding, costing, fingerprinting, and writing it down with one
 flush an evaluation. Beside it, in the same run: one bare SQLite commit of one row on the same disk (no search that keeps what it
 acknowledged can be quicker), and Optuna's NSGA-II with its storage in memory, which keeps nothing. `--folder /dev/shm` leaves the
-disk out.
+disk out. What a proposal takes in memory is counted in a second search, which that slows down.
 
-    python benchmarks/record.py [--count 10000] [--strategy nsga2] [--optuna 1000] [--folder FOLDER]
+    python benchmarks/record.py [--count 10000] [--strategy nsga2] [--optuna 1000] [--memory 4000] [--folder FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import sqlite3
 import statistics
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -102,6 +104,26 @@ def own(space: Space, folder: Path, strategy: str, count: int, marks: Sequence[i
     return rows
 
 
+def memory(space: Space, folder: Path, strategy: str, count: int) -> float:
+    """Returns the bytes that a proposal adds to what Python holds, over the second half of a search, when most caches are full."""
+    held: list[tuple[int, int]] = []
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Evaluated) and event.evaluations in (count // 2, count):
+            gc.collect()
+            held.append((event.trial, tracemalloc.get_traced_memory()[0]))
+
+    tracemalloc.start()
+    try:
+        with Record(folder, {}) as record:
+            problem = Problem(space, ["val_accuracy", "params"])
+            search_loop(problem, make_strategy(strategy), CallableEvaluator(toy), record, budget=Budget(count), on_event=tell)
+    finally:
+        tracemalloc.stop()
+    (first, before), (last, after) = held
+    return (after - before) / (last - first)
+
+
 def size(folder: Path) -> int:
     """Returns the bytes of the run folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -146,6 +168,9 @@ def main() -> None:
     parser.add_argument("--strategy", default="nsga2", choices=sorted(STRATEGIES))
     parser.add_argument("--folder", help="where the run is written; a temporary one where nothing is given")
     parser.add_argument("--optuna", type=int, default=1_000, help="trials of Optuna's NSGA-II; 0 leaves it out")
+    parser.add_argument(
+        "--memory", type=int, default=4_000, help="evaluations of the search whose memory is counted; 0 leaves it out"
+    )
     arguments = parser.parse_args()
     space = load_space("fashion_small")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
@@ -162,6 +187,9 @@ def main() -> None:
         commits.append(bare_commit(folder))
         commit = statistics.mean(commits)
         print(f"one bare SQLite commit on this disk: {commit:.2f} ms (before and after: {commits[0]:.2f}, {commits[1]:.2f})")
+        if arguments.memory:
+            taken = memory(space, folder / "memory", arguments.strategy, arguments.memory)
+            print(f"in memory: {taken:,.0f} bytes a proposal, over the second half of {arguments.memory:,} evaluations")
         ours = rows[-1].strategy + rows[-1].record
         print(f"strategy, record and loop: {ours:.2f} ms, {ours / commit:.2f} times a bare commit")
     if arguments.optuna:

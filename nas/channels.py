@@ -7,7 +7,7 @@ means dropping its class: everywhere, or nowhere. This module knows no tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -168,11 +168,18 @@ class _Choice:
 
     def __init__(self, classes: Sequence[Ints], scores: Mapping[int, Floats], pairs: Mapping[int, int]) -> None:
         self._classes = classes
-        self._score: dict[int, float] = {}
         self._stays: dict[int, bool] = {}
-        for p in pairs.values():
-            for name, score in zip(classes[p].tolist(), scores.get(p, np.zeros(0)).tolist(), strict=False):
-                self._score[name] = self._score.get(name, 0.0) + score
+        there = set(pairs.values())
+        gone = self._summed(scores.keys() - there, scores)
+        # what is taken out has no say in which channels of a sum stay
+        self._score = {**gone, **self._summed(scores.keys() & there, scores)}
+
+    def _summed(self, nodes: Iterable[int], scores: Mapping[int, Floats]) -> dict[int, float]:
+        total: dict[int, float] = {}
+        for node in sorted(nodes):
+            for name, score in zip(self._classes[node].tolist(), scores[node].tolist(), strict=True):
+                total[name] = total.get(name, 0.0) + score
+        return total
 
     def ranked(self, classes: Ints) -> list[int]:
         """Returns the places of classes, those that stay first, then the undecided ones, each from the most important on."""

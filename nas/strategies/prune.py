@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from nas.problem import Problem
 
-_REMEMBERED = 32
+_REMEMBERED = 8
 """Networks whose cuts are remembered; those that are forgotten are found again."""
 
 _Levels = dict[int, dict[int, Trial]]
@@ -110,11 +110,11 @@ class Prune(Strategy):
             cut = self._cut(problem, walk, parent, running)
             if cut is not None:
                 return Proposal(
-                    cut.step.candidate.genotype,
+                    cut.genotype,
                     parents=(parent.id,),
                     operator="prune",
                     inherit_from=parent.id if parent.importances else None,
-                    aligned=cut.step.aligned,
+                    aligned=cut.aligned,
                     notes={"steps": list(cut.words)},
                 )
         what = counted(len(walk.known | running), "network")
@@ -146,7 +146,7 @@ class Prune(Strategy):
             walk.cuts.popitem(last=False)
         waits = False
         for cut in walk.cuts[parent.id]:
-            key = training_key(cut.step.candidate.fingerprint, cut.step.candidate.genotype)
+            key = training_key(cut.fingerprint, cut.genotype)
             if key in running:
                 waits = True
             elif key not in walk.known:

@@ -17,7 +17,7 @@ from nas.ledger import losses_of
 from nas.measurement import Outcome
 from nas.problem import Problem, Rejected
 from nas.recipe import Recipe
-from nas.strategies.base import History, Proposal, Strategy, Trial
+from nas.strategies.base import Exhausted, History, Proposal, Strategy, Trial
 
 SPACE = Space(
     input_shape=(1, 8, 8),
@@ -95,6 +95,8 @@ def grow(
 ) -> list[Trial]:
     """Runs a search of `count` proposals; with several workers the last of those in flight ends first.
 
+    A strategy with nothing to propose while something is in flight is asked again when that has ended, as the loop does.
+
     Args:
         problem: What is searched.
         strategy: Who proposes.
@@ -106,15 +108,26 @@ def grow(
     """
     finished: list[Trial] = []
     pending: list[tuple[Trial, tuple[float, ...]]] = []
+
+    def ends(place: int) -> None:
+        ended, values = pending.pop(place)
+        finished.append(end(ended, None if fails(ended.id) else values))
+
     for number in range(count):
-        history = History(finished, tuple(trial for trial, _ in pending))
-        proposal = propose(problem, strategy, history, seed)
+        while True:
+            history = History(finished, tuple(trial for trial, _ in pending))
+            try:
+                proposal = propose(problem, strategy, history, seed)
+                break
+            except Exhausted:
+                if not pending:
+                    raise
+                ends(-1)
         watch(History(tuple(finished), history.pending), proposal)
         trial = trial_of(problem, number, proposal)
         pending.append((trial, losses(problem, proposal)))
         if len(pending) >= workers:
-            ended, values = pending.pop(-1 if number % 3 else 0)
-            finished.append(end(ended, None if fails(ended.id) else values))
+            ends(-1 if number % 3 else 0)
     return finished
 
 

@@ -37,8 +37,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 """Settings under which a strategy leaves its random beginning soon."""
 
-SLOW = {"optuna:gp", "surrogate"}
-"""Those whose proposals take a model: they show less."""
+SLOW = {"optuna:gp", "prune", "surrogate"}
+"""Those whose proposals take a model, or a look at all that is near: they show less."""
 
 
 @pytest.fixture(params=STRATEGIES)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from nas.blocks import Classifier, Conv, OneOf, Pool, Repeat, Sequential
+from nas.cli import main
 from nas.domains import choice, integer, real
 from nas.errors import RunError, StrategyError
 from nas.loop import resume, search
@@ -180,3 +181,28 @@ def test_a_strategy_that_learns_nothing_says_so(ran: Callable[..., Run], tmp_pat
     with pytest.raises(StrategyError, match="RandomSearch learns nothing from earlier runs; take surrogate, or leave --warm-start"):
         search(SPACE, strategy="random", evaluator=accuracy, evaluations=2, warm_start=[run.folder], out=tmp_path / "no")
     assert not (tmp_path / "no").exists()
+
+
+def test_the_command_takes_folders_and_says_what_it_took_over(
+    ran: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("score.py").write_text("def score(a):\n    return {'val_accuracy': int(a.fingerprint[:6], 16) % 1000 / 1000}\n")
+    Path("here.json").write_bytes(space_to_json(SPACE))
+    first, second = ran(SPACE, 4), ran(SPACE, 5)
+    command = [
+        "search",
+        "here.json",
+        "--evaluator",
+        "score.py:score",
+        "--strategy",
+        "surrogate",
+        "--evaluations",
+        "2",
+        "--out",
+        "new",
+    ]
+    assert main([*command, "--warm-start", f"{first.folder},{second.folder}"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"warm start {first.folder} (4 of 4 networks), {second.folder} (5 of 5 networks)" in said
+    assert main([*command[:-1], "other", "--warm-start", "nowhere"]) == 2

@@ -41,6 +41,8 @@ def _strategies(results: Results) -> Iterator[str]:
             ]
         )
     yield aligned(rows)
+    yield "distinct: different networks among the proposals; inherited: the largest share of a network's decisions that one earlier"
+    yield "network of its repeat has alike (repetitions where they fit best), mean; random's is what chance gives"
 
 
 def _shares(results: Results) -> Iterator[str]:

@@ -124,14 +124,15 @@ class Prune(Strategy):
         """Returns the trials that may get a child, in the order in which they would."""
         levels = self._fold.over(problem, history.finished).open[0]
         first = [max(levels)] if levels else []
-        return [number for level in dict.fromkeys([*first, *sorted(levels)]) for number in levels[level]]
+        order = dict.fromkeys([*first, *sorted(levels)])
+        return [trial.id for level in order for trial in levels[level].values() if trial.importances]
 
     def _order(self, walk: Walk, history: History) -> Iterator[Trial]:
         """Yields the trials that may have a child left, the next to get one first: measured ones, then those that failed."""
         children = Counter(trial.parents[0] for trial in history.pending if trial.parents)
         width = walk.width + Counter(walk.level[trial.parents[0]] + 1 for trial in history.pending if trial.parents)
         for levels in walk.open:
-            narrow = [level for level in sorted(levels, reverse=True) if width[level + 1] < self.beam]
+            narrow = [level for level in sorted(levels) if width[level + 1] < self.beam]
             wide = sorted(levels.keys() - narrow, key=lambda level: (width[level + 1], level))
             for level in (*narrow, *wide):
                 trials = list(levels[level].values())

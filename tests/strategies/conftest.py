@@ -144,7 +144,7 @@ def trial_of(problem: Problem, number: int, proposal: Proposal) -> Trial:
 
 def end(trial: Trial, values: tuple[float, ...] | None) -> Trial:
     outcome = Outcome.CRASHED if values is None else Outcome.COMPLETE
-    return Trial(trial.id, trial.genotype, trial.fingerprint, values, outcome, False, trial.parents, trial.operator, trial.notes)
+    return replace(trial, losses=values, outcome=outcome)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "nsga2": {"initial": 6, "population": 6, "pool": 4},
     "surrogate": {"initial": 6, "pool": 4, "candidates": 16},
     "reinforce": {},
+    "prune": {},
     "optuna:tpe": {"startup": 6},
     "optuna:nsga2": {"population": 6},
     "optuna:nsga3": {"population": 6},
@@ -158,6 +159,7 @@ DIGESTS = {
     "nsga2": "f9f78eb02b0f831d",
     "reinforce": "eeb9195b2f091d82",
     "surrogate": "e6944d86b4d0c761",
+    "prune": "b96a86dbc7681629",
     "optuna:tpe": "1574439c5d8a7b0a",
     "optuna:nsga2": "614ebb17083e2df1",
     "optuna:nsga3": "614ebb17083e2df1",  # the same as long as nobody was selected: generation 0 is random, its children have it whole

@@ -46,6 +46,9 @@ _REPETITION = re.compile(r"\[\d+\]")
 _PREFERENCE = "preference"
 """The note of a proposal: the number of the preference it was made for."""
 
+_REFUSED = 25
+"""Candidates refused after which the policy is half as sure: nothing it learns from tells it of constraints."""
+
 _STEPS = 4
 """Preferences between two objectives are apart by this part of the whole."""
 
@@ -103,13 +106,16 @@ class Reinforce(Strategy):
                 raise StrategyError(f"reinforce: {name} is {value!r}, expected {expected}")
         check_whole("reinforce", "bins", self.bins, least=2)
         self._fold = Fold(Policy, self._take_in)
+        self._asked: tuple[History | None, int] = None, 0  # about which history, and how often
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
-        """Returns what the policy draws; where that is known, it is drawn again from a flatter policy."""
+        """Returns what the policy draws; where that is known, or was refused again and again, a flatter policy draws."""
         policy = self._fold.over(problem, history.finished)
         every = preferences(len(problem.objectives))
         number = int(rng.random() * len(every))
-        flatness = 0.5
+        asked = self._asked[1] + 1 if self._asked[0] is history else 0  # asked the same again: what it proposed was refused
+        self._asked = history, asked
+        flatness = 0.5 * 2 ** min(asked // _REFUSED, 64)
 
         def draw() -> Proposal:
             nonlocal flatness

@@ -115,3 +115,10 @@ def test_each_proposal_of_several_objectives_notes_its_preference(lab: Any) -> N
     trials = lab.grow(lab.problem(), Reinforce(), 40)
     assert {trial.notes["preference"] for trial in trials} == {0, 1, 2, 3, 4}
     assert not any(trial.notes for trial in lab.grow(lab.problem(["val_accuracy"]), Reinforce(), 5))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_policy_that_is_sure_of_what_is_refused_draws_more_evenly(lab: Any, seed: int) -> None:
+    """It learns from what was trained alone: that larger is better, until nothing it draws keeps the bound."""
+    problem = lab.problem(constraints=["params<=64"])
+    assert len(lab.grow(problem, Reinforce(rate=4.0), 100, seed=seed)) == 100  # fails where 500 in a row are refused

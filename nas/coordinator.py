@@ -182,6 +182,12 @@ class _Loop:
             on_refused=self.journal.on_event,
             halted=lambda: bool(self.limits.reached(0)),
         )
+        heir_of, ledger = accepted.proposal.inherit_from, self.journal.ledger
+        if heir_of is not None and ledger.evaluated(heir_of) is None:
+            who = f"strategy {type(self.strategy).__name__}"
+            raise StrategyError(
+                f"{who} lets trial {ledger.proposed} inherit from trial {heir_of}, which was not evaluated; name one that was"
+            )
         row = self.journal.propose(accepted, self.training.recipe_of(accepted.candidate))
         if row.repeat_of is None:
             return Job(row, accepted.candidate)
@@ -208,11 +214,7 @@ class _Loop:
         if job.row.inherit_from is None:
             return request
         parent = journal.ledger.evaluated(job.row.inherit_from)
-        if parent is None:
-            who, whom = f"strategy {type(self.strategy).__qualname__}", job.row.inherit_from
-            raise StrategyError(
-                f"{who} lets trial {job.row.id} inherit from trial {whom}, which was not evaluated; name one that was"
-            )
+        assert parent is not None  # it was when this was proposed
         graph = self.problem.consider(parent.genotype).graph.to_json().decode()
         weights = str(journal.weights.of(parent.id).absolute())
         return replace(request, inherit=Inheritance(weights, graph, dict(job.row.aligned)))

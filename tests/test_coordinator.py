@@ -16,7 +16,7 @@ from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.domains import choice, integer
-from nas.errors import EvaluationError, RunError
+from nas.errors import EvaluationError, RunError, StrategyError
 from nas.evaluate import CallableEvaluator, Evaluator, Request
 from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Refused, Repeated, Started
 from nas.limits import MAX_REPEATS
@@ -409,6 +409,67 @@ def test_only_the_weights_of_the_front_are_kept(tmp_path: Path) -> None:
     assert {path.name[:16] for path in (tmp_path / "weights").iterdir()} == front
     kept = [row for row in rows(tmp_path)[1] if row.fingerprint[:16] in front]
     assert all((tmp_path / row.measurement.checkpoint).is_file() for row in kept)
+
+
+class Heir(Strategy):
+    """Each network inherits the weights of the one before; wants no others."""
+
+    importance = "magnitude"
+
+    def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+        last = history.finished[-1].id if history.finished else None
+        genotype = {"body.times": 1, "body[0].channels": 6 - history.proposed, "body[0].kernel": 3}
+        return Proposal(genotype, inherit_from=last, aligned={} if last is None else {"body[0]": "body[0]"})
+
+    def keeps(self, problem: Problem, history: History) -> list[int]:
+        return [trial.id for trial in history.finished[-1:] if trial.importances]
+
+
+class Scored(Weights):
+    """Says what it was asked, and which parents' weights were there; measures importances; a parent is larger and never better."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.asked: list[Request] = []
+        self.there: list[bool] = []
+
+    def submit(self, ticket: int, request: Request) -> None:
+        super().submit(ticket, request)
+        self.asked.append(request)
+        self.there.append(request.inherit is not None and Path(request.inherit.weights).is_file())
+
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        inherited = 0.5 if self.there[-1] else None
+        [(ticket, found)] = super().collect(timeout)
+        return [(ticket, replace(found, metrics={"val_accuracy": 0.5}, importances={"conv1": (1.0,)}, inherited=inherited))]
+
+
+def test_a_network_inherits_the_weights_of_another_one_which_are_kept_for_it(tmp_path: Path) -> None:
+    first = Scored()
+    run(tmp_path, strategy=Heir(), evaluator=first, budget=Budget(3))
+    second = Scored()
+    run(tmp_path, strategy=Heir(), evaluator=second, budget=Budget(4))  # goes on as if nothing had been
+    asked = first.asked + second.asked
+    assert first.there + second.there == [False, True, True, True]
+    assert [request.importance for request in asked] == ["magnitude"] * 4
+    graphs = [request.graph() for request in asked if request.graph is not None]
+    assert [request.inherit and request.inherit.graph for request in asked] == [None, *graphs[:-1]]
+    assert asked[1].inherit is not None and asked[1].inherit.aligned == {"body[0]": "body[0]"}
+    proposals, evaluations = rows(tmp_path)
+    assert [row.inherit_from for row in proposals] == [None, 0, 1, 2]
+    assert [row.measurement.inherited for row in evaluations] == [None, 0.5, 0.5, 0.5]
+    assert [dict(row.measurement.importances) for row in evaluations] == [{"conv1": [1.0]}] * 4
+    assert len(list((tmp_path / "weights").iterdir())) == 1  # the last one is both the front and what is wanted
+
+
+def test_a_trial_that_was_not_evaluated_has_no_weights_to_inherit(tmp_path: Path) -> None:
+    class Wrong(Strategy):
+        def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
+            return Proposal(problem.space.sample(rng), inherit_from=7)
+
+    with pytest.raises(StrategyError, match="strategy Wrong lets trial 0 inherit from trial 7, which was not evaluated"):
+        run(tmp_path, strategy=Wrong(), evaluator=Scored(), budget=Budget(2))
+    assert rows(tmp_path) == ([], [])
 
 
 def test_a_source_is_kept_where_it_was_asked_for(tmp_path: Path) -> None:

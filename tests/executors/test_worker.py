@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from nas import Space
+from nas.blocks import Classifier, Conv, Sequential
+from nas.checkpoint import read_scores, read_weights
+from nas.data import load_data
 from nas.errors import EvaluationError
-from nas.executors.base import CheckJob, EpochEnded
+from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, TrainJob
 from nas.executors.worker import first_line, outcome_of, perform, verdict
 from nas.measurement import Outcome
+from nas.recipe import Recipe
+from nas.source import write_source
 
 
 def test_want_of_memory_is_known_by_any_of_its_names() -> None:
@@ -48,6 +56,47 @@ def test_an_error_is_told_in_one_line() -> None:
     assert first_line(ValueError("one\ntwo")) == "ValueError: one"
     assert first_line(ValueError()) == "ValueError"
     assert first_line(EvaluationError("no device")) == "no device"
+
+
+def test_a_job_inherits_and_says_what_mattered(tmp_path: Path) -> None:
+    """A parent, a child of half its channels, and one whose parent's weights are gone."""
+    dataset = load_data(
+        {name: (np.arange(24 * 16, dtype=np.uint8).reshape(24, 1, 4, 4), np.arange(24) % 2) for name in ("train", "val", "test")},
+        cache_dir=tmp_path,
+    )
+    graphs = [Space(Sequential(Conv(n), Classifier()), (1, 4, 4), 2).decode({}).graph for n in (4, 2)]
+    weights = tmp_path / "parent.safetensors"
+
+    def done(which: int, **fields: object) -> Done:
+        job = TrainJob(
+            source=write_source(graphs[which]),
+            recipe=asdict(Recipe(batch_size=8, lr=1e-9, weight_decay=0.0, shift=0)),
+            task={"name": "classification", "metrics": ["accuracy"]},
+            data=str(dataset.folder),
+            epochs=1,
+            first_epoch=0,
+            last_epoch=1,
+            seed=0,
+            device="cpu",
+            precision="fp32",
+            graph=graphs[which].to_json().decode(),
+            **fields,  # type: ignore[arg-type]
+        )
+        return perform(job, lambda entry: None)
+
+    parent = done(0, checkpoint=str(weights), importance="magnitude")
+    assert (parent.outcome, parent.inherited, parent.error) == (Outcome.COMPLETE, None, "")
+    assert set(parent.importances) == {"conv1", "linear1"}
+    assert set(read_scores(weights)) == {"conv1", "linear1"}
+    inherit = Inheritance(str(weights), graphs[0].to_json().decode())
+    child = done(1, checkpoint=str(tmp_path / "child.safetensors"), inherit=inherit)
+    assert (child.outcome, child.inherited, child.importances) == (Outcome.COMPLETE, 1.0, {})
+    kept = sorted(read_scores(weights)["conv1"].argsort(descending=True)[:2].tolist())
+    taken = read_weights(tmp_path / "child.safetensors")["conv1.weight"]
+    assert torch.allclose(taken, read_weights(weights)["conv1.weight"][kept], atol=1e-5)
+    weights.unlink()
+    orphan = done(1, inherit=inherit)
+    assert (orphan.outcome, orphan.inherited) == (Outcome.COMPLETE, 0.0)
 
 
 def test_a_check_that_fails_names_the_reason(tmp_path: Path) -> None:

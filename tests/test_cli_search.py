@@ -122,7 +122,18 @@ def test_code_of_somebody_elses_is_not_run_unless_trusted(capsys: pytest.Capture
 def test_a_signal_stops_cleanly_and_the_search_goes_on(
     number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["search", "fashion_small", "--evaluator", "toy.py:slow", "--evaluations", "500", "--out", "r"]
+    command = [
+        "search",
+        "fashion_small",
+        "--evaluator",
+        "toy.py:slow",
+        "--evaluations",
+        "500",
+        "--strategy",
+        "random",
+        "--out",
+        "r",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "nas", *command],
         stdout=subprocess.PIPE,
@@ -170,6 +181,8 @@ def test_a_search_whose_reader_goes_away_leaves_as_any_command_and_goes_on_later
         "toy.py:slow",
         "--evaluations",
         "40",
+        "--strategy",
+        "random",
         "--out",
         "r",
     ]

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nas.lines import counted
 from nas.run import Run
 
 _FLAGS = {"seed": "split-seed"}
@@ -59,6 +60,16 @@ def data_flags(options: Mapping[str, Any]) -> Iterator[str]:
             yield flag
         elif value is not None and value is not False:
             yield f"{flag} {quoted('x'.join(map(str, value)) if isinstance(value, list | tuple) else value)}"
+
+
+def inheriting(run: Run) -> str:
+    """Returns one line on networks that began with the weights of others, so that nobody compares them with networks of the
+    same epochs that did not; empty where there are none."""
+    shares = [row.measurement.inherited for row in run.rows()[1] if row.measurement.inherited is not None]
+    gone = sum(share == 0 for share in shares)
+    heirs = f"{counted(len(shares) - gone, 'network')} inherited weights: their accuracies include their parents' training"
+    orphans = f"{counted(gone, 'network')} found no weights to inherit and began from nothing"
+    return "; ".join([heirs] * (gone < len(shares)) + [orphans] * (gone > 0))
 
 
 def guessing(run: Run) -> str:

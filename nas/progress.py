@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Started
-from nas.hints import guessing, next_commands
+from nas.hints import guessing, inheriting, next_commands
 from nas.intervals import wilson
 from nas.lines import counted, number, spell_seconds
 from nas.run import Run, open_run
@@ -198,7 +198,7 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
     if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
         lines.append("nothing was trained in this start: the time was over before that could begin; give a longer --budget")
-    lines += list(filter(None, [guessing(run)]))
+    lines += list(filter(None, [inheriting(run), guessing(run)]))
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 
 

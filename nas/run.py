@@ -156,7 +156,8 @@ class Run:
         """Returns one row a network, at its deepest training segment, in the order in which they were first proposed.
 
         Columns: `id`, the objectives, `outcome`, the other costs and metrics by name, `epochs`, `seconds` (over all segments),
-        `proposals` (how often it was proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
+        `inherited` (where any was to: the share of its values that it began with from its parent), `proposals` (how often it was
+        proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
         Of equally deep segments (an open recipe) the better one in the order of the objectives stands for the network.
         """
         import pandas

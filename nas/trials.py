@@ -51,6 +51,7 @@ def trial_rows(
                 "outcome": str(result.outcome),
                 **costs[fingerprint],
                 **result.metrics,
+                **({} if result.inherited is None else {"inherited": result.inherited}),
                 "epochs": best.to_epoch,
                 "seconds": sum(row.measurement.seconds for row in segments),
                 "proposals": times[fingerprint],

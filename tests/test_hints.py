@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nas.budget import Budget
-from nas.hints import guessing, next_commands, quoted
+from nas.hints import guessing, inheriting, next_commands, quoted
 from nas.measurement import Measurement, Outcome
 from nas.objectives import objectives
 from nas.record import Record
@@ -26,6 +26,7 @@ def recorded(
     counts: tuple[int, ...] = (10, 90),
     weights: str = "none",
     ranked: str = "val_accuracy",
+    inherited: tuple[float | None, ...] = (),
     **arguments: Any,
 ) -> Run:
     """A run that trained one network an accuracy."""
@@ -42,7 +43,9 @@ def recorded(
             record.add_network(NetworkRow(f"{k:032x}", {"params": k + 1}, b"{}", "text"))
             record.add_proposal(ProposalRow(k, f"{k:032x}", recipe, {"a": k}, finished=k))
             metrics = {"val_accuracy": accuracy, "val_balanced_accuracy": accuracy}
-            record.add_evaluation(EvaluationRow(k, f"{k:032x}", recipe, "", 0, 0, 2, Measurement(Outcome.COMPLETE, metrics, (), 2)))
+            share = inherited[k] if inherited else None
+            measurement = Measurement(Outcome.COMPLETE, metrics, (), 2, inherited=share)
+            record.add_evaluation(EvaluationRow(k, f"{k:032x}", recipe, "", 0, 0, 2, measurement))
     return open_run(folder)
 
 
@@ -78,6 +81,27 @@ def test_nothing_is_proposed_that_cannot_be_done(tmp_path: Path) -> None:
     assert [words[1] for words in commands(next_commands(recorded(tmp_path / "a", 0.5)))] == ["report", "show", "export"]
     assert [words[1] for words in commands(next_commands(recorded(tmp_path / "b")))] == ["report"]
     assert next_commands(recorded(tmp_path / "c"), is_reported=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"),
+    [
+        ((None, None), ""),
+        ((None, 1.0, 0.3), "2 networks inherited weights: their accuracies include their parents' training"),
+        ((None, 0.0), "1 network found no weights to inherit and began from nothing"),
+        (
+            (1.0, 0.0, 0.0),
+            "1 network inherited weights: their accuracies include their parents' training; "
+            "2 networks found no weights to inherit and began from nothing",
+        ),
+    ],
+)
+def test_inherited_weights_are_told(tmp_path: Path, shares: tuple[float | None, ...], said: str) -> None:
+    run = recorded(tmp_path, *([0.5] * len(shares)), inherited=shares)
+    assert inheriting(run) == said
+    table = run.trials()
+    assert ("inherited" in table.columns) == bool(said)
+    assert [None if value != value else value for value in table.get("inherited", shares)] == list(shares)
 
 
 def test_networks_that_only_guess_are_told_with_what_to_try(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
-from nas.hints import guessing
+from nas.hints import guessing, inheriting
 from nas.lines import counted, number, spell_seconds
 from nas.measurement import Outcome
 from nas.objectives import OBJECTIVES, Objective
@@ -120,7 +120,9 @@ def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
     failed = f", {number(len(trials) - measured)} without a result" if measured < len(trials) else ""
     front = f"{number(on_front)} on the Pareto front" if on_front else "no Pareto front"
     ended = f"The search ended: {reason}." if reason else "The search has not ended, or was killed."
-    return f"{_searched(run.settings)} {counted(len(trials), 'network')} evaluated in {spent}{failed}; {front}. {ended}"
+    heirs = inheriting(run)
+    also = f" {heirs[0].upper()}{heirs[1:]}." if heirs else ""
+    return f"{_searched(run.settings)} {counted(len(trials), 'network')} evaluated in {spent}{failed}; {front}. {ended}{also}"
 
 
 def _searched(settings: Mapping[str, Any]) -> str:

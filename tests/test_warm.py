@@ -129,11 +129,11 @@ def test_what_cannot_be_used_is_said_in_one_line(ran: Callable[..., Run], tmp_pa
 
 
 def test_the_settings_keep_every_point() -> None:
-    points = ({"a": 3, "b": (1, 2), "c": "x"}, {"a": 2, "b": 0.5})
+    points: tuple[Any, ...] = ({"a": 3, "b": (1, 2), "c": "x"}, {"a": 2, "b": 0.5})
     earlier = [Earlier("runs/a", points, {"val_accuracy": (-0.5, math.nan)}, 7), Earlier("b", points[:1], {"val_loss": (1.0,)}, 1)]
     kept = earlier_settings(earlier)
     assert kept["runs"] == {"runs/a": "2 of 7 networks", "b": "1 of 1 network"}
-    back = earlier_of(type("", (), {"settings": {"warm_start": kept}})())  # type: ignore[arg-type]
+    back = earlier_of(type("", (), {"settings": {"warm_start": kept}})())
     assert [(run.name, run.genotypes, run.of) for run in back] == [(run.name, run.genotypes, run.of) for run in earlier]
     assert back[0].losses["val_accuracy"][0] == -0.5
     assert math.isnan(back[0].losses["val_accuracy"][1])

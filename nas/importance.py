@@ -4,7 +4,7 @@ A training measures one score for each output channel of each convolution and li
 
     taylor      the squared first-order change of the loss when the channel is switched off: the sum of weight times gradient over
                 its scale and offset where batch normalisation follows, over its kernel otherwise (Molchanov et al. 2019,
-                "Importance Estimation for Neural Network Pruning", equations 8 and 9)
+                "Importance Estimation for Neural Network Pruning", section 3, with gates)
     magnitude   the sum of the absolute weights of its kernel (Li et al. 2017, "Pruning Filters for Efficient ConvNets", section
                 3.1), relative to the mean of its layer, so that layers can be compared
     bn-scale    the absolute scale of the batch normalisation behind it (Liu et al. 2017, "Learning Efficient Convolutional

@@ -1,7 +1,7 @@
 """What may be taken out of one network, the least important first: single steps, and several at once.
 
 A step is judged by the importance it loses over what it saves, the sum of the logarithms of the ratios of exact costs. Where no
-importances were measured, the step that saves least comes first.
+importances were measured, the step that saves most comes first.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Cuts:
         for step in steps_down(self._problem, cut.genotype):
             more = self._added(cut, step, whole)
             gain, price = more.saved - cut.saved, more.lost - cut.lost
-            rank = price / gain if self._importances else gain
+            rank = price / gain if self._importances else -gain
             other = found.get(more.fingerprint)
             if other is None or rank < other[0]:
                 found[more.fingerprint] = (rank, more)

@@ -159,7 +159,7 @@ DIGESTS = {
     "nsga2": "f9f78eb02b0f831d",
     "reinforce": "eeb9195b2f091d82",
     "surrogate": "e6944d86b4d0c761",
-    "prune": "b96a86dbc7681629",
+    "prune": "bebcb797987f7d50",
     "optuna:tpe": "1574439c5d8a7b0a",
     "optuna:nsga2": "614ebb17083e2df1",
     "optuna:nsga3": "614ebb17083e2df1",  # the same as long as nobody was selected: generation 0 is random, its children have it whole

@@ -11,7 +11,7 @@ import pytest
 
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, Repeat, Sequential
-from nas.descent import largest
+from nas.descent import largest, saved, steps_down
 from nas.errors import StrategyError
 from nas.importance import SHARES
 from nas.problem import Problem
@@ -164,3 +164,40 @@ def test_weights_are_wanted_for_the_walk_first_and_then_from_the_top(lab: Any, p
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(StrategyError, match=words):
         Prune(**settings)
+
+
+def test_without_importances_the_results_say_what_matters(lab: Any) -> None:
+    """By hand: whatever makes the first layer narrower costs much accuracy, a shallower network none."""
+    problem = Problem(SPACE, ("val_accuracy", "params"))
+
+    def evaluated(trial: Trial) -> Trial:
+        width = trial.genotype["a.channels"]
+        assert isinstance(width, int)
+        return lab.end(trial, (1 / width, problem.costs(trial.genotype)["params"]))
+
+    finished: list[Trial] = []
+    for number in range(8):
+        finished.append(evaluated(lab.trial_of(problem, number, Prune().propose(problem, History(finished), RNG))))
+    steps = [trial.notes["steps"] for trial in finished[1:]]
+    assert all(len(words) == 1 for words in steps)
+    assert steps[0][0] == max(  # nothing is known: what saves most
+        (step.words for step in steps_down(problem, finished[0].genotype)),
+        key=lambda words: max(
+            saved(["params", "macs"], step.candidate.costs, problem.costs(finished[0].genotype))
+            for step in steps_down(problem, finished[0].genotype)
+            if step.words == words
+        ),
+    )
+    narrowed = [i for i, words in enumerate(steps) if words[0].startswith("a.channels")]
+    assert len(narrowed) <= 2  # each such step was taken once, and never again while others were left
+
+
+def test_of_the_networks_that_nothing_dominates_the_one_with_the_fewest_children_goes_on(lab: Any, problem: Problem) -> None:
+    trials = lab.grow(problem, Prune(), 6)
+    ended = [replace(trial, losses=(float(trial.id), 1.0 if trial.id == 5 else 9.0 - trial.id)) for trial in trials]
+    dominated = replace(ended[3], losses=(99.0, 99.0))
+    history = [*ended[:3], dominated, *ended[4:]]
+    parent = Prune().propose(problem, History(history), RNG).parents[0]
+    children = {trial.id: sum(other.parents == (trial.id,) for other in history) for trial in history}
+    assert parent != 3
+    assert children[parent] == min(children[trial.id] for trial in history if trial.id != 3)

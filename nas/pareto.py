@@ -7,6 +7,7 @@ everything and would be ranked silently (moocore's hypervolume turns it into 0.0
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,14 +49,34 @@ def ranks(points: ArrayLike) -> NDArray[np.int64]:
     Raises:
         ValueError: When `points` is no matrix or holds a NaN.
     """
-    import moocore
-
     losses = checked(points)
     if not len(losses):
         return np.zeros(0, dtype=np.int64)
     if losses.shape[1] == 1:
         return np.unique(losses[:, 0], return_inverse=True)[1].astype(np.int64)
+    if losses.shape[1] == 2:
+        return np.array(_ranks_of_pairs(losses.tolist()), dtype=np.int64)
+
+    import moocore
+
     return np.asarray(moocore.pareto_rank(losses), dtype=np.int64)
+
+
+def _ranks_of_pairs(pairs: list[list[float]]) -> list[int]:
+    """Returns the ranks for two objectives in n log n steps, on plain lists: quicker for the dozen points a search ranks at a time.
+
+    Taken in order of the first objective, a point lies behind every front whose latest member is not above it in the second; these
+    are the first ones, since the latest members rise from front to front (Jensen 2003, "Reducing the Run-Time Complexity of
+    Multiobjective EAs: The NSGA-II and Other Algorithms").
+    """
+    latest: list[float] = []  # of each front, the second objective of its latest member
+    ranks, before = [0] * len(pairs), -1
+    for i in sorted(range(len(pairs)), key=pairs.__getitem__):
+        if before < 0 or pairs[i] != pairs[before]:
+            rank = bisect_right(latest, pairs[i][1])
+            latest[rank : rank + 1] = [pairs[i][1]]
+        ranks[i], before = rank, i
+    return ranks
 
 
 def crowding(points: ArrayLike) -> Floats:
@@ -110,7 +131,8 @@ def crowded_order(points: ArrayLike) -> NDArray[np.int64]:
     """
     losses = checked(points)
     rank = ranks(losses)
-    return np.lexsort((-_crowding(_finite(losses), rank), rank)).astype(np.int64)
+    distance, front = _crowding(_finite(losses), rank).tolist(), rank.tolist()
+    return np.array(sorted(range(len(losses)), key=lambda i: (front[i], -distance[i])), dtype=np.int64)
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nas
 from nas import Space, choice, integer
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.descent import largest, saved, steps_down
@@ -201,3 +203,38 @@ def test_of_the_networks_that_nothing_dominates_the_one_with_the_fewest_children
     children = {trial.id: sum(other.parents == (trial.id,) for other in history) for trial in history}
     assert parent != 3
     assert children[parent] == min(children[trial.id] for trial in history if trial.id != 3)
+
+
+@pytest.mark.slow
+def test_a_resumed_walk_equals_an_unbroken_one_with_real_training(tmp_path: Path) -> None:
+    """Proposals, importances, inherited weights and results, bit for bit, with one worker; three starts of worker processes."""
+    rng = np.random.default_rng(0)
+
+    def part(count: int) -> tuple[Any, Any]:
+        labels = np.arange(count) % 3
+        return (rng.integers(0, 80, (count, 1, 8, 8)) + 70 * labels[:, None, None, None]).astype(np.uint8), labels
+
+    parts = {"train": part(96), "val": part(48), "test": part(24)}
+
+    def search(to: str, evaluations: int) -> nas.Run:
+        return nas.search(
+            replace(SPACE, classes=3),
+            data=parts,
+            strategy="prune",
+            evaluations=evaluations,
+            epochs=1,
+            workers=1,
+            out=tmp_path / to,
+            data_options={"cache_dir": tmp_path / "cache"},
+        )
+
+    search("broken", 2)
+    broken, unbroken = search("broken", 4).rows(), search("unbroken", 4).rows()
+    assert [replace(row, created=0.0) for row in broken[0]] == [replace(row, created=0.0) for row in unbroken[0]]
+    results = [
+        [(m.inherited, m.metrics["val_loss"], m.importances) for m in (row.measurement for row in rows[1])]
+        for rows in (broken, unbroken)
+    ]
+    assert results[0] == results[1]
+    assert [row.measurement.inherited for row in broken[1]] == [None, 1.0, 1.0, 1.0]
+    assert all(row.measurement.importances for row in broken[1])

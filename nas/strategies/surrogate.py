@@ -18,7 +18,8 @@ expectation has a closed form (`nas.surrogates.improvement`); with accuracy alon
   (`nas.surrogates.earlier`), and their best networks are candidates. Every other of the first trials is chosen by it.
 * **A small space** in which no candidate is new is looked through in turn until nothing is left (`nas.surrogates.candidates.Rest`).
 
-In the family of Jones, Schonlau and Welch 1998 (expected improvement) and Emmerich et al. 2011 (hypervolume).
+In the family of Jones, Schonlau and Welch 1998, "Efficient Global Optimization of Expensive Black-Box Functions" (expected
+improvement), and of Emmerich, Deutz and Klinkenberg 2011 (hypervolume).
 """
 
 from __future__ import annotations

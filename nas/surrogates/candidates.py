@@ -1,4 +1,9 @@
-"""Candidates to choose from: new, feasible, with what is known of each before training."""
+"""Candidates to choose from: new, feasible, with what is known of each before training.
+
+The improvement a model expects has many peaks over a space of networks, and no gradient. As in White, Neiswanger and Savani 2021,
+"BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search", section 4, it is looked for among
+mutations of the best networks so far, here with crossovers and fresh samples beside them.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +102,7 @@ class Rest:
     """What is left of a small space where chance finds nothing new: its genotypes in turn, until the last.
 
     Attributes:
-        at: All genotypes before this one are known or refused, for good; a note to save time. None: the first.
+        at: All genotypes up to this one are known or refused, for good; a note to save time. None: before the first.
     """
 
     at: Genotype | None = None
@@ -115,7 +120,7 @@ class Rest:
             Exhausted: When nothing is left.
         """
         space = problem.space
-        if not space.size() <= _ENUMERABLE:
+        if space.size() > _ENUMERABLE:
             return Proposal(space.sample(rng))
         genotype: Genotype | None = complete(space, {}, None) if self.at is None else self.at
         for_good = True

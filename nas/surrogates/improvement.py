@@ -9,7 +9,8 @@ that cell. A candidate of costs c and loss Y adds, in every cell at or beyond c,
 with Y normal of mean m and standard deviation s, and z = (t - m) / s. For one cost the cells are the strips between the front's
 steps, for two the rectangles of a grid; without any cost there is one cell, and EHVI is ordinary expected improvement (Mockus
 1975; Jones, Schonlau and Welch 1998). The general case, every objective uncertain, is in Emmerich, Deutz and Klinkenberg 2011,
-"Hypervolume-based expected improvement: monotonicity properties and exact computation". Arrays in, arrays out.
+"Hypervolume-based expected improvement: monotonicity properties and exact computation", and in Yang et al. 2019, "Efficient
+computation of expected hypervolume improvement using box decomposition algorithms". Arrays in, arrays out.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.channels import Floats, is_depthwise, makes_channels
+from nas.channels import Floats
 from nas.graph import Graph
 from nas.importance import middle_sizes, summary
-from nas.ops import BatchNorm, Conv2d
+from nas.ops import BatchNorm, Conv2d, Linear
 from nas.recipe import Recipe
 from nas.source import module_names
 from nas.train import normaliser, resident
@@ -39,20 +39,24 @@ def channel_scores(
         device: Where the module is.
 
     Returns:
-        Scores of each convolution's and linear layer's output channels, `(channels,)` on the host, by the module's name; and the
-        summary of them (`nas.importance.summary`).
+        Scores of each convolution's and linear layer's output channels, `(channels,)` on the host, by the module's name, those of
+        an operation of a user's own shared out evenly; and the summary of them (`nas.importance.summary`).
     """
     names = module_names(graph)
-    layers = [i for i in names if makes_channels(graph.ops[i]) or is_depthwise(graph.ops[i])]
+    layers = [i for i in names if isinstance(graph.ops[i], Conv2d | Linear)]
     gates = {i: _gate(graph, names, i) for i in layers}
     parts = dict(module.named_modules())
+    whole = [i for i in names if graph.facts[i].params and i not in gates and not isinstance(graph.ops[i], BatchNorm)]
     if kind == "taylor":
-        scores, single = _taylor(module, parts, {i: (names[i], gates[i]) for i in layers}, _batches(dataset, recipe, seed, device))
+        channels = {i: graph.facts[i].shape[0] for i in whole}
+        places = {i: (names[i], gates.get(i, "")) for i in (*layers, *whole)}
+        scores, single = _taylor(module, parts, places, channels, _batches(dataset, recipe, seed, device))
     else:
         single = {i: _weight(parts[names[i]]).abs() for i in layers}
         scores = {i: _relative(single[i]) for i in layers}
         if kind == "bn-scale":
             scores |= {i: _weight(parts[gate]).abs() for i, gate in gates.items() if gate}
+        scores |= {i: torch.ones(graph.facts[i].shape[0]) for i in whole}
     scores = {i: torch.nan_to_num(score.double().cpu(), posinf=0.0) for i, score in scores.items()}
     plain: dict[int, Floats] = {i: score.numpy() for i, score in scores.items()}
     middles = {i: _middles(single[i]) for i in layers if isinstance(graph.ops[i], Conv2d)}
@@ -82,9 +86,16 @@ _Layers = Mapping[int, tuple[str, str]]
 
 
 def _taylor(
-    module: nn.Module, parts: Mapping[str, nn.Module], layers: _Layers, batches: Iterator[tuple[Tensor, Tensor]]
+    module: nn.Module,
+    parts: Mapping[str, nn.Module],
+    layers: _Layers,
+    channels: Mapping[int, int],
+    batches: Iterator[tuple[Tensor, Tensor]],
 ) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """Returns for each layer the mean over batches of the squared change, and of the absolute change a single weight makes."""
+    """Returns for each layer the sum over batches of the squared change, and of the absolute change a single weight makes.
+
+    A layer with a number of `channels` is switched off as a whole, and each of them given an equal share.
+    """
     module.eval()  # as it is judged: without dropout, with the statistics of all images
     scores: dict[int, Tensor] = {}
     single: dict[int, Tensor] = {}
@@ -92,6 +103,10 @@ def _taylor(
         module.zero_grad(set_to_none=True)
         F.cross_entropy(module(x).float(), y).backward()  # type: ignore[no-untyped-call]
         for i, (name, gate) in layers.items():
+            if i in channels:
+                all_of_it = torch.stack([_change(p).sum() for p in parts[name].parameters()]).sum()
+                scores[i] = scores.get(i, 0.0) + all_of_it**2 / channels[i] * torch.ones(channels[i], device=x.device)
+                continue
             change = sum(_change(p).reshape(len(p), -1).sum(1) for p in parts[gate or name].parameters(recurse=False))
             scores[i] = scores.get(i, 0.0) + torch.as_tensor(change) ** 2
             weight = parts[name].weight

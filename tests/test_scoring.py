@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +12,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from nas import Space
-from nas.blocks import Block, Classifier, Conv, Sequential
+from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Sequential
 from nas.data import Dataset, load_data
-from nas.graph import Graph
+from nas.graph import Graph, graph_from_json
 from nas.importance import KINDS, SHARES
 from nas.module import compile_source
+from nas.ops import Op, Shape
 from nas.recipe import Recipe
 from nas.scoring import channel_scores
 from nas.source import write_source
@@ -114,6 +118,58 @@ def test_the_same_comes_out_twice_and_the_weights_stay(dataset: Dataset, kind: s
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert all(parameter.grad is None for parameter in module.parameters())
     assert all((score >= 0).all() for score in first[0].values())
+
+
+@dataclass(frozen=True)
+class Scale(Op):
+    """An operation of a user's own: one factor for everything."""
+
+    noun: ClassVar[str] = "scale"
+    arity: ClassVar[int] = 1
+    helper: ClassVar[str] = (
+        "class Scale(nn.Module):\n    def __init__(self) -> None:\n        super().__init__()\n"
+        "        self.factor = nn.Parameter(torch.ones(()))\n\n    def forward(self, x):\n        return x * self.factor\n"
+    )
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+    def params(self, *inputs: Shape) -> int:
+        return 1
+
+    def declare(self, *inputs: Shape) -> str:
+        return "Scale()"
+
+    def call(self, module: str, *inputs: str) -> str:
+        return f"{module}({inputs[0]})"
+
+
+@dataclass(frozen=True)
+class Scaled(Block):
+    def expand(self, graph: GraphBuilder, x: Node) -> Node:
+        return graph.apply(Scale(), x)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_operation_of_ones_own_and_grouped_kernels_matter_too(dataset: Dataset, kind: str) -> None:
+    """They are read from the record, where the class is not at hand."""
+    graph, module = network(Conv(4), Scaled(), Conv(6, groups=2, name="grouped"), Classifier())
+    read = graph_from_json(graph.to_json())
+    scores, recorded = channel_scores(module, read, kind, dataset, RECIPE)
+    assert set(scores) == {"conv1", "scale1", "conv2", "linear1"}
+    assert scores["conv2"].shape == (6,)
+    assert scores["scale1"].shape == (4,) and len(set(scores["scale1"].tolist())) == 1
+    assert recorded["scale1"][SHARES - 1] > 0
+    if kind == "taylor":
+        step = 1e-2
+        factor = module.scale1.factor
+        losses = []
+        for value in (1 + step, 1 - step):
+            factor.data.fill_(float(value) * 0.5)
+            losses.append(loss_of(module, dataset))
+        factor.data.fill_(0.5)
+        scores, _ = channel_scores(module, read, kind, dataset, RECIPE)
+        assert scores["scale1"].sum().item() == pytest.approx(((losses[0] - losses[1]) / (2 * step)) ** 2, rel=0.05, abs=1e-6)
 
 
 def test_what_is_not_finite_counts_as_nothing(dataset: Dataset) -> None:

@@ -9,8 +9,9 @@ expectation has a closed form (`nas.surrogates.improvement`); with accuracy alon
   says nothing and is left out.
 * **Candidates** are fresh samples, mutations and crossovers of good trials, and mutations of the best among them (two more rounds).
   What is refused, known, or under way is not among them.
-* **Several workers**: the model takes its own expectation for the result of a trial under way (kriging believer), at the trial's
-  exact costs, so that the next proposal looks elsewhere.
+* **Several workers**: the model takes its own expectation for the result of a trial under way (kriging believer), so that it is
+  sure of what lies near it and the next proposal looks elsewhere. The front is that of what was measured: an expectation taken
+  into it would hide what is as good at other costs.
 * **Several measured objectives** are joined to one, for each proposal with other random weights (augmented Chebyshev function;
   Knowles 2006, "ParEGO", equation 2); exact ones stay as they are. Without a measured objective the improvement is exact.
 * **Thousands of trials**: from `points` on, the model is made from the best half of so many and as many spread over the rest.
@@ -160,7 +161,7 @@ class Surrogate(Strategy):
         candidates.vary([now.trials[i] for i in ranked[: _parents(now, ranked)]], self.candidates, rng)
         if not candidates.proposals:
             return None
-        steps = _steps(now, chosen, believed, candidates, model)
+        steps = _steps(now, chosen, candidates, model)
         score = _improvement(steps, model, candidates, 0)
         for _ in range(_ROUNDS):
             looked_at = len(score)
@@ -220,12 +221,12 @@ def _model(now: Memory, learner: Learner, problem: Problem, chosen: Places, rng:
     return learner.model(measured, rng.dirichlet(np.ones(many)) if many > 1 else np.ones(1), chosen)
 
 
-def _steps(now: Memory, chosen: Places, pending: Candidates, candidates: Candidates, model: Model | Nothing) -> Steps:
-    """Returns the front of the model's points, the failed ones left out and what is expected of the pending ones included."""
-    stands = np.array([*(now.trials[i].losses is not None for i in chosen), *(True for _ in pending.rows)], dtype=np.bool_)
-    costs = _matrix([*(now.costs[i] for i in chosen), *pending.costs, *candidates.costs])
-    known, heights = costs[: len(stands)][stands], model.heights[stands]
-    worst = np.vstack([known, costs[len(stands) :]])
+def _steps(now: Memory, chosen: Places, candidates: Candidates, model: Model | Nothing) -> Steps:
+    """Returns the front of the trials that the model is made from, the failed ones left out."""
+    stands = np.array([now.trials[i].losses is not None for i in chosen], dtype=np.bool_)
+    costs = _matrix([*(now.costs[i] for i in chosen), *candidates.costs])
+    known, heights = costs[: len(chosen)][stands], model.heights[: len(chosen)][stands]
+    worst = np.vstack([known, costs[len(chosen) :]])
     scale = heights if len(heights) else model.predict(candidates.rows)[0]  # before the first result, earlier runs alone speak
     return Steps(known, heights, _behind(worst), float(_behind(scale[:, None])[0]))
 

@@ -13,6 +13,7 @@ from math import inf, log
 from typing import TYPE_CHECKING
 
 from nas.domains import Domain, Real, Value, identity
+from nas.pareto import dominates
 from nas.problem import Candidate, Problem, Rejected
 from nas.variation import Genotype, active, complete, shifted
 
@@ -48,8 +49,8 @@ def cost_names(problem: Problem, costs: Mapping[str, float]) -> list[str]:
 
 def is_smaller(names: Iterable[str], one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     """Returns whether no cost of the one is above that of the other, and one is below."""
-    pairs = [(one[name], other[name]) for name in names]
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+    ranked = list(names)
+    return dominates([one[name] for name in ranked], [other[name] for name in ranked])
 
 
 def saved(names: Iterable[str], child: Mapping[str, float], parent: Mapping[str, float]) -> float:

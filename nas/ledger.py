@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import le
 from typing import Any
 
 from nas.events import FrontPoint
 from nas.measurement import Outcome
 from nas.objectives import Objective
+from nas.pareto import weakly_dominates
 from nas.rows import EvaluationRow, ProposalRow
 from nas.strategies.base import History, Trial
 
@@ -41,20 +41,15 @@ class Front:
         Only a network before it in the order of the front can be, with two objectives only the nearest of them.
         """
         before = bisect_right(self.points, point.losses, key=_losses)
-        if any(_as_good(self.points[i].losses, point.losses) for i in range(before - 1, -1, -1)):
+        if any(weakly_dominates(self.points[i].losses, point.losses) for i in range(before - 1, -1, -1)):
             return False
-        self.points = [old for old in self.points if not _as_good(point.losses, old.losses)]
+        self.points = [old for old in self.points if not weakly_dominates(point.losses, old.losses)]
         insort(self.points, point, key=_losses)
         return True
 
 
 def _losses(point: FrontPoint) -> tuple[float, ...]:
     return point.losses
-
-
-def _as_good(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Returns whether no loss of the one is above that of the other."""
-    return all(map(le, one, other))
 
 
 class Ledger:

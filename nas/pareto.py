@@ -1,4 +1,4 @@
-"""Pareto arithmetic: arrays in, arrays out, always minimised.
+"""Pareto arithmetic, always minimised: arrays in, arrays out; two single points are compared as plain sequences.
 
 Points are `(n, m)`: n points, m objectives, smaller is better. A NaN is refused everywhere, since it compares as false with
 everything and would be ranked silently (moocore's hypervolume turns it into 0.0). An infinite value is a legal loss.
@@ -8,11 +8,45 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from operator import le
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
+
+
+def weakly_dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Returns whether no loss of the one point is above that of the other; both have equally many, none of them NaN.
+
+    Zitzler et al. 2003, "Performance Assessment of Multiobjective Optimizers", table I. Nothing is checked: it is asked often.
+    """
+    return all(map(le, one, other))
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Returns whether the one point is at least as good as the other in every loss, and better in one; see `weakly_dominates`."""
+    return weakly_dominates(one, other) and not weakly_dominates(other, one)
+
+
+def front_with(front: list[T], newcomer: T, key: Callable[[T], Sequence[float]]) -> list[T]:
+    """Returns a front with a newcomer at its end and without what that one dominates.
+
+    Args:
+        front: No member dominates another.
+        newcomer: Who may enter.
+        key: Gives the losses of a member.
+
+    Returns:
+        The very same list where a member is as good in every objective.
+    """
+    losses = key(newcomer)
+    if any(weakly_dominates(key(member), losses) for member in front):
+        return front
+    return [*(member for member in front if not weakly_dominates(losses, key(member))), newcomer]
 
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:

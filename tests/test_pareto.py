@@ -10,15 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nas.pareto import crowded_order, crowding, hypervolume, knee, non_dominated, ranks
+from nas.pareto import crowded_order, crowding, dominates, front_with, hypervolume, knee, non_dominated, ranks, weakly_dominates
 
 points_of_any_width = st.integers(1, 4).flatmap(
     lambda m: arrays(np.float64, st.tuples(st.integers(0, 20), st.just(m)), elements=st.integers(0, 5).map(float))
 )
 
 
-def dominates(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((a <= b).all() and (a < b).any())
+pairs_of_points = st.integers(1, 4).flatmap(lambda m: st.tuples(*[st.lists(st.integers(0, 2), min_size=m, max_size=m)] * 2))
+
+
+@given(pairs_of_points)
+def test_dominance_is_the_definition(pair: tuple[list[int], list[int]]) -> None:
+    a, b = map(np.array, pair)
+    assert weakly_dominates(*pair) == bool((a <= b).all())
+    assert dominates(*pair) == bool((a <= b).all() and (a < b).any())
+
+
+@given(points_of_any_width)
+def test_a_front_that_takes_in_one_after_another_is_the_front_of_all(points: np.ndarray) -> None:
+    front: list[int] = []
+    for i in range(len(points)):
+        front = front_with(front, i, key=lambda member: points[member].tolist())
+    assert front == np.flatnonzero(non_dominated(points)).tolist()
 
 
 @given(points_of_any_width)

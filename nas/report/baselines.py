@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.intervals import indistinguishable
+from nas.pareto import dominates
 from nas.report.network import Column, ShownNetwork, shown_network
 from nas.run import Run
 from nas.trials import losses_of_table
@@ -58,7 +59,7 @@ def _verdict(run: Run, losses: Sequence[float] | None, row: Mapping[str, Any], f
     better: list[Mapping[str, Any]] = []
     for network in front:
         other = [objective.loss(float(network[objective.name])) for objective in run.objectives]
-        if all(a <= b for a, b in zip(other, losses, strict=True)) and other != list(losses):
+        if dominates(other, losses):
             better.append(network)
     if not better:
         return "not beaten"

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from nas.pareto import front_with
 from nas.spread import newcomers
 from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole, key_of
 
@@ -109,14 +111,9 @@ def _take_in(now: Descent, problem: Problem, trial: Trial) -> None:
     if trial.notes.get(_MOVES) == now.moves:
         now.archive, now.begun, now.moves = [], 0, now.moves + 1
     now.begun += not trial.parents
-    if trial.losses is None or any(_as_good(member, trial) for member in now.archive):
+    archive = front_with(now.archive, trial, attrgetter("losses")) if trial.losses is not None else now.archive
+    if archive is now.archive:
         return
-    now.archive = [*(member for member in now.archive if not _as_good(trial, member)), trial]
+    now.archive = archive
     now.moves += 1
     now.spent &= {member.id for member in now.archive}
-
-
-def _as_good(one: Trial, other: Trial) -> bool:
-    """Returns whether no loss of the one is above that of the other."""
-    assert one.losses is not None and other.losses is not None
-    return all(a <= b for a, b in zip(one.losses, other.losses, strict=True))

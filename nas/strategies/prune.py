@@ -31,12 +31,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nas.descent import largest
 from nas.errors import StrategyError
 from nas.importance import check_kind
 from nas.lines import counted
+from nas.pareto import front_with
 from nas.pruning import Cut, Cuts
 from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_whole, training_key
 
@@ -204,8 +206,7 @@ def _take_in(walk: Walk, problem: Problem, trial: Trial) -> None:
     walk.scored = walk.scored or bool(trial.importances)
     walk.width[level] += 1
     walk.first[trial.id] = trial.losses[0]
-    if not any(_as_good(other, trial) for other in walk.front):
-        walk.front = [*(other for other in walk.front if not _as_good(trial, other)), trial]
+    walk.front = front_with(walk.front, trial, attrgetter("losses"))
     if parent is not None:
         walk.children[parent] += 1
         steps = trial.notes.get("steps", ())
@@ -213,9 +214,3 @@ def _take_in(walk: Walk, problem: Problem, trial: Trial) -> None:
         if len(steps) == 1 and isfinite(change):
             total, count = walk.effects.get(steps[0], (0.0, 0))
             walk.effects[steps[0]] = (total + change, count + 1)
-
-
-def _as_good(one: Trial, other: Trial) -> bool:
-    """Returns whether no loss of the one is above that of the other."""
-    assert one.losses is not None and other.losses is not None
-    return all(a <= b for a, b in zip(one.losses, other.losses, strict=True))

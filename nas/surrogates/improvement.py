@@ -20,6 +20,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.pareto import non_dominated
+
 Floats = NDArray[np.float64]
 
 _CELLS = 20_000
@@ -96,17 +98,10 @@ class Steps:
 
 def thinned(costs: Floats, losses: Floats) -> tuple[Floats, Floats]:
     """Returns the non-dominated points alone, and where their grid would be too large, so many spread evenly over the loss."""
-    keep = np.array([not _beaten(i, costs, losses) for i in range(len(losses))], dtype=bool)
+    keep = non_dominated(np.column_stack([costs, losses]))
     costs, losses = costs[keep], losses[keep]
     most = max(int(_CELLS ** (1 / max(costs.shape[1], 1))) - 1, 1)
     if costs.shape[1] > 1 and len(losses) > most:
         chosen = np.argsort(losses, kind="stable")[np.linspace(0, len(losses) - 1, most).round().astype(int)]
         costs, losses = costs[chosen], losses[chosen]
     return costs, losses
-
-
-def _beaten(i: int, costs: Floats, losses: Floats) -> bool:
-    """Returns whether another point is nowhere worse, and better somewhere or an earlier equal."""
-    no_worse = (costs <= costs[i]).all(axis=1) & (losses <= losses[i])
-    better = (costs < costs[i]).any(axis=1) | (losses < losses[i]) | (np.arange(len(losses)) < i)
-    return bool((no_worse & better).any())

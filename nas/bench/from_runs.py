@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from nas.bench.kin import kin
-from nas.bench.known import Course, Known, Scale
+from nas.bench.known import Course, Known, Scale, turned
 from nas.bench.table import Floats
 from nas.domains import Value
 from nas.errors import RunError
@@ -58,10 +58,10 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
         seen = np.unique(seen[~np.isnan(seen).any(axis=1)], axis=0)
         if not len(seen):
             raise RunError(f"no network of {self.title} was measured: every evaluation failed; nas report RUN says why")
-        turned = seen * np.array([o.loss(1.0) for o in self.objectives])
+        losses = turned(self.objectives, seen)
         bounds = {o.name: _upper_bound(o, self.constraints) for o in self.objectives}
-        scale, scale_words = _share_scale(self.objectives, turned, bounds)
-        raw, raw_words = _raw_scale(self.objectives, turned, bounds)
+        scale, scale_words = _share_scale(self.objectives, losses, bounds)
+        raw, raw_words = _raw_scale(self.objectives, losses, bounds)
         first = self.objectives[0].name
         notes = [
             f"Nobody knows the exact front of a space: the best known front is that of all {counted(len(courses), 'run')} here "

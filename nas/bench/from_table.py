@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from nas.bench.known import Course, Known, Scale
+from nas.bench.known import Course, Known, Scale, turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Protocol, Repeat, problem_of
 from nas.bench.reading import read_table
@@ -58,8 +58,8 @@ def known_of_table(problem: TableProblem) -> Known:
         objectives=problem.objectives,
         searched=searched,
         reported=reported,
-        scale=Scale.over(problem.losses(searched)),
-        reported_scale=Scale.over(problem.losses(reported)),
+        scale=Scale.over(turned(problem.objectives, searched)),
+        reported_scale=Scale.over(turned(problem.objectives, reported)),
         front="exact front",
     )
 

@@ -12,6 +12,11 @@ from nas.bench.table import Floats
 from nas.objectives import Objective
 
 
+def turned(objectives: Sequence[Objective], values: Floats) -> Floats:
+    """Returns values of the objectives `(..., m)` as losses: smaller is better."""
+    return np.asarray(values * np.array([o.loss(1.0) for o in objectives]), dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """One repeat of one strategy: `t` evaluations in their order, at least one, over `m` objectives.
@@ -112,5 +117,5 @@ class Known:
         return self.reported is not self.searched
 
     def losses(self, values: Floats) -> Floats:
-        """Returns values `(t, m)` turned so that smaller is better."""
-        return np.asarray(values * np.array([o.loss(1.0) for o in self.objectives]), dtype=np.float64)
+        """Returns values `(t, m)` as losses."""
+        return turned(self.objectives, values)

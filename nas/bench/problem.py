@@ -116,10 +116,6 @@ class TableProblem(Problem):
         """Returns what a strategy sees of a row once it is evaluated: the objectives by name."""
         return {o.name: float(value) for o, value in zip(self.objectives, self.searched[row], strict=True)}
 
-    def losses(self, values: Floats) -> Floats:
-        """Returns values of the objectives `(..., m)` turned so that smaller is better."""
-        return np.asarray(values * np.array([o.loss(1.0) for o in self.objectives]), dtype=np.float64)
-
 
 def _in_columns(table: Table) -> tuple[Space, list[str], Rows]:
     """Returns the columns as a space, their paths, and the values of each row."""

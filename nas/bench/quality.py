@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from nas.bench.known import Course, Known, Scale
 from nas.bench.table import Floats
-from nas.pareto import hypervolume
+from nas.pareto import front_with, hypervolume
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +48,16 @@ class Yardstick:
         """Returns how good the first 1, 2, ... evaluations are."""
         known = self._known
         searched, reported = known.scale(known.losses(course.searched)), known.reported_scale(known.losses(course.reported))
+        points = searched.tolist()
         best, front = -1, list[int]()
         shares, picks, found = (0.0, 0.0), [], []
-        for i, point in enumerate(searched):
-            if not np.isnan(point).any():
-                if best < 0 or point[0] < searched[best, 0]:
+        for i, point in enumerate(points):
+            if not any(map(math.isnan, point)):
+                if best < 0 or point[0] < points[best][0]:
                     best = i
-                if not front or not (searched[front] <= point).all(axis=1).any():
-                    front = [old for old in front if not (point <= searched[old]).all()] + [i]
+                grown = front_with(front, i, key=points.__getitem__)
+                if grown is not front:
+                    front = grown
                     shares = self._shares(searched[front], reported[front])
             picks.append(best)
             found.append(shares)

@@ -9,6 +9,7 @@ import pytest
 from toy_table import SHARED, with_tables, write_table
 
 from nas.bench.from_table import course_of, known_of_table
+from nas.bench.known import turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
 from nas.bench.quality import Yardstick
@@ -36,7 +37,7 @@ def test_a_candidate_is_a_row(tmp_path: Path) -> None:
     assert found.exact_losses(genotype) == {1: 364.0}
     assert found.metrics(5) == {"accuracy": 74.0, "params": 364.0}
     assert found.feasible(genotype)
-    assert found.losses(found.searched)[5].tolist() == [-74.0, 364.0]
+    assert turned(found.objectives, found.searched)[5].tolist() == [-74.0, 364.0]
 
 
 def test_duplicates_have_one_fingerprint_only_where_they_are_merged(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from toy_table import write_table
 
 from nas.bench.from_table import course_of, known_of_table
+from nas.bench.known import turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
 from nas.bench.quality import Curves, Yardstick, after, by_clock, reached
@@ -34,7 +35,7 @@ def test_curves_are_what_their_definition_says(tmp_path: Path, names: tuple[str,
     problem = TableProblem(read_table(write_table(tmp_path, rows=NOISY)), names)
     rows = np.random.default_rng(1).integers(60, size=40).tolist()
     curves = curves_of(problem, rows)
-    seen, told = problem.losses(problem.searched), problem.losses(problem.reported)
+    seen, told = (turned(problem.objectives, values) for values in (problem.searched, problem.reported))
 
     def scaled(losses: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         return (losses - losses.min(axis=0)) / (losses.max(axis=0) - losses.min(axis=0))

@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.database import DATABASE
 from nas.errors import RunError, StrategyError
 from nas.lines import counted
-from nas.run import Run, open_run
+from nas.run import Run, run_in
 from nas.strategies.table import AUTO, make_strategy
 
 if TYPE_CHECKING:
@@ -68,13 +67,8 @@ def given_strategy(strategy: str | Strategy, options: Mapping[str, Any], folder:
         return Chosen(make_strategy(strategy, **options), strategy, options)
     if options:
         raise StrategyError(f"strategy {AUTO} takes no settings, got {', '.join(options)}; name the strategy that they belong to")
-    if folder is None or not (Path(folder) / DATABASE).is_file():
-        return None
-    try:
-        run = open_run(folder)
-    except RunError:  # whoever opens it for writing says why
-        return None
-    return _begun_with(run)
+    run = run_in(folder)
+    return None if run is None else _begun_with(run)
 
 
 def _begun_with(run: Run) -> Chosen:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.addresses import Network, find_network
-from nas.database import DATABASE
 from nas.errors import GenotypeError, NasError, RunError, StrategyError
-from nas.rows import plain_genotype
-from nas.run import Run, open_run
+from nas.run import run_in
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -44,22 +42,13 @@ def find_starts(addresses: Sequence[str] | Mapping[str, Genotype], problem: Prob
     return starts
 
 
-def starts_of(run: Run) -> dict[str, Genotype]:
-    """Returns the genotypes a run started from, by name."""
-    return {name: plain_genotype(found) for name, found in run.settings.get("start_from", {}).items()}
-
-
 def recorded_starts(folder: str | Path | None, addresses: Sequence[str] | Mapping[str, Genotype]) -> dict[str, Genotype]:
     """Returns the starts of the run in a folder where it began with the same addresses; empty where it did not.
 
     What an address leads to may have changed meanwhile: a file, or which network of another run is the best.
     """
-    if folder is None or isinstance(addresses, Mapping) or not (Path(folder) / DATABASE).is_file():
-        return {}
-    try:
-        starts = starts_of(open_run(folder))
-    except RunError:  # whoever opens it for writing says why
-        return {}
+    run = None if isinstance(addresses, Mapping) else run_in(folder)
+    starts = {} if run is None else run.start_from
     return starts if list(starts) == list(dict.fromkeys(addresses)) else {}
 
 

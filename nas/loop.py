@@ -22,7 +22,7 @@ from nas.chosen import choose, given_strategy
 from nas.coordinator import search_loop
 from nas.errors import RunError
 from nas.events import Event
-from nas.given import find_baselines, find_starts, recorded_starts, starts_of
+from nas.given import find_baselines, find_starts, recorded_starts
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
 from nas.run import Run, open_run
@@ -254,7 +254,7 @@ def resume(
     again: dict[str, Any] = {name: value for name, value in changed.items() if value is not None}
     again["task"] = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
     # what the record holds is not looked up again: a file may be gone, and RUN@best may be another network by now
-    again["start_from"], again["warm_start"] = starts_of(run), earlier_of(run)
+    again["start_from"], again["warm_start"] = run.start_from, earlier_of(run)
     trained = set(run.baselines()["name"])
     again["baselines"] = [name for name in last["arguments"].get("baselines") or () if name not in trained]
     return search(**{**last["arguments"], **again, **given}, out=run.folder, progress=progress)

@@ -11,7 +11,6 @@ from nas.library import load_space, own_blocks
 from nas.notation import space_from_json
 from nas.objectives import Objective
 from nas.problem import Problem
-from nas.rows import plain_genotype
 from nas.run import Run
 from nas.strategies.base import Strategy
 from nas.strategies.start_from import StartFrom
@@ -58,8 +57,7 @@ def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:
     chosen = make_strategy(arguments["strategy"] if own["strategy"] else strategy, **options)
     if earlier := earlier_of(run):
         chosen = chosen.warmed(earlier)
-    starts = {name: plain_genotype(genotype) for name, genotype in settings.get("start_from", {}).items()}
-    return problem, StartFrom(starts, chosen) if starts else chosen
+    return problem, StartFrom(run.start_from, chosen) if run.start_from else chosen
 
 
 def _shipped() -> set[str]:

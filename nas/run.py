@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
-from nas.database import open_reader
+from nas.database import DATABASE, open_reader
 from nas.errors import RunError
 from nas.intervals import indistinguishable, wilson
 from nas.measurement import Measurement
@@ -22,6 +22,7 @@ from nas.rows import (
     Genotype,
     NetworkRow,
     ProposalRow,
+    plain_genotype,
     read_baselines,
     read_costs,
     read_evaluations,
@@ -49,6 +50,19 @@ def open_run(folder: str | Path) -> Run:
         RunError: When there is none, or it was written by a newer version.
     """
     return Run(folder)
+
+
+def run_in(folder: str | Path | None) -> Run | None:
+    """Returns the run that a search in this folder would go on with; None where there is none, or none that can be opened.
+
+    Whoever opens that one for writing says why it cannot.
+    """
+    if folder is None or not (Path(folder) / DATABASE).is_file():
+        return None
+    try:
+        return open_run(folder)
+    except RunError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,11 @@ class Run:
     def objectives(self) -> tuple[Objective, ...]:
         """What was ranked, in the order of the settings."""
         return tuple(Objective(**entry) for entry in self.settings["objectives"])
+
+    @property
+    def start_from(self) -> dict[str, Genotype]:
+        """Genotypes that were evaluated first, by the names they were asked for."""
+        return {name: plain_genotype(genotype) for name, genotype in self.settings.get("start_from", {}).items()}
 
     @property
     def validation_images(self) -> int:

@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from nas.database import DATABASE
 from nas.domains import identity
 from nas.errors import NasError, RunError, StrategyError
 from nas.lines import counted
 from nas.notation import space_from_json
 from nas.rows import plain_genotype
-from nas.run import Found, Run, open_run
+from nas.run import Found, Run, open_run, run_in
 from nas.strategies.base import Earlier
 from nas.variation import complete
 
@@ -150,12 +149,8 @@ def recorded_earlier(folder: str | Path | None, runs: Iterable[str | Path | Run 
 
     The earlier runs may have grown meanwhile, or be gone.
     """
-    if folder is None or not (Path(folder) / DATABASE).is_file():
-        return []
-    try:
-        earlier = earlier_of(open_run(folder))
-    except RunError:  # whoever opens it for writing says why
-        return []
+    begun = run_in(folder)
+    earlier = [] if begun is None else earlier_of(begun)
     return earlier if [run.name for run in earlier] == list(dict.fromkeys(map(_name, runs))) else []
 
 

@@ -20,7 +20,6 @@ from nas.graph import Graph
 from nas.library import load_file, networks, papers
 from nas.notation import space_from_json, space_to_json
 from nas.ops import Conv2d, Dropout, Linear, LocalResponseNorm, Pool2d
-from nas.source import write_source
 
 CLASSIC = Path(__file__).parents[1] / "search_spaces" / "classic"
 
@@ -105,21 +104,11 @@ def test_published_figures(name: str) -> None:
 
 @names
 def test_the_compiled_module_has_them_too(name: str) -> None:
-    """On the meta device, where weights and images have shapes and no values, so that the largest takes no memory."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from nas.module import compile_source
+    from meta import module_figures
 
     graph = graph_of(name)
-    with torch.device("meta"):
-        module = compile_source(write_source(graph)).eval()
-        with FlopCounterMode(display=False) as counter:
-            outputs = module(torch.empty(2, *graph.input_shape))
     cost = cost_of(graph)
-    assert outputs.shape == (2, *graph.output_shape)
-    assert sum(p.numel() for p in module.parameters()) == cost.params
-    assert counter.get_total_flops() == 2 * cost.flops  # two images
+    assert module_figures(graph, images=2) == ((2, *graph.output_shape), cost.params, 2 * cost.flops)
 
 
 @names

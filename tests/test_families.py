@@ -46,19 +46,11 @@ def test_at_most_60_lines_and_nothing_but_what_is_public(address: str) -> None:
 
 @networks
 def test_the_compiled_module_has_as_many(address: str) -> None:
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from nas.module import compile_source
-    from nas.source import write_source
+    from meta import module_figures
 
     graph = find_network(address).graph
-    with torch.device("meta"):
-        module = compile_source(write_source(graph)).eval()
-        with FlopCounterMode(display=False) as counter:
-            module(torch.empty(1, *graph.input_shape))
-    assert sum(p.numel() for p in module.parameters()) == cost_of(graph).params
-    assert counter.get_total_flops() == cost_of(graph).flops
+    cost = cost_of(graph)
+    assert module_figures(graph) == ((1, *graph.output_shape), cost.params, cost.flops)
 
 
 def test_the_worked_example_is_a_space_too(tmp_path: Path) -> None:

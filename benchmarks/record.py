@@ -28,12 +28,13 @@ import numpy as np
 from nas import Space
 from nas.budget import Budget
 from nas.coordinator import search_loop
+from nas.domains import Genotype
 from nas.evaluate import CallableEvaluator
 from nas.events import Evaluated, Event
 from nas.library import load_space
 from nas.problem import Candidate, Problem
 from nas.record import Record
-from nas.strategies.base import Genotype, History, Proposal, Strategy
+from nas.strategies.base import History, Proposal, Strategy
 from nas.strategies.table import STRATEGIES, make_strategy
 
 

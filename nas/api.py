@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from nas.addresses import Network, find_network
 from nas.costs import Cost, cost_of
+from nas.domains import Genotype
 from nas.errors import EvaluationError, SpaceError
 from nas.graph import Graph
 from nas.library import load_space
 from nas.ops import RecordedOp
 from nas.source import write_source
 from nas.space import Architecture, Space
-from nas.variation import Genotype
 
 if TYPE_CHECKING:
     from torch import nn

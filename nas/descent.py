@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from math import inf, log
 from typing import TYPE_CHECKING
 
-from nas.domains import Domain, Real, Value, identity
+from nas.domains import Domain, Genotype, Real, Value, identity
 from nas.pareto import dominates
 from nas.problem import Candidate, Problem, Rejected
-from nas.variation import Genotype, active, complete, shifted
+from nas.variation import active, complete, shifted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, Union, cast
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 Value = Union[None, bool, int, float, str, "tuple[Value, ...]"]
+Genotype = Mapping[str, Value]
+"""Decision path to value, active decisions only."""
+
 T = TypeVar("T")
 
 _LARGEST = 2**53

@@ -13,9 +13,9 @@ from nas.errors import GenotypeError, NasError, RunError, StrategyError
 from nas.run import run_in
 
 if TYPE_CHECKING:
+    from nas.domains import Genotype
     from nas.problem import Problem
     from nas.space import Space
-    from nas.variation import Genotype
 
 
 def find_starts(addresses: Sequence[str] | Mapping[str, Genotype], problem: Problem) -> dict[str, Genotype]:

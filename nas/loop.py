@@ -34,11 +34,12 @@ from nas.userfile import load_object
 from nas.warm import earlier_of, earlier_settings, find_earlier, recorded_earlier
 
 if TYPE_CHECKING:
+    from nas.domains import Genotype
     from nas.evaluate import Evaluator
     from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space
-    from nas.strategies.base import Earlier, Genotype, Strategy
+    from nas.strategies.base import Earlier, Strategy
 
 __all__ = ["NothingFeasible", "SearchStopped", "resume", "search", "search_loop"]
 

@@ -22,8 +22,8 @@ from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from nas.domains import Domain, Integer, Value
-from nas.strategies.base import Genotype, History, Trial
+from nas.domains import Domain, Genotype, Integer, Value
+from nas.strategies.base import History, Trial
 
 if TYPE_CHECKING:
     from nas.problem import Problem

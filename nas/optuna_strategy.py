@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import optuna
 from optuna.samplers import BaseSampler
 
+from nas.domains import Genotype
 from nas.errors import StrategyError
 from nas.lines import counted
 from nas.optuna_mirror import Mirror
-from nas.strategies.base import Genotype, History, Proposal, Strategy, key_of
+from nas.strategies.base import History, Proposal, Strategy, key_of
 from nas.userfile import said
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 
 from nas.costs import Cost, cost_of
-from nas.domains import identity
+from nas.domains import Genotype, identity
 from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError, brief
 from nas.graph import Graph
 from nas.objectives import OBJECTIVES, Constraint, Objective, constraint, objectives
 from nas.source import write_source
 from nas.space import Architecture, Space
-from nas.variation import Genotype
 
 ExactCost = Callable[[Graph], float]
 """A user's own exact cost: a function of the simplified graph."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from nas.descent import Step, cost_names, saved, steps_down, through
+from nas.domains import Genotype
 from nas.errors import StrategyError
 from nas.importance import Importances, lost
 from nas.problem import Candidate, Problem
-from nas.variation import Genotype
 
 
 @dataclass(frozen=True)

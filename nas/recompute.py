@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas.attempts import NothingFeasible, next_candidate
-from nas.domains import identity
+from nas.domains import Genotype, identity
 from nas.ledger import Ledger, replay_steps
-from nas.rows import Genotype, ProposalRow
+from nas.rows import ProposalRow
 from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:

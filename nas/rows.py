@@ -16,11 +16,9 @@ from typing import Any
 
 import msgspec
 
-from nas.domains import Value
+from nas.domains import Genotype, Value
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
-
-Genotype = Mapping[str, Value]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas import pareto
 from nas.database import DATABASE, open_reader
+from nas.domains import Genotype
 from nas.errors import RunError
 from nas.intervals import indistinguishable, wilson
 from nas.measurement import Measurement
@@ -19,7 +20,6 @@ from nas.objectives import Constraint, Objective, constraint
 from nas.rows import (
     BaselineRow,
     EvaluationRow,
-    Genotype,
     NetworkRow,
     ProposalRow,
     plain_genotype,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.budget import Budget
+from nas.domains import Genotype
 from nas.notation import space_to_json
 from nas.recipe import Task
-from nas.strategies.base import Genotype, Strategy
+from nas.strategies.base import Strategy
 from nas.strategies.table import STRATEGIES
 
 if TYPE_CHECKING:

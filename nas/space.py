@@ -16,11 +16,10 @@ from nas.canonical import canonical
 from nas.closings import flat
 from nas.containment import Matcher
 from nas.counting import Counted
-from nas.domains import Domain, Value
+from nas.domains import Domain, Genotype, Value
 from nas.errors import BlockError, GenotypeError, SpaceError, brief
 from nas.graph import Graph
 from nas.recipe import Recipe
-from nas.variation import Genotype
 from nas.windows import Border
 
 if TYPE_CHECKING:

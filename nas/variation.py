@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from nas.domains import Domain, Real, Value, identity
+from nas.domains import Domain, Genotype, Real, Value, identity
 from nas.errors import GenotypeError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
 
-Genotype = Mapping[str, Value]
 Decide = Callable[[str, Domain], Value]
 Place = tuple[Genotype, str]
 """A genotype, and a path in it."""

@@ -35,9 +35,9 @@ from nas.strategies.base import Earlier
 from nas.variation import complete
 
 if TYPE_CHECKING:
+    from nas.domains import Genotype
     from nas.problem import Problem
     from nas.space import Architecture, Space
-    from nas.strategies.base import Genotype
 
 _AGREEMENT = 0.5
 """Share of decisions that have to agree before a network stands for one that is not the same."""

@@ -9,8 +9,9 @@ from nas import Space, choice, integer
 from nas.blocks import Block, Classifier, Conv, Maybe, OneOf, Repeat, Residual, SeparableConv, Sequential, Skip, Zeroize, shared
 from nas.blocks import Cell as EdgeCell
 from nas.descent import cost_names, is_smaller, largest, saved, steps_down, through
+from nas.domains import Genotype
 from nas.problem import Problem
-from nas.variation import Genotype, complete, successor
+from nas.variation import complete, successor
 
 RNG = np.random.default_rng(0)
 

@@ -7,12 +7,12 @@ import pytest
 from nas import Space, choice, integer
 from nas.blocks import Block, Classifier, Conv, Repeat, Sequential
 from nas.descent import cost_names, saved
+from nas.domains import Genotype
 from nas.errors import StrategyError
 from nas.importance import SHARES, lost
 from nas.problem import Problem
 from nas.pruning import Cuts
 from nas.source import module_names
-from nas.variation import Genotype
 
 BODY: tuple[Block, ...] = (
     Conv(channels=choice(4, 8), name="a"),

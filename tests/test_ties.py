@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from nas.blocks import Block, Cell, Classifier, Conv, Maybe, NasnetCell, OneOf, Pool, Repeat, Sequential, Skip, shared
-from nas.domains import choice, integer
+from nas.domains import Genotype, choice, integer
 from nas.library import load_space
 from nas.space import Space
 from nas.ties import agree, carried, is_tied, key_of, moved, options, standing
-from nas.variation import Genotype
 
 
 def test_only_shared_and_tied_decisions_are_carried_out_of_a_block() -> None:

@@ -18,8 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.domains import Value, identity
-from nas.variation import Genotype
+from nas.domains import Genotype, Value, identity
 
 _INDEX = re.compile(r"\[(\d+)\]")
 _REMEMBERED = 512  # rows of agreements a place keeps; inner repetitions have few kinds, whole candidates need one row each

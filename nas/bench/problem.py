@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from nas.bench.columns import ABSENT, column_space, values_of
 from nas.bench.table import Duplicates, Floats, Table
-from nas.domains import Value
+from nas.domains import Genotype, Value
 from nas.errors import BlockError, DataError, GenotypeError, NasError, did_you_mean
 from nas.library import load_space
 from nas.objectives import constraint, objectives
 from nas.problem import Candidate, Problem, Rejected
 from nas.space import Space
-from nas.variation import Genotype, complete
+from nas.variation import complete
 
 Rows = Sequence[tuple[Value, ...]]
 """The value of each decision, row by row."""

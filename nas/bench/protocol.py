@@ -15,12 +15,13 @@ from nas.bench.kin import kin
 from nas.bench.problem import TableProblem
 from nas.bench.table import Duplicates, Table
 from nas.budget import Budget
+from nas.domains import Genotype
 from nas.ledger import Ledger
 from nas.limits import Limits
 from nas.lines import spell_seconds
 from nas.measurement import Outcome
 from nas.rows import ProposalRow
-from nas.strategies.base import Exhausted, Genotype, Strategy
+from nas.strategies.base import Exhausted, Strategy
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from nas.domains import Value, identity
+from nas.domains import Genotype, identity
 from nas.errors import NasError, StrategyError
 from nas.measurement import Outcome
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from nas.problem import Problem
 
 State = TypeVar("State")
-Genotype = Mapping[str, Value]
-"""Decision path to value, active decisions only."""
 
 Key = tuple[object, ...]
 """What makes a training new within a run; see `training_key`."""

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas.domains import Genotype
 from nas.errors import StrategyError
 from nas.lines import counted
-from nas.strategies.base import Exhausted, Fold, Genotype, History, Key, Proposal, Strategy, Trial, Unfinished, check_whole, key_of
+from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, Unfinished, check_whole, key_of
 from nas.variation import complete, successor
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from nas.domains import Genotype
 from nas.pareto import front_with
 from nas.spread import newcomers
-from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole, key_of
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_whole, key_of
 
 if TYPE_CHECKING:
     import numpy as np

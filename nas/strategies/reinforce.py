@@ -32,10 +32,10 @@ from dataclasses import dataclass, field
 from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
-from nas.domains import Choice, Domain, Value
+from nas.domains import Choice, Domain, Genotype, Value
 from nas.errors import StrategyError
 from nas.spread import newcomers
-from nas.strategies.base import Fold, Genotype, History, Key, Proposal, Strategy, Trial, check_whole
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_whole
 
 if TYPE_CHECKING:
     import numpy as np

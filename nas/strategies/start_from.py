@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nas.strategies.base import Genotype, History, Proposal, Strategy
+from nas.domains import Genotype
+from nas.strategies.base import History, Proposal, Strategy
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,9 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nas.domains import Genotype
 from nas.lines import counted
 from nas.problem import Rejected
-from nas.strategies.base import Exhausted, Genotype, Key, Proposal, Trial, better_of_two, key_of, training_key
+from nas.strategies.base import Exhausted, Key, Proposal, Trial, better_of_two, key_of, training_key
 from nas.variation import complete, successor
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from nas.problem import Problem
 from nas.surrogates.model import Learner, representatives
 
 if TYPE_CHECKING:
-    from nas.strategies.base import Earlier, Genotype
+    from nas.domains import Genotype
+    from nas.strategies.base import Earlier
     from nas.surrogates.features import Sheet
     from nas.surrogates.model import Model
 

@@ -27,8 +27,8 @@ from nas.domains import Choice, Domain, Value, identity
 from nas.graph import Graph
 
 if TYPE_CHECKING:
+    from nas.domains import Genotype
     from nas.problem import Candidate
-    from nas.strategies.base import Genotype
 
 Column = tuple[str, str]
 """Group of a feature, and its name in it."""

@@ -1,23 +1,18 @@
 """One network, one fingerprint: simplifies a graph to what it really computes, orders it canonically and hashes it.
 
 What is simplified is said in `nas.reduction`. The canonical order is found piece by piece: the graph is cut at the nodes that
-every path crosses, and within each piece colours are refined downwards and upwards (Weisfeiler and Leman 1968); while ties
-remain, one member of the smallest class is singled out and colours are refined again. All members are tried but those to which
-automorphisms map one already tried (McKay and Piperno 2014, "Practical graph isomorphism, II"), and the smallest relabelled
-piece is taken. What is hashed is the relabelled piece itself, so two networks share a fingerprint only if they are the same.
+every path crosses, and within each piece the smallest relabelling is taken of those that `nas.labelling` looks at. What is hashed
+is the relabelled piece itself, so two networks share a fingerprint only if they are the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from nas.graph import Graph
+from nas.labelling import Labelling
 from nas.reduction import reduced
-
-_MOST_LEAVES = 4096  # labellings tried for one piece; more need graphs made for that purpose
 
 Inputs = tuple[int, ...]
 
@@ -116,132 +111,6 @@ def _piece(tokens: tuple[str, ...], loose: tuple[bool, ...], inputs: tuple[Input
     Returns:
         Local indices (from 1) in canonical order, and the relabelled piece as bytes.
     """
-    search = _Search(("", *tokens), (False, *loose), ((), *inputs))
-    certificate, order = search.best(search.start())
+    certificate, order = Labelling(("", *tokens), (False, *loose), ((), *inputs)).best()
     lines = "".join(f"\n{token} {list(sources)}" for token, sources in certificate)
     return tuple(order[1:]), f"\n[{lines}\n]".encode()
-
-
-Certificate = tuple[tuple[str, Inputs], ...]
-
-
-class _Search:
-    """Individualisation and refinement over one piece."""
-
-    def __init__(self, tokens: Sequence[str], loose: Sequence[bool], inputs: Sequence[Inputs]) -> None:
-        self.tokens, self.loose, self.inputs = tokens, loose, inputs
-        self.users: list[list[tuple[int, int]]] = [[] for _ in tokens]
-        for i, sources in enumerate(inputs):
-            for slot, s in enumerate(sources):
-                self.users[s].append((i, -1 if loose[i] else slot))
-        self.leaves = 0
-
-    def start(self) -> list[int]:
-        """Returns first colours: by longest path from the source (so that the order is topological), then by token."""
-        level = [0] * len(self.tokens)
-        for i, sources in enumerate(self.inputs):
-            level[i] = 1 + max((level[s] for s in sources), default=-1)
-        return _ranked([(level[i], len(self.inputs[i]), token) for i, token in enumerate(self.tokens)])
-
-    def refined(self, colours: list[int]) -> list[int]:
-        """Splits classes by what their members use and what uses them, until nothing splits any more."""
-        classes = len(set(colours))
-        while classes < len(colours):
-            signatures = []
-            for i, sources in enumerate(self.inputs):
-                below = [colours[s] for s in sources]
-                if self.loose[i]:
-                    below.sort()
-                above = sorted([(colours[u], slot) for u, slot in self.users[i]])
-                signatures.append((colours[i], below, above))
-            colours = _ranked(signatures)
-            found = max(colours) + 1
-            if found == classes:
-                break
-            classes = found
-        return colours
-
-    def best(self, colours: list[int]) -> tuple[Certificate, list[int]]:
-        """Returns the smallest relabelling reachable from these colours, and its order."""
-        return self._best(colours, {}, [])
-
-    def _best(
-        self, colours: list[int], seen: dict[Certificate, list[int]], maps: list[dict[int, int]]
-    ) -> tuple[Certificate, list[int]]:
-        """Searches below `colours`; adds the leaves to `seen`, and to `maps` the automorphisms that keep what is singled out."""
-        colours = self.refined(colours)
-        tied = _smallest_class(colours)
-        if not tied:
-            leaf = self._leaf(colours)
-            seen[leaf[0]] = leaf[1]
-            return leaf
-        below: dict[Certificate, list[int]] = {}
-        found: list[dict[int, int]] = []
-        best = self._best(_singled(colours, tied[0]), below, found)
-        tried = {tied[0]}
-        covered = _orbit(tried, found)
-        for member in tied[1:]:
-            if member in covered or self.leaves > _MOST_LEAVES:
-                continue
-            certificate, order = self._first_leaf(_singled(colours, member))
-            if certificate in below:
-                found.append(dict(zip(below[certificate], order, strict=True)))
-            else:
-                tried.add(member)
-                best = min(best, self._best(_singled(colours, member), below, found))
-            covered = _orbit(tried, found)
-        seen |= below
-        maps += found
-        return best
-
-    def _first_leaf(self, colours: list[int]) -> tuple[Certificate, list[int]]:
-        while tied := _smallest_class(colours := self.refined(colours)):
-            colours = _singled(colours, tied[0])
-        return self._leaf(colours)
-
-    def _leaf(self, colours: list[int]) -> tuple[Certificate, list[int]]:
-        self.leaves += 1
-        order = sorted(range(len(colours)), key=colours.__getitem__)
-        lines = []
-        for i in order:
-            sources = [colours[s] for s in self.inputs[i]]
-            if self.loose[i]:
-                sources.sort()
-            lines.append((self.tokens[i], tuple(sources)))
-        return tuple(lines), order
-
-
-def _orbit(members: set[int], maps: list[dict[int, int]]) -> set[int]:
-    """Returns the nodes that members are mapped to, again and again."""
-    reached, ahead = set(members), list(members)
-    while ahead:
-        node = ahead.pop()
-        new = {image for mapping in maps if (image := mapping[node]) not in reached}
-        reached |= new
-        ahead += new
-    return reached
-
-
-def _ranked(signatures: Sequence[Any]) -> list[int]:
-    """Returns the rank of each signature among the distinct ones."""
-    order = sorted(range(len(signatures)), key=signatures.__getitem__)
-    ranks, rank = [0] * len(order), 0
-    for before, i in zip([order[0], *order], order, strict=False):
-        if signatures[i] != signatures[before]:
-            rank += 1
-        ranks[i] = rank
-    return ranks
-
-
-def _smallest_class(colours: list[int]) -> list[int]:
-    """Returns the members of the smallest class of at least two, the first such by colour; empty where there is none."""
-    members: dict[int, list[int]] = {}
-    for i, colour in enumerate(colours):
-        members.setdefault(colour, []).append(i)
-    ties = [(len(m), colour) for colour, m in members.items() if len(m) > 1]
-    return members[min(ties)[1]] if ties else []
-
-
-def _singled(colours: list[int], member: int) -> list[int]:
-    """Returns colours in which `member` comes right before the rest of its class."""
-    return [2 * colour + (i != member) for i, colour in enumerate(colours)]

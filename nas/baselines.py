@@ -9,21 +9,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from nas.evaluate import Request
 from nas.events import BaselineEvaluated, Event
-from nas.jobs import checked
+from nas.jobs import POLL_SECONDS, checked
 from nas.measurement import Measurement, Outcome
 from nas.rows import BaselineRow, NetworkRow
 from nas.source import write_source
 
 if TYPE_CHECKING:
     from nas.addresses import Network
-    from nas.evaluate import Evaluator
+    from nas.evaluate import Evaluator, Request
     from nas.jobs import Training
     from nas.problem import Problem
     from nas.record import Record
 
-_POLL_SECONDS = 0.25
 _BROKE_DOWN = "this process broke down while it was evaluated"
 
 
@@ -69,7 +67,7 @@ def train_baselines(
             record.note_baselines(network.name for network in running.values())
             record.commit()
             evaluator.submit(ticket, _request(network, training))
-        results = evaluator.collect(_POLL_SECONDS)
+        results = evaluator.collect(POLL_SECONDS)
         if stopped():  # what asked this process to stop may have ended the trainings too
             break
         for ended, measurement in results:
@@ -105,11 +103,4 @@ def _end(
 
 
 def _request(network: Network, training: Training) -> Request:
-    return Request(
-        fingerprint=network.fingerprint,
-        architecture=network.architecture or network,
-        source=lambda: write_source(network.graph),
-        recipe=training.recipe,
-        seed=training.seed,
-        epochs=training.epochs,
-    )
+    return training.request(network.fingerprint, network.architecture or network, lambda: write_source(network.graph))

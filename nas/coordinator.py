@@ -19,7 +19,7 @@ from nas.budget import Budget
 from nas.errors import StrategyError
 from nas.events import Event
 from nas.executors.base import Inheritance
-from nas.jobs import Job, Training, checked, revived
+from nas.jobs import POLL_SECONDS, Job, Training, checked, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 MAX_FAULTS = 2
 """Breakdowns of this process itself while a proposal was in flight, after which that proposal counts as crashed."""
-
-POLL_SECONDS = 0.25
-"""How long a signal may wait while evaluations run."""
 
 TOUCH_SECONDS = 10.0
 """How often the time spent is written down while nothing ends."""

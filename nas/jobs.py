@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.errors import EvaluationError, RunError
 from nas.evaluate import Request
@@ -17,6 +17,9 @@ from nas.rows import ProposalRow
 
 if TYPE_CHECKING:
     from nas.problem import Candidate, Problem
+
+POLL_SECONDS = 0.25
+"""How long a signal may wait while evaluations run."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,17 @@ class Training:
     def recipe_of(self, candidate: Candidate) -> Recipe:
         """Returns how a candidate is trained."""
         return candidate.architecture.recipe or self.recipe
+
+    def request(self, fingerprint: str, architecture: Any, source: Callable[[], str], recipe: Recipe | None = None) -> Request:
+        """Returns what an evaluator is asked: all epochs from fresh weights, which it does not keep.
+
+        Args:
+            fingerprint: Of the network.
+            architecture: What a plain function is called with.
+            source: Returns the network's text; called only by evaluators that need it.
+            recipe: Closed; None: that of the run.
+        """
+        return Request(fingerprint, architecture, source, recipe or self.recipe, self.seed, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -63,19 +77,9 @@ class Job:
             checkpoint: Where to leave weights.
             importance: Which importances are measured at the end, empty for none.
         """
-        return Request(
-            fingerprint=self.row.fingerprint,
-            architecture=self.candidate.architecture,
-            source=source,
-            recipe=training.recipe_of(self.candidate),
-            seed=training.seed,
-            epochs=training.epochs,
-            first_epoch=0,
-            last_epoch=training.epochs,
-            checkpoint=checkpoint,
-            graph=lambda: self.candidate.graph.to_json().decode(),
-            importance=importance,
-        )
+        candidate = self.candidate
+        fresh = training.request(self.row.fingerprint, candidate.architecture, source, training.recipe_of(candidate))
+        return replace(fresh, checkpoint=checkpoint, graph=lambda: candidate.graph.to_json().decode(), importance=importance)
 
 
 def revived(row: ProposalRow, problem: Problem, folder: Path) -> Job:

@@ -1,6 +1,6 @@
 """The SQLite file under a run: opened for its one writer or for any reader, locked, migrated, its errors put into words.
 
-This module knows files and SQL, but nothing of networks: what the rows mean stands in `nas/rows.py`.
+This module knows files and SQL, but nothing of networks: what lies in its tables stands in `nas/storage.py`.
 """
 
 from __future__ import annotations

@@ -18,19 +18,17 @@ from typing import Any
 
 from nas.database import DATABASE, Lock, close_writer, explained, open_writer
 from nas.errors import RunError
-from nas.rows import (
-    BaselineRow,
-    EvaluationRow,
-    NetworkRow,
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_json, recipe_digest, recipe_text
+from nas.storage import (
     Packer,
-    ProposalRow,
-    pack_genotype,
-    plain_json,
+    insert_baseline,
+    insert_evaluation,
+    insert_network,
+    insert_proposal,
     read_costs,
     read_evaluations,
     read_proposals,
-    recipe_digest,
-    recipe_text,
+    update_source,
 )
 
 _DESCRIBES = ("data.name", "data.validation_counts")
@@ -165,14 +163,9 @@ class Record:
     def add_network(self, network: NetworkRow) -> None:
         """Keeps a network, or the source of one that has none yet; one that is known entirely is left alone."""
         if network.fingerprint not in self._networks:
-            cursor = self._write(
-                "INSERT INTO networks (fingerprint, costs, graph) VALUES (?, ?, ?)",
-                (network.fingerprint, plain_json(network.costs, "costs"), self._pack("graph", network.graph)),
-            )
-            self._networks[network.fingerprint] = cursor
+            self._networks[network.fingerprint] = self._write(*insert_network(network, self._pack))
         if network.source is not None and network.fingerprint not in self._sourced:
-            packed = self._pack("source", network.source.encode())
-            self._write("UPDATE networks SET source = ? WHERE fingerprint = ?", (packed, network.fingerprint))
+            self._write(*update_source(network.fingerprint, network.source, self._pack))
             self._sourced.add(network.fingerprint)
 
     def add_recipe(self, recipe: object) -> str:
@@ -188,74 +181,15 @@ class Record:
 
     def add_proposal(self, row: ProposalRow) -> None:
         """Adds a proposal whose network and recipe are known."""
-        self._write(
-            "INSERT INTO proposals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.id,
-                self._networks[row.fingerprint],
-                self._recipes[row.recipe],
-                self._pack("genotype", pack_genotype(row.genotype)),
-                json.dumps(row.parents) if row.parents else "[]",
-                row.operator,
-                row.inherit_from,
-                plain_json(row.notes, "notes of the strategy"),
-                row.seen,
-                plain_json(row.rejected, "rejected"),
-                row.repeat_of,
-                row.created,
-                row.finished,
-                row.faults,
-                plain_json(row.aligned, "aligned"),
-            ),
-        )
+        self._write(*insert_proposal(row, self._networks, self._recipes, self._pack))
 
     def add_evaluation(self, row: EvaluationRow) -> None:
         """Adds a training segment that ended."""
-        result = row.measurement
-        curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
-        importances = plain_json(result.importances, "importances").encode() if result.importances else b""
-        self._write(
-            "INSERT INTO evaluations (proposal, network, recipe, data, seed, from_epoch, to_epoch, outcome, metrics, curve, error,"
-            " checkpoint, seconds, ended, importances, inherited) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.proposal,
-                self._networks[row.fingerprint],
-                self._recipes[row.recipe],
-                row.data,
-                row.seed,
-                row.from_epoch,
-                row.to_epoch,
-                str(result.outcome),
-                plain_json(result.metrics, "metrics"),
-                self._pack("curve", curve) if curve else b"",
-                result.error[:500],
-                result.checkpoint,
-                result.seconds,
-                row.ended,
-                self._pack("importances", importances) if importances else b"",
-                result.inherited,
-            ),
-        )
+        self._write(*insert_evaluation(row, self._networks, self._recipes, self._pack))
 
     def add_baseline(self, row: BaselineRow) -> None:
         """Adds a baseline whose network and recipe are known, in the place of an earlier one of that name."""
-        result = row.measurement
-        curve = json.dumps([dict(epoch) for epoch in result.curve]).encode() if result.curve else b""
-        self._write(
-            "INSERT OR REPLACE INTO baselines VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.name,
-                self._networks[row.fingerprint],
-                self._recipes[row.recipe],
-                str(result.outcome),
-                plain_json(result.metrics, "metrics"),
-                self._pack("curve", curve) if curve else b"",
-                result.error[:500],
-                result.epochs,
-                result.seconds,
-                row.ended,
-            ),
-        )
+        self._write(*insert_baseline(row, self._networks, self._recipes, self._pack))
 
     def finish(self, proposal: int, place: int) -> None:
         """Says that a proposal ended, as number `place` in the order of endings."""

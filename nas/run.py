@@ -17,19 +17,8 @@ from nas.errors import RunError
 from nas.intervals import indistinguishable, wilson
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
-from nas.rows import (
-    BaselineRow,
-    EvaluationRow,
-    NetworkRow,
-    ProposalRow,
-    plain_genotype,
-    read_baselines,
-    read_costs,
-    read_evaluations,
-    read_networks,
-    read_proposals,
-    read_recipes,
-)
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_genotype
+from nas.storage import read_baselines, read_costs, read_evaluations, read_networks, read_proposals, read_recipes
 from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows
 
 if TYPE_CHECKING:

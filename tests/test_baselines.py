@@ -20,9 +20,9 @@ from nas.loop import resume, search
 from nas.measurement import Outcome
 from nas.problem import Problem
 from nas.record import Record
-from nas.rows import read_baselines
 from nas.run import Run
 from nas.space import Space
+from nas.storage import read_baselines
 from nas.strategies.table import make_strategy
 
 SPACE = Space(

@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
     ("nas.annotations",),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
-    ("nas.windows", "nas.reduction", "nas.labelling", "nas.memory"),
+    ("nas.windows", "nas.reduction", "nas.labelling", "nas.memory", "nas.storage"),
     (
         "nas.builder",
         "nas.canonical",

@@ -15,16 +15,8 @@ from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
 from nas.recipe import Recipe
 from nas.record import Record, differences
-from nas.rows import (
-    EvaluationRow,
-    NetworkRow,
-    ProposalRow,
-    pack_genotype,
-    read_networks,
-    read_recipes,
-    recipe_digest,
-    unpack_genotype,
-)
+from nas.rows import EvaluationRow, NetworkRow, ProposalRow, recipe_digest
+from nas.storage import pack_genotype, read_networks, read_recipes, unpack_genotype
 
 RECIPE = Recipe(lr=0.25)
 NETWORK = NetworkRow("f" * 32, {"params": 12, "macs": 2**60}, b'{"nodes":[1,2,3]}')

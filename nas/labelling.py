@@ -61,10 +61,13 @@ class Labelling:
     def _start(self) -> _Partition:
         """Returns first classes: by longest path from the source (so that the order is topological), then by token; refined."""
         level: list[int] = []
-        classes: dict[tuple[int, int, str], list[int]] = {}
-        for i, sources in enumerate(self.inputs):
-            level.append(1 + max([level[s] for s in sources], default=-1))
-            classes.setdefault((level[i], len(sources), self.tokens[i]), []).append(i)
+        ranks = {token: rank for rank, token in enumerate(sorted(set(self.tokens)))}
+        base = self._base
+        classes: dict[int, list[int]] = {}
+        for i, (token, sources) in enumerate(zip(self.tokens, self.inputs, strict=True)):
+            at = 1 + (level[sources[0]] if len(sources) == 1 else max([level[s] for s in sources], default=-1))
+            level.append(at)
+            classes.setdefault((at * base + len(sources)) * len(ranks) + ranks[token], []).append(i)
         found = _Partition([0] * len(level), {})
         begin = 0
         for key in sorted(classes):
@@ -92,8 +95,10 @@ class Labelling:
     def _near(self, partition: _Partition, nodes: list[int]) -> dict[int, list[int]]:
         """Returns what uses any of these nodes or is used by them and is not alone in its class, ascending, by colour."""
         colours, ties = partition.colours, partition.ties
-        near = {s for i in nodes for s in self.inputs[i]}
-        near.update([u for i in nodes for u, _ in self._users[i]])
+        near: set[int] = set()
+        for i in nodes:
+            near.update(self.inputs[i])
+            near.update([u for u, _ in self._users[i]])
         found: dict[int, list[int]] = {}
         for i in sorted(near):
             if colours[i] in ties:
@@ -126,11 +131,12 @@ class Labelling:
 
     def _signature(self, i: int, colours: list[int]) -> tuple[int, ...]:
         """Returns the colours of what node `i` uses (as often as others of its class), then of what uses it, with the slots."""
-        below = [colours[s] for s in self.inputs[i]]
+        base, below = self._base, [colours[s] for s in self.inputs[i]]
         if self.loose[i]:
             below.sort()
-        base = self._base
-        return (*below, *sorted([colours[u] * base + slot for u, slot in self._users[i]]))
+        above = [colours[u] * base + slot for u, slot in self._users[i]]
+        above.sort()
+        return (*below, *above)
 
     def _best(self, top: _Partition, seen: dict[Certificate, list[int]], maps: list[Moves]) -> tuple[Certificate, list[int]]:
         """Searches below a partition; adds the leaves to `seen`, and to `maps` the automorphisms that keep what is singled out."""
@@ -175,14 +181,14 @@ class Labelling:
 
         It leaves all nodes where they are that have one colour in both.
         """
-        if {colour: len(members) for colour, members in one.ties.items()} != {c: len(members) for c, members in other.ties.items()}:
+        if one.ties.keys() != other.ties.keys() or any(len(m) != len(other.ties[colour]) for colour, m in one.ties.items()):
             return None
         places: dict[int, list[int]] = {}
         differ = [i for i, (a, b) in enumerate(zip(one.colours, other.colours, strict=True)) if a != b]
         for i in differ:
             places.setdefault(other.colours[i], []).append(i)
         moves = {i: places[one.colours[i]].pop(0) for i in differ}
-        for i in {*differ, *(u for i in differ for u, _ in self._users[i])}:
+        for i in {*differ, *(u for s in differ for u, _ in self._users[s])}:
             image = moves.get(i, i)
             sources = tuple([moves.get(s, s) for s in self.inputs[i]])
             wanted = self.inputs[image]
@@ -194,11 +200,13 @@ class Labelling:
         """Returns the relabelling that a partition without ties is."""
         self.leaves += 1
         colours = partition.colours
-        order = sorted(range(len(colours)), key=colours.__getitem__)
+        order = [0] * len(colours)
+        for i, colour in enumerate(colours):
+            order[colour] = i
         lines = []
         for i in order:
             sources = [colours[s] for s in self.inputs[i]]
-            if self.loose[i]:
+            if self.loose[i] and len(sources) > 1:
                 sources.sort()
             lines.append((self.tokens[i], tuple(sources)))
         return tuple(lines), order

@@ -33,6 +33,25 @@ _EVALUATION = "data, seed, from_epoch, to_epoch, checkpoint, importances, inheri
 _MEASURED = "outcome, metrics, curve, error, seconds, ended"
 
 
+def _insert(table: str, columns: str, verb: str = "INSERT") -> str:
+    return f"{verb} INTO {table} ({columns}) VALUES ({', '.join('?' for _ in columns.split(','))})"
+
+
+def _select(columns: str, table: str, order: str = "t.id") -> str:
+    """Returns what reads rows with the fingerprints and digests that they refer to."""
+    joined = f"{table} t JOIN networks n ON n.id = t.network JOIN recipes r ON r.id = t.recipe"
+    return f"SELECT {columns} FROM {joined} ORDER BY {order}"  # noqa: S608 - all its words are written in this module
+
+
+_INSERT_NETWORK = _insert("networks", "fingerprint, costs, graph")
+_INSERT_PROPOSAL = _insert("proposals", f"id, network, recipe, {_PROPOSAL}")
+_SELECT_PROPOSALS = _select(f"t.id, n.fingerprint, r.digest, {_PROPOSAL}", "proposals")
+_INSERT_EVALUATION = _insert("evaluations", f"proposal, network, recipe, {_EVALUATION}, {_MEASURED}")
+_SELECT_EVALUATIONS = _select(f"proposal, n.fingerprint, r.digest, {_EVALUATION}, {_MEASURED}", "evaluations")
+_INSERT_BASELINE = _insert("baselines", f"name, network, recipe, epochs, {_MEASURED}", "INSERT OR REPLACE")
+_SELECT_BASELINES = _select(f"name, n.fingerprint, r.digest, epochs, {_MEASURED}", "baselines", order="ended, name")
+
+
 class Packer:
     """Compresses texts of one kind against the first of that kind in the run (raw deflate with a preset dictionary)."""
 
@@ -61,8 +80,7 @@ class Packer:
 
 def insert_network(row: NetworkRow, pack: Pack) -> Statement:
     """Returns what adds a network, without its source."""
-    values = row.fingerprint, plain_json(row.costs, "costs"), pack("graph", row.graph)
-    return _insert("networks", "fingerprint, costs, graph", values)
+    return _INSERT_NETWORK, (row.fingerprint, plain_json(row.costs, "costs"), pack("graph", row.graph))
 
 
 def update_source(fingerprint: str, source: str, pack: Pack) -> Statement:
@@ -132,15 +150,13 @@ def insert_proposal(row: ProposalRow, networks: Ids, recipes: Ids, pack: Pack) -
         row.faults,
         plain_json(row.aligned, "aligned"),
     )
-    known = row.id, networks[row.fingerprint], recipes[row.recipe]
-    return _insert("proposals", f"id, network, recipe, {_PROPOSAL}", (*known, *values))
+    return _INSERT_PROPOSAL, (row.id, networks[row.fingerprint], recipes[row.recipe], *values)
 
 
 def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
     """Reads the proposals by number."""
     packer = Packer(connection)
-    columns = f"t.id, n.fingerprint, r.digest, {_PROPOSAL}"
-    for number, fingerprint, recipe, *values in connection.execute(_select(columns, "proposals")):
+    for number, fingerprint, recipe, *values in connection.execute(_SELECT_PROPOSALS):
         genotype, parents, operator, inherit_from, notes, seen, rejected, repeat_of, created, finished, faults, aligned = values
         yield ProposalRow(
             number,
@@ -194,14 +210,13 @@ def insert_evaluation(row: EvaluationRow, networks: Ids, recipes: Ids, pack: Pac
     packed = pack("importances", importances) if importances else b""
     known = row.proposal, networks[row.fingerprint], recipes[row.recipe]
     values = row.data, row.seed, row.from_epoch, row.to_epoch, result.checkpoint, packed, result.inherited
-    return _insert("evaluations", f"proposal, network, recipe, {_EVALUATION}, {_MEASURED}", (*known, *values, *measured))
+    return _INSERT_EVALUATION, (*known, *values, *measured)
 
 
 def read_evaluations(connection: sqlite3.Connection) -> Iterator[EvaluationRow]:
     """Reads the training segments in the order in which they ended."""
     packer = Packer(connection)
-    columns = f"proposal, n.fingerprint, r.digest, {_EVALUATION}, {_MEASURED}"
-    for proposal, fingerprint, recipe, *values in connection.execute(_select(columns, "evaluations")):
+    for proposal, fingerprint, recipe, *values in connection.execute(_SELECT_EVALUATIONS):
         data, seed, first, last, checkpoint, packed, inherited, *measured = values
         importances = msgspec.json.decode(packer.unpack("importances", packed)) if packed else {}
         more = {"checkpoint": checkpoint, "importances": importances, "inherited": inherited}
@@ -212,24 +227,12 @@ def read_evaluations(connection: sqlite3.Connection) -> Iterator[EvaluationRow]:
 def insert_baseline(row: BaselineRow, networks: Ids, recipes: Ids, pack: Pack) -> Statement:
     """Returns what adds a baseline, in the place of an earlier one of that name."""
     known = row.name, networks[row.fingerprint], recipes[row.recipe], row.measurement.epochs
-    values = (*known, *_measured(row.measurement, row.ended, pack))
-    return _insert("baselines", f"name, network, recipe, epochs, {_MEASURED}", values, "INSERT OR REPLACE")
+    return _INSERT_BASELINE, (*known, *_measured(row.measurement, row.ended, pack))
 
 
 def read_baselines(connection: sqlite3.Connection) -> Iterator[BaselineRow]:
     """Reads the baselines in the order in which they ended."""
     packer = Packer(connection)
-    columns = f"name, n.fingerprint, r.digest, epochs, {_MEASURED}"
-    for name, fingerprint, recipe, epochs, *measured in connection.execute(_select(columns, "baselines", "ended, name")):
+    for name, fingerprint, recipe, epochs, *measured in connection.execute(_SELECT_BASELINES):
         measurement, ended = _measurement(measured, epochs, packer)
         yield BaselineRow(name, fingerprint, recipe, measurement, ended)
-
-
-def _insert(table: str, columns: str, values: tuple[Any, ...], verb: str = "INSERT") -> Statement:
-    return f"{verb} INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", values
-
-
-def _select(columns: str, table: str, order: str = "t.id") -> str:
-    """Returns what reads rows with the fingerprints and digests that they refer to."""
-    joined = f"{table} t JOIN networks n ON n.id = t.network JOIN recipes r ON r.id = t.recipe"
-    return f"SELECT {columns} FROM {joined} ORDER BY {order}"  # noqa: S608 - all its words are written in this module

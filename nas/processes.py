@@ -1,4 +1,4 @@
-"""What worker processes start with, and what the operating system offers to end them for good, where it offers it."""
+"""Worker processes: what they start with, how one is asked, and what the operating system offers to end them for good."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,33 @@ def worker_environment(threads: int = 1) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     return {**os.environ, **limits, "PYTHONPATH": path}
+
+
+def start_worker(module: str) -> subprocess.Popen[bytes]:
+    """Starts a module of this very package as a worker with one thread that answers lines; see `ask`."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=worker_environment(),
+        start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
+    )
+
+
+def ask(worker: subprocess.Popen[bytes], question: bytes) -> bytes:
+    """Writes a line to a worker, and waits for the line that it answers.
+
+    Raises:
+        ChildProcessError: When it ends without an answer.
+    """
+    assert worker.stdin is not None and worker.stdout is not None
+    with contextlib.suppress(OSError, ValueError):  # it is gone, or was told to stop
+        worker.stdin.write(question + b"\n")
+        worker.stdin.flush()
+    answer = worker.stdout.readline()
+    if not answer:
+        raise ChildProcessError(f"its process ended with exit code {worker.wait()}; what it said stands above")
+    return answer
 
 
 def die_with_parent(parent: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from nas.bench.contestants import Contestant
 from nas.bench.protocol import Protocol, Repeat
 from nas.bench.worker import Answer, Task, answer
 from nas.errors import NasError
-from nas.processes import cores, worker_environment
+from nas.processes import ask, cores, start_worker
 
 
 def run_all(
@@ -68,7 +67,7 @@ def _together(tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Answer
     answers: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
     for i in range(len(tasks)):
         waiting.put(i)
-    processes = [_start() for _ in range(workers)]
+    processes = [start_worker("nas.bench.worker") for _ in range(workers)]
     try:
         for process in processes:
             threading.Thread(target=_feed, args=(process, tasks, waiting, answers), daemon=True).start()
@@ -94,28 +93,12 @@ def _feed(
     answers: queue.SimpleQueue[tuple[int, Answer]],
 ) -> None:
     """Gives one worker a task after the other until none waits, or it is gone."""
-    assert process.stdin is not None and process.stdout is not None
     with contextlib.suppress(queue.Empty):
         while True:
             i = waiting.get_nowait()
             try:
-                process.stdin.write(msgspec.json.encode(tasks[i]) + b"\n")
-                process.stdin.flush()
-                line = process.stdout.readline()
-            except OSError:
-                line = b""
-            if not line:
-                answers.put((i, Answer(error=f"its process ended with exit code {process.wait()}; what it said stands above")))
+                line = ask(process, msgspec.json.encode(tasks[i]))
+            except ChildProcessError as error:
+                answers.put((i, Answer(error=str(error))))
                 return
             answers.put((i, msgspec.json.decode(line, type=Answer)))
-
-
-def _start() -> subprocess.Popen[bytes]:
-    """Starts a worker of this very package, with one thread: many small pools fight for the cores."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "nas.bench.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=worker_environment(),
-        start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
-    )

@@ -11,7 +11,6 @@ import hashlib
 import queue
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -25,7 +24,7 @@ from nas.bench.protocol import seed_of
 from nas.bench.runner import Answer, make
 from nas.errors import NasError, RunError
 from nas.interrupts import Interrupts
-from nas.processes import worker_environment
+from nas.processes import ask, start_worker
 from nas.run import Run, open_run
 
 _POLL = 0.2  # seconds a signal may wait
@@ -213,27 +212,14 @@ class _Crew:
                 with self._lock:
                     if self._stopping:
                         return
-                    self._process = process = _start()
+                    self._process = process = start_worker("nas.bench.runner")
                 self._ended.put((plan, self._made(process, plan)))
 
     def _made(self, process: subprocess.Popen[bytes], plan: Plan) -> str:
         """Returns why a run failed, empty where it did not."""
-        assert process.stdin is not None and process.stdout is not None
-        with contextlib.suppress(OSError, ValueError):  # it is gone, or was told to stop
-            process.stdin.write(msgspec.json.encode(plan.arguments) + b"\n")
-            process.stdin.flush()
-        line = process.stdout.readline()
-        code = process.wait()
-        if not line:
-            return f"its process ended with exit code {code}; what it said stands above"
+        try:
+            line = ask(process, msgspec.json.encode(plan.arguments))
+        except ChildProcessError as error:
+            return str(error)
+        process.wait()
         return msgspec.json.decode(line, type=Answer).error
-
-
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "nas.bench.runner"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=worker_environment(),
-        start_new_session=True,  # Ctrl-C in the terminal is for this process to handle
-    )

@@ -16,6 +16,9 @@ from nas.reduction import reduced
 
 Inputs = tuple[int, ...]
 
+_SMALL = 40
+"""Nodes of a piece up to which tens of thousands are remembered."""
+
 
 def simplify(graph: Graph) -> Graph:
     """Returns the graph of what `graph` really computes, in canonical order.
@@ -87,7 +90,7 @@ def _ordered(graph: Graph) -> tuple[list[int], str]:
                 order.append(i)
                 digest.update(f"\n{facts[i].token}*{len(inputs[i])}".encode())
             else:
-                local, text = _piece(
+                local, text = (_small_piece if i - start <= _SMALL else _large_piece)(
                     tuple([f.token for f in facts[start + 1 : i + 1]]),
                     tuple([op.commutative for op in ops[start + 1 : i + 1]]),
                     tuple([tuple([s - start for s in sources]) for sources in inputs[start + 1 : i + 1]]),
@@ -99,7 +102,6 @@ def _ordered(graph: Graph) -> tuple[list[int], str]:
     return order, digest.hexdigest()[:32]
 
 
-@lru_cache(50_000)
 def _piece(tokens: tuple[str, ...], loose: tuple[bool, ...], inputs: tuple[Inputs, ...]) -> tuple[tuple[int, ...], bytes]:
     """Orders one piece between two nodes that every path crosses.
 
@@ -114,3 +116,6 @@ def _piece(tokens: tuple[str, ...], loose: tuple[bool, ...], inputs: tuple[Input
     certificate, order = Labelling(("", *tokens), (False, *loose), ((), *inputs)).best()
     lines = "".join(f"\n{token} {list(sources)}" for token, sources in certificate)
     return tuple(order[1:]), f"\n[{lines}\n]".encode()
+
+
+_small_piece, _large_piece = lru_cache(50_000)(_piece), lru_cache(2_000)(_piece)  # some 200 MB at most, each

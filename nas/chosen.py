@@ -24,15 +24,13 @@ from typing import TYPE_CHECKING, Any
 from nas.errors import RunError, StrategyError
 from nas.lines import counted
 from nas.run import Run, run_in
+from nas.strategies.base import ENUMERABLE
 from nas.strategies.table import AUTO, make_strategy
 
 if TYPE_CHECKING:
     from nas.budget import Budget
     from nas.space import Space
     from nas.strategies.base import Strategy
-
-LARGEST = 100_000
-"""Genotypes of the largest space that is looked through; what `exhaustive` takes by default."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def choose(space: Space, budget: Budget, epochs: int, *, learns: bool = False) -
         return _made("surrogate", f"no number of evaluations says that all of {words} will be seen")
     if size > most:
         return _made("surrogate", f"{words}, only {counted(most, 'evaluation')}")
-    if size > LARGEST:
+    if size > ENUMERABLE:
         return _made("surrogate", f"{words}, too many to look at each")
     return _made("exhaustive", f"{counted(most, 'evaluation')} suffice for {words}")
 

@@ -9,14 +9,14 @@ import pytest
 
 from nas.blocks import Classifier, Conv, Sequential
 from nas.budget import Budget
-from nas.chosen import LARGEST, choose
+from nas.chosen import choose
 from nas.domains import choice, real
 from nas.errors import RunError, StrategyError, UnknownNameError
 from nas.loop import resume, search
 from nas.recipe import Recipe
 from nas.run import Run
 from nas.space import Space
-from nas.strategies.base import Proposal, Strategy
+from nas.strategies.base import ENUMERABLE, Proposal, Strategy
 from nas.strategies.exhaustive import Exhaustive
 from nas.strategies.nsga2 import NSGA2
 
@@ -63,7 +63,7 @@ def test_a_continuum_and_a_huge_space_are_not_looked_through() -> None:
 
 
 def test_exhaustive_takes_what_is_chosen_for_it() -> None:
-    assert Exhaustive().largest == LARGEST
+    assert Exhaustive().largest == ENUMERABLE
 
 
 def test_the_choice_is_recorded_and_the_run_goes_on_with_it(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 State = TypeVar("State")
 
+ENUMERABLE = 100_000
+"""Genotypes of the largest space that is looked through one by one."""
+
 Key = tuple[object, ...]
 """What makes a training new within a run; see `training_key`."""
 
@@ -211,6 +214,22 @@ def check_whole(strategy: str, setting: str, value: object, least: int = 1) -> N
     """
     if type(value) is not int or value < least:
         raise StrategyError(f"{strategy}: {setting} is {value!r}, expected a whole number of at least {least}")
+
+
+def check_share(strategy: str, setting: str, value: object, *, whole: bool = True) -> None:
+    """Passes a setting that is a share.
+
+    Args:
+        strategy: For the error.
+        setting: Likewise.
+        value: What was given.
+        whole: Whether 1 is one.
+
+    Raises:
+        StrategyError: When it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < 1 or (whole and value == 1)):
+        raise StrategyError(f"{strategy}: {setting} is {value!r}, expected a share from 0 to {'' if whole else 'below '}1")
 
 
 def better_of_two(ranked: Sequence[Trial], rng: np.random.Generator) -> Trial:

@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING
 from nas.domains import Genotype
 from nas.errors import StrategyError
 from nas.lines import counted
-from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, Unfinished, check_whole, key_of
+from nas.strategies.base import (
+    ENUMERABLE,
+    Exhausted,
+    Fold,
+    History,
+    Key,
+    Proposal,
+    Strategy,
+    Trial,
+    Unfinished,
+    check_whole,
+    key_of,
+)
 from nas.variation import complete, successor
 
 if TYPE_CHECKING:
@@ -50,7 +62,7 @@ class Exhaustive(Strategy):
         largest: Genotypes a space may have; a larger one is refused before the first proposal.
     """
 
-    largest: int = 100_000
+    largest: int = ENUMERABLE
 
     def __post_init__(self) -> None:
         check_whole("exhaustive", "largest", self.largest)

@@ -31,10 +31,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.errors import StrategyError
 from nas.pareto import crowded_order
 from nas.spread import Costs, log_costs, loneliest, newcomers
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, better_of_two, check_whole
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, better_of_two, check_share, check_whole
 
 if TYPE_CHECKING:
     from nas.problem import Problem
@@ -84,8 +83,7 @@ class NSGA2(Strategy):
     def __post_init__(self) -> None:
         for name in ("population", "initial", "offspring", "pool", "brood", "broods", "memory"):
             check_whole("nsga2", name, getattr(self, name))
-        if not isinstance(self.crossover, int | float) or not 0 <= self.crossover <= 1:
-            raise StrategyError(f"nsga2: crossover is {self.crossover!r}, expected a share from 0 to 1")
+        check_share("nsga2", "crossover", self.crossover)
         self._fold = Fold(lambda: Population(costs=deque(maxlen=self.memory)), self._take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:

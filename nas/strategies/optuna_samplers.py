@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 
 from nas.errors import StrategyError
 from nas.optuna_strategy import OptunaStrategy
-from nas.strategies.base import History, Proposal, check_whole
+from nas.strategies.base import History, Proposal, check_share, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
 def _need_scipy(name: str) -> None:
     if find_spec("scipy") is None:
         raise StrategyError(f"{name} needs scipy, which is not installed; install it with: pip install scipy")
-
-
-def _check_share(strategy: str, setting: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise StrategyError(f"{strategy}: {setting} is {value!r}, expected a share from 0 to 1")
 
 
 def _check_flag(strategy: str, setting: str, value: object, *others: object) -> None:
@@ -114,7 +109,7 @@ class OptunaNSGA2(OptunaStrategy):
         for setting in ("crossover_prob", "swapping_prob", "mutation_prob"):
             value = getattr(self, setting)
             if setting != "mutation_prob" or value is not None:
-                _check_share(self.name, setting, value)
+                check_share(self.name, setting, value)
 
     def settings(self) -> dict[str, Any]:
         """Returns what Optuna calls the settings."""

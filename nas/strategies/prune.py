@@ -35,12 +35,11 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nas.descent import largest
-from nas.errors import StrategyError
 from nas.importance import check_kind
 from nas.lines import counted
 from nas.pareto import front_with
 from nas.pruning import Cut, Cuts
-from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_whole, training_key
+from nas.strategies.base import Exhausted, Fold, History, Key, Proposal, Strategy, Trial, check_share, check_whole, training_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,8 +112,7 @@ class Prune(Strategy):
     def __post_init__(self) -> None:
         check_kind("prune", self.importance)
         check_whole("prune", "beam", self.beam)
-        if type(self.shrink) not in (int, float) or not 0 <= self.shrink < 1:
-            raise StrategyError(f"prune: shrink is {self.shrink!r}, expected a share from 0 to below 1")
+        check_share("prune", "shrink", self.shrink, whole=False)
         self._fold = Fold(Walk, _take_in)
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:

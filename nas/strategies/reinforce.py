@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from nas.domains import Choice, Domain, Genotype, Value
 from nas.errors import StrategyError
 from nas.spread import newcomers
-from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_whole
+from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, check_share, check_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,11 +99,11 @@ class Reinforce(Strategy):
     bins: int = 10
 
     def __post_init__(self) -> None:
-        for name, top in (("rate", math.inf), ("entropy", math.inf), ("decay", 1.0)):
+        for name in ("rate", "entropy"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < top:
-                expected = "a share from 0 to below 1" if top == 1 else "a finite number of at least 0"
-                raise StrategyError(f"reinforce: {name} is {value!r}, expected {expected}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise StrategyError(f"reinforce: {name} is {value!r}, expected a finite number of at least 0")
+        check_share("reinforce", "decay", self.decay, whole=False)
         check_whole("reinforce", "bins", self.bins, least=2)
         self._fold = Fold(Policy, self._take_in)
         self._asked: tuple[History | None, int] = None, 0  # about which history, and how often

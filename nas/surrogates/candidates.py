@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nas.domains import Genotype
 from nas.lines import counted
 from nas.problem import Rejected
-from nas.strategies.base import Exhausted, Key, Proposal, Trial, better_of_two, key_of, training_key
+from nas.strategies.base import ENUMERABLE, Exhausted, Key, Proposal, Trial, better_of_two, key_of, training_key
 from nas.variation import complete, successor
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from nas.problem import Problem
     from nas.surrogates.features import Row, Sheet
-
-_ENUMERABLE = 100_000
-"""Genotypes of a space that is looked through to its end."""
 
 
 @dataclass
@@ -121,7 +118,7 @@ class Rest:
             Exhausted: When nothing is left.
         """
         space = problem.space
-        if space.size() > _ENUMERABLE:
+        if space.size() > ENUMERABLE:
             return Proposal(space.sample(rng))
         genotype: Genotype | None = complete(space, {}, None) if self.at is None else self.at
         for_good = True

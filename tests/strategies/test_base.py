@@ -1,11 +1,16 @@
-"""History and Fold."""
+"""History, Fold, and what is said of settings."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from nas.errors import StrategyError
 from nas.measurement import Outcome
-from nas.strategies.base import Fold, History, Trial
+from nas.strategies.base import Fold, History, Trial, check_share
+from nas.strategies.nsga2 import NSGA2
+from nas.strategies.reinforce import Reinforce
 
 
 def trials(count: int, mark: str = "a") -> list[Trial]:
@@ -53,3 +58,21 @@ def test_a_fold_forgets_another_problem() -> None:
     fold.over(object(), trials(2))  # type: ignore[arg-type]
     fold.over(object(), trials(2))  # type: ignore[arg-type]
     assert steps == ["a0", "a1"] * 2
+
+
+@pytest.mark.parametrize(("value", "whole"), [(0, True), (1, True), (0.5, False), (0, False)])
+def test_a_share_is_passed(value: float, whole: bool) -> None:
+    check_share("strategy", "setting", value, whole=whole)
+    with pytest.raises(StrategyError):
+        check_share("strategy", "setting", value + 1.5, whole=whole)
+
+
+@pytest.mark.parametrize("value", [True, "0.5", None, -0.1, 1.1, float("nan")])
+def test_what_is_no_share_is_refused(value: Any) -> None:
+    with pytest.raises(StrategyError, match=f"nsga2: crossover is {value!r}, expected a share from 0 to 1$"):
+        NSGA2(crossover=value)
+
+
+def test_a_share_that_must_not_be_whole() -> None:
+    with pytest.raises(StrategyError, match=r"reinforce: decay is 1, expected a share from 0 to below 1$"):
+        Reinforce(decay=1)

@@ -2,6 +2,9 @@
 
 Zeros are pushed through (an operation on nothing is nothing), identities and dead nodes are dropped, equal nodes that have no
 weights and draw no random numbers are merged, nested sums and concatenations are flattened.
+
+A sum that something else than sums uses too stays a value of its own, as it is in residual networks: where x + y is such a one,
+(x + y) + z and x + y + z are two networks.
 """
 
 from __future__ import annotations

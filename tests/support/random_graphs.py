@@ -84,7 +84,11 @@ def relabelled(graph: Graph, rng: np.random.Generator) -> Graph:
 
 
 def with_detours(graph: Graph, rng: np.random.Generator, share: float = 0.4) -> Graph:
-    """Returns the same network written in a longer way: identities, added zeros, sums in two steps, poolings twice, dead ends."""
+    """Returns the same network written in a longer way: identities, added zeros, sums in two steps, poolings twice, dead ends.
+
+    Where a sum begins with what another sum may be, it is not split: sums that something else uses stay as they are written.
+    """
+    users = graph.consumers()
     ops: list[Op] = []
     inputs: list[tuple[int, ...]] = []
     labels: list[str] = []
@@ -99,8 +103,8 @@ def with_detours(graph: Graph, rng: np.random.Generator, share: float = 0.4) -> 
     for i, op in enumerate(graph.ops):
         sources = tuple(place[s] for s in graph.inputs[i])
         kind = int(rng.integers(6)) if rng.random() < share and i else -1
-        if type(op) is Add and len(sources) > 2 and kind >= 0:
-            cut = int(rng.integers(1, len(sources) - 1))
+        cut = int(rng.integers(1, len(sources) - 1)) if type(op) is Add and len(sources) > 2 and kind >= 0 else 0
+        if any(users[s] == [i] and graph.facts[s].params for s in graph.inputs[i][: cut + 1]) and cut:
             at = put(op, (put(op, sources[: cut + 1]), *sources[cut + 1 :]), graph.labels[i])
         else:
             at = put(op, sources, graph.labels[i])

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from nas.bench.about import About, write_about
-from nas.bench.from_runs import SEEN, SpaceGround, course_of_run, ground_of_run
-from nas.bench.from_table import course_of, ground_of_table, known_of_table
+from nas.bench.from_runs import SEEN, SpaceGround, ground_of_run, trajectory_of_run
+from nas.bench.from_table import ground_of_table, known_of_table, trajectory_of
 from nas.bench.gather import ROWS, check_same
-from nas.bench.known import Course
+from nas.bench.known import Trajectory
 from nas.bench.pool import run_all
 from nas.bench.protocol import Repeat, seed_of
 from nas.bench.quality import Yardstick
@@ -45,7 +45,7 @@ def bench_table(setup: Setup, path: Path, repeats: int, *, out: Path | None, wor
     problem, protocol = setup.problem, setup.protocol
     times, labels = default_times(protocol.seconds), [who.label for who in setup.contestants]
     head = columns(problem.table.spec.decisions, [objective.name for objective in problem.objectives], str(path))
-    courses: dict[str, dict[int, Course]] = {label: {} for label in labels}
+    trajectories: dict[str, dict[int, Trajectory]] = {label: {} for label in labels}
     with ExitStack() as stack:
         rows = None
         if out is not None:
@@ -53,14 +53,14 @@ def bench_table(setup: Setup, path: Path, repeats: int, *, out: Path | None, wor
             write_about(out, About(ground_of_table(path, protocol), protocol.seed, tuple(setup.marks), tuple(times)))
 
         def on_repeat(label: str, number: int, repeat: Repeat) -> None:
-            course = course_of(problem, repeat, seed_of(protocol.seed, number))
-            courses[label][number] = course
+            trajectory = trajectory_of(problem, repeat, seed_of(protocol.seed, number))
+            trajectories[label][number] = trajectory
             if rows is not None:
-                rows.add(label, number, course)
-            on_done(sum(map(len, courses.values())), repeats * len(labels), f"{label}, repeat {number}")
+                rows.add(label, number, trajectory)
+            on_done(sum(map(len, trajectories.values())), repeats * len(labels), f"{label}, repeat {number}")
 
         run_all(path, protocol, setup.contestants, repeats, workers=workers, on_repeat=on_repeat)
-    return Results(known_of_table(problem), _in_order(courses), setup.marks, times)
+    return Results(known_of_table(problem), _in_order(trajectories), setup.marks, times)
 
 
 def bench_space(setup: SpaceSetup, repeats: int, *, folder: Path, workers: int | None, on_done: Told) -> Results:
@@ -79,7 +79,7 @@ def bench_space(setup: SpaceSetup, repeats: int, *, folder: Path, workers: int |
     """
     todo = plans(setup.contestants, repeats, setup.seed, folder, setup.arguments)
     labels = [who.label for who in setup.contestants]
-    courses: dict[str, dict[int, Course]] = {label: {} for label in labels}
+    trajectories: dict[str, dict[int, Trajectory]] = {label: {} for label in labels}
     first: list[Run] = []
     with ExitStack() as stack:
         rows: list[RowsFile] = []
@@ -90,15 +90,17 @@ def bench_space(setup: SpaceSetup, repeats: int, *, folder: Path, workers: int |
                 rows.append(stack.enter_context(RowsFile(folder / ROWS, setup.head, labels)))
                 write_about(folder / ROWS, About(ground_of_run(run), setup.seed, tuple(setup.marks)))
             check_same(str(first[0].folder), ground_of_run(first[0]), str(run.folder), ground_of_run(run))
-            course = course_of_run(run, setup.decisions)
-            courses[plan.label][plan.repeat] = course
-            rows[0].add(plan.label, plan.repeat, course)
+            trajectory = trajectory_of_run(run, setup.decisions)
+            trajectories[plan.label][plan.repeat] = trajectory
+            rows[0].add(plan.label, plan.repeat, trajectory)
             ground = ground_of_run(run)
-            on_done(sum(map(len, courses.values())), len(todo), f"{plan.folder.name}: {_so_far(ground, courses, course)}")
+            on_done(
+                sum(map(len, trajectories.values())), len(todo), f"{plan.folder.name}: {_so_far(ground, trajectories, trajectory)}"
+            )
 
         run_plans(todo, workers or _workers(setup), on_run)
-    everything = [course for of in courses.values() for course in of.values()]
-    return Results(ground_of_run(first[0]).known(everything), _in_order(courses), setup.marks)
+    everything = [trajectory for of in trajectories.values() for trajectory in of.values()]
+    return Results(ground_of_run(first[0]).known(everything), _in_order(trajectories), setup.marks)
 
 
 def _workers(setup: SpaceSetup) -> int:
@@ -106,19 +108,18 @@ def _workers(setup: SpaceSetup) -> int:
     return default_workers(found_device(str(setup.arguments.get("device", "auto"))) if trains else "cpu")
 
 
-def _so_far(ground: SpaceGround, courses: Mapping[str, Mapping[int, Course]], course: Course) -> str:
+def _so_far(ground: SpaceGround, trajectories: Mapping[str, Mapping[int, Trajectory]], trajectory: Trajectory) -> str:
     """Returns what a run came to, measured against all runs that ended so far."""
-    if np.isnan(course.searched).all():
+    if np.isnan(trajectory.searched).all():
         return "every evaluation failed"
-    known = ground.known([one for of in courses.values() for one in of.values()])
+    known = ground.known([one for of in trajectories.values() for one in of.values()])
     yardstick = Yardstick(known)
-    best = number(float(yardstick.curves(course).best[-1]))
+    best = number(float(yardstick.curves(trajectory).best[-1]))
     seen = " by what was seen so far" if any(SEEN in words for words in known.raw_words.values()) else ""
-    return (
-        f"{counted(len(course), 'network')}, best {known.objectives[0].name} {best}, hypervolume {yardstick.raw(course):.4f}{seen}"
-    )
+    volume = f"hypervolume {yardstick.raw(trajectory):.4f}{seen}"
+    return f"{counted(len(trajectory), 'network')}, best {known.objectives[0].name} {best}, {volume}"
 
 
-def _in_order(courses: Mapping[str, Mapping[int, Course]]) -> dict[str, list[Course]]:
+def _in_order(trajectories: Mapping[str, Mapping[int, Trajectory]]) -> dict[str, list[Trajectory]]:
     """Returns the repeats of each strategy by number."""
-    return {label: [of[number] for number in sorted(of)] for label, of in courses.items()}
+    return {label: [of[number] for number in sorted(of)] for label, of in trajectories.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas.bench.known import Course
+from nas.bench.known import Trajectory
 from nas.bench.quality import Curves, by_clock
 from nas.bench.results import Results
 from nas.bench.statistics import interval
@@ -37,7 +37,7 @@ def draw_curves(results: Results, folder: Path) -> list[Saved]:
         ("hypervolume", "hypervolume not yet found", lambda curve: 1 - curve.share),
         ("regret", f"regret in {first}, reported", lambda curve: curve.regret),
     )
-    timed = all(course.spent is not None for of_label in results.courses.values() for course in of_label)
+    timed = all(trajectory.spent is not None for of_label in results.trajectories.values() for trajectory in of_label)
     with paper_look():
         return [
             _drawn(results, folder, name, label, read, told, by_seconds)
@@ -53,7 +53,7 @@ def _drawn(
     figure, (axes,) = new_figure()
     for i, (strategy, curves) in enumerate(results.curves.items()):
         read_off = [read(curve) for curve in curves]
-        at, values = _on_clock(read_off, results.courses[strategy]) if by_seconds else _in_steps(read_off)
+        at, values = _on_clock(read_off, results.trajectories[strategy]) if by_seconds else _in_steps(read_off)
         _line(axes, at, values, strategy, COLOURS[i % len(COLOURS)], "-" if i < len(COLOURS) else "--")
     axes.set_yscale("log")
     if by_seconds:
@@ -72,9 +72,9 @@ def _in_steps(curves: Sequence[Floats]) -> tuple[Floats, Floats]:
     return np.arange(1.0, length + 1), values
 
 
-def _on_clock(curves: Sequence[Floats], courses: Sequence[Course]) -> tuple[Floats, Floats]:
+def _on_clock(curves: Sequence[Floats], trajectories: Sequence[Trajectory]) -> tuple[Floats, Floats]:
     """Returns `(t,)` simulated seconds, from when every repeat has an evaluation, and `(r, t)` values, likewise."""
-    spent = [course.spent for course in courses if course.spent is not None]
+    spent = [trajectory.spent for trajectory in trajectories if trajectory.spent is not None]
     first, last = (end(own[place] for own in spent) for end, place in ((max, 0), (max, -1)))
     seconds = np.geomspace(max(first, _MOMENT), max(last, _MOMENT), _TIMES)
     seconds[[0, -1]] = first, last  # rounding may lead behind the first end

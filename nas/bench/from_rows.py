@@ -1,4 +1,4 @@
-"""A file of rows as courses again; it says in one line what is wrong with it: file, line, column, fix."""
+"""A file of rows as trajectories again; it says in one line what is wrong with it: file, line, column, fix."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from nas.bench.about import About, read_about
 from nas.bench.from_table import TableGround
-from nas.bench.known import Course
+from nas.bench.known import Trajectory
 from nas.bench.protocol import seed_of
 from nas.bench.reading import read_table
 from nas.bench.rows import columns
@@ -24,8 +24,8 @@ Line = tuple[int, Mapping[str, str]]
 """Number of a line in the file, and its cells by column."""
 
 
-def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, list[Course]]]:
-    """Returns what a file of rows means, and the courses in it by label.
+def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, list[Trajectory]]]:
+    """Returns what a file of rows means, and the trajectories in it by label.
 
     Args:
         path: The CSV.
@@ -45,10 +45,10 @@ def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, l
     elif about is None:
         raise DataError(f"nothing stands beside {path} that says what it was made on; name the table with --table TABLE.toml")
     known = {} if not isinstance(about.ground, TableGround) else _networks(path, about.ground, decisions)
-    found: dict[str, list[Course]] = {}
+    found: dict[str, list[Trajectory]] = {}
     for (label, number), of in _grouped(path, lines).items():
-        course = _course(path, of, names, decisions, seed_of(about.seed, number))
-        found.setdefault(label, []).append(replace(course, networks=_identities(path, of, course, known)))
+        trajectory = _trajectory(path, of, names, decisions, seed_of(about.seed, number))
+        found.setdefault(label, []).append(replace(trajectory, networks=_identities(path, of, trajectory, known)))
     if not found:
         raise DataError(f"{path} has no rows so far; expected at least one whole repeat")
     return about, found
@@ -81,12 +81,12 @@ def _grouped(path: Path, lines: Sequence[Line]) -> dict[tuple[str, int], list[Li
     return found
 
 
-def _course(path: Path, lines: Sequence[Line], names: Sequence[str], decisions: Sequence[str], pair: int) -> Course:
+def _trajectory(path: Path, lines: Sequence[Line], names: Sequence[str], decisions: Sequence[str], pair: int) -> Trajectory:
     def numbers(column: str) -> Iterator[float]:
         return (_number(path, at, row, column) for at, row in lines)
 
     simulated = np.array(list(numbers("simulated_seconds")))
-    return Course(
+    return Trajectory(
         searched=np.array([list(numbers(f"searched_{name}")) for name in names]).T,
         reported=np.array([list(numbers(f"reported_{name}")) for name in names]).T,
         networks=(),
@@ -100,14 +100,16 @@ def _course(path: Path, lines: Sequence[Line], names: Sequence[str], decisions: 
     )
 
 
-def _identities(path: Path, lines: Sequence[Line], course: Course, known: Mapping[tuple[str, ...], int]) -> Sequence[object]:
+def _identities(
+    path: Path, lines: Sequence[Line], trajectory: Trajectory, known: Mapping[tuple[str, ...], int]
+) -> Sequence[object]:
     """Returns what is equal for equal networks only; a real run evaluates none twice."""
     if not known:
-        return range(len(course))
-    for (at, _), cells in zip(lines, course.cells, strict=True):
+        return range(len(trajectory))
+    for (at, _), cells in zip(lines, trajectory.cells, strict=True):
         if tuple(cells) not in known:
             raise DataError(f"{path}, line {at}: its table has no row {brief(', '.join(cells))}; name the right one with --table")
-    return [known[tuple(cells)] for cells in course.cells]
+    return [known[tuple(cells)] for cells in trajectory.cells]
 
 
 def _networks(path: Path, ground: TableGround, decisions: Sequence[str]) -> dict[tuple[str, ...], int]:

@@ -1,4 +1,4 @@
-"""Real runs as courses, and what they are measured against: all runs together, since nobody knows the exact front of a space."""
+"""Real runs as trajectories, measured against all of them together, since nobody knows the exact front of a space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from nas.bench.kin import kin
-from nas.bench.known import Course, Known, Scale, turned
+from nas.bench.known import Known, Scale, Trajectory, turned
 from nas.bench.table import Floats
 from nas.domains import Value
 from nas.errors import RunError
@@ -48,13 +48,13 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
         name, data = self.space.partition(" ")[0], self.data.partition(" ")[0]
         return f"{name} on {data}, {counted(self.epochs, 'epoch')}" if data else f"{name}, evaluated by {self.evaluator}"
 
-    def known(self, courses: Sequence[Course]) -> Known:
-        """Returns what all courses together know; see `_share_scale` and `_raw_scale`.
+    def known(self, trajectories: Sequence[Trajectory]) -> Known:
+        """Returns what all trajectories together know; see `_share_scale` and `_raw_scale`.
 
         Raises:
             RunError: When nothing was measured.
         """
-        seen = np.concatenate([course.searched for course in courses])
+        seen = np.concatenate([trajectory.searched for trajectory in trajectories])
         seen = np.unique(seen[~np.isnan(seen).any(axis=1)], axis=0)
         if not len(seen):
             raise RunError(f"no network of {self.title} was measured: every evaluation failed; nas report RUN says why")
@@ -64,14 +64,15 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
         raw, raw_words = _raw_scale(self.objectives, losses, bounds)
         first = self.objectives[0].name
         notes = [
-            f"Nobody knows the exact front of a space: the best known front is that of all {counted(len(courses), 'run')} here "
-            f"together, and regret is the distance to their best {first}; both change with the runs that are compared.",
+            "Nobody knows the exact front of a space: the best known front is that of all "
+            f"{counted(len(trajectories), 'run')} here together, and regret is the distance to their best {first}; "
+            "both change with the runs that are compared.",
             f"Scale of the share: {', '.join(scale_words)}; what is at the far end adds nothing.",
             f"Hypervolume: {', '.join(raw_words.values())}; reference point ({', '.join('1' for _ in self.objectives)}).",
             "A proposal takes from what happened before it (an evaluation's end, another proposal) to its being ready, writing "
             "the record included; the first one of a start is left out.",
         ]
-        trained = Counter(course.trained for course in courses if course.trained)
+        trained = Counter(trajectory.trained for trajectory in trajectories if trajectory.trained)
         if len(trained) > 1:
             kinds = ", ".join(f"{counted(n, 'run')} in {how}" for how, n in trained.items())
             notes.append(f"Not all networks were trained alike ({kinds}): differences may come from that.")
@@ -92,7 +93,7 @@ def ground_of_run(run: Run) -> SpaceGround:
     )
 
 
-def course_of_run(run: Run, columns: Sequence[str] = ()) -> Course:
+def trajectory_of_run(run: Run, columns: Sequence[str] = ()) -> Trajectory:
     """Returns what a run evaluated.
 
     A failed evaluation counts as one and has no values. Seconds of a proposal run from what happened before it (an evaluation that
@@ -116,7 +117,7 @@ def course_of_run(run: Run, columns: Sequence[str] = ()) -> Course:
     until = np.maximum.accumulate([row.proposal + 1 for row in ended])
     seconds = _proposal_seconds(proposals, evaluations, [float(start["began"]) for start in starts])
     before = [0, *until[:-1].tolist()]
-    return Course(
+    return Trajectory(
         searched=values,
         reported=values,
         networks=[(row.fingerprint, row.recipe) for row in ended],

@@ -1,4 +1,4 @@
-"""A table as what repeats are measured against, and its repeats as courses."""
+"""A table as what repeats are measured against, and its repeats as trajectories."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from nas.bench.known import Course, Known, Scale, turned
+from nas.bench.known import Known, Scale, Trajectory, turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Protocol, Repeat, problem_of
 from nas.bench.reading import read_table
@@ -37,7 +37,7 @@ class TableGround(msgspec.Struct, frozen=True, tag="table"):
         protocol = Protocol(self.objectives, fidelity=self.fidelity, duplicates=self.duplicates, constraints=self.constraints)
         return problem_of(read_table(Path(self.table)), protocol)
 
-    def known(self, courses: Sequence[Course]) -> Known:
+    def known(self, trajectories: Sequence[Trajectory]) -> Known:
         """Returns what the table knows, whatever was evaluated."""
         return known_of_table(self.problem())
 
@@ -64,15 +64,15 @@ def known_of_table(problem: TableProblem) -> Known:
     )
 
 
-def course_of(problem: TableProblem, repeat: Repeat, pair: int) -> Course:
+def trajectory_of(problem: TableProblem, repeat: Repeat, pair: int) -> Trajectory:
     """Returns a repeat as it is measured.
 
     Args:
         problem: The table it ran on.
         repeat: What was evaluated.
-        pair: See `Course.pair`.
+        pair: See `Trajectory.pair`.
     """
-    return Course(
+    return Trajectory(
         searched=problem.searched[repeat.rows],
         reported=problem.reported[repeat.rows],
         networks=problem.table.classes[repeat.rows].tolist(),

@@ -11,8 +11,8 @@ import msgspec
 
 from nas.bench.about import Ground
 from nas.bench.from_rows import read_rows
-from nas.bench.from_runs import course_of_run, ground_of_run
-from nas.bench.known import Course
+from nas.bench.from_runs import ground_of_run, trajectory_of_run
+from nas.bench.known import Trajectory
 from nas.bench.results import Results, default_marks
 from nas.errors import RunError
 from nas.run import Run, open_run
@@ -49,25 +49,25 @@ def gathered(what: Sequence[Path], table: Path | None = None, marks: Sequence[in
     sources += [_by_strategy(runs)] if runs else []
     for source in sources[1:]:
         check_same(sources[0].where, sources[0].ground, source.where, source.ground)
-    courses = _merged(sources)
-    everything = [course for of in courses.values() for course in of]
+    trajectories = _merged(sources)
+    everything = [trajectory for of in trajectories.values() for trajectory in of]
     marks = marks or sorted(told) or default_marks(max(map(len, everything)))
-    return Results(sources[0].ground.known(everything), courses, marks, sorted(times))
+    return Results(sources[0].ground.known(everything), trajectories, marks, sorted(times))
 
 
 class Source(NamedTuple):
-    """Courses that were found in one place."""
+    """Trajectories that were found in one place."""
 
     where: str
     ground: Ground
-    courses: Mapping[str, Sequence[Course]]
+    trajectories: Mapping[str, Sequence[Trajectory]]
 
 
 def _by_strategy(runs: Sequence[Run]) -> Source:
     """Returns runs grouped by their strategy; settings are part of its label where runs differ in them."""
     ground = ground_of_run(runs[0])
     chosen = [run.settings["strategy"] for run in runs]
-    found: dict[str, list[Course]] = {}
+    found: dict[str, list[Trajectory]] = {}
     before: dict[tuple[str, int], Path] = {}
     for run, strategy in zip(runs, chosen, strict=True):
         check_same(str(runs[0].folder), ground, str(run.folder), ground_of_run(run))
@@ -76,7 +76,7 @@ def _by_strategy(runs: Sequence[Run]) -> Source:
         if key in before:
             raise RunError(f"{before[key]} and {run.folder} are both {label} with seed {key[1]}; leave one of them out")
         before[key] = run.folder
-        found.setdefault(label, []).append(course_of_run(run))
+        found.setdefault(label, []).append(trajectory_of_run(run))
     return Source(str(runs[0].folder), ground, found)
 
 
@@ -107,11 +107,11 @@ def _said(name: str, value: Any) -> str:
     return (", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "none"
 
 
-def _merged(sources: Sequence[Source]) -> dict[str, Sequence[Course]]:
-    """Returns all courses by label; a label that stands in several places gets their names."""
-    everywhere = Counter(label for source in sources for label in source.courses)
+def _merged(sources: Sequence[Source]) -> dict[str, Sequence[Trajectory]]:
+    """Returns all trajectories by label; a label that stands in several places gets their names."""
+    everywhere = Counter(label for source in sources for label in source.trajectories)
     return {
-        f"{label} ({source.where})" if everywhere[label] > 1 else label: courses
+        f"{label} ({source.where})" if everywhere[label] > 1 else label: trajectories
         for source in sources
-        for label, courses in source.courses.items()
+        for label, trajectories in source.trajectories.items()
     }

@@ -18,7 +18,7 @@ def turned(objectives: Sequence[Objective], values: Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Trajectory:
     """One repeat of one strategy: `t` evaluations in their order, at least one, over `m` objectives.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.bench.known import Course, Known, Scale
+from nas.bench.known import Known, Scale, Trajectory
 from nas.bench.table import Floats
 from nas.pareto import front_with, hypervolume
 
@@ -31,7 +31,7 @@ class Curves:
 
 
 class Yardstick:
-    """Measures courses against what is known.
+    """Measures trajectories against what is known.
 
     Args:
         known: It says how objectives are scaled; hypervolumes have the reference point (1, 1, ...).
@@ -44,10 +44,10 @@ class Yardstick:
         self._full = [self._volume(scale, values) for scale, values in zip(scales, (known.searched, known.reported), strict=True)]
         self._best = known.losses(known.reported)[:, 0].min()
 
-    def curves(self, course: Course) -> Curves:
+    def curves(self, trajectory: Trajectory) -> Curves:
         """Returns how good the first 1, 2, ... evaluations are."""
         known = self._known
-        searched, reported = known.scale(known.losses(course.searched)), known.reported_scale(known.losses(course.reported))
+        searched, reported = known.scale(known.losses(trajectory.searched)), known.reported_scale(known.losses(trajectory.reported))
         points = searched.tolist()
         best, front = -1, list[int]()
         shares, picks, found = (0.0, 0.0), [], []
@@ -61,13 +61,13 @@ class Yardstick:
                     shares = self._shares(searched[front], reported[front])
             picks.append(best)
             found.append(shares)
-        first = np.where(np.array(picks) < 0, np.nan, course.reported[picks, 0])
+        first = np.where(np.array(picks) < 0, np.nan, trajectory.reported[picks, 0])
         share, reported_share = np.array(found).T
         return Curves(first, known.objectives[0].loss(1.0) * first - self._best, share, reported_share)
 
-    def raw(self, course: Course) -> float:
+    def raw(self, trajectory: Trajectory) -> float:
         """Returns the hypervolume of all that was evaluated on the scale that `Known.raw` says; NaN where it says none."""
-        return float("nan") if self._known.raw is None else self._volume(self._known.raw, course.searched)
+        return float("nan") if self._known.raw is None else self._volume(self._known.raw, trajectory.searched)
 
     def _volume(self, scale: Scale, values: Floats) -> float:
         losses = self._known.losses(values)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench.known import Course, Known
+from nas.bench.known import Known, Trajectory
 from nas.bench.quality import Curves, Yardstick, after, by_clock, reached
 from nas.bench.statistics import Comparison, Summary, compare, summary
 from nas.bench.table import Floats
@@ -24,7 +24,7 @@ class Results:
 
     Args:
         known: What everything is measured against.
-        courses: Of each strategy by its label, repeat by repeat; at least one strategy.
+        trajectories: Of each strategy by its label, repeat by repeat; at least one strategy.
         marks: Numbers of evaluations at which shares are told, rising.
         seconds: Simulated times at which they are told as well, rising.
 
@@ -36,26 +36,30 @@ class Results:
     """
 
     def __init__(
-        self, known: Known, courses: Mapping[str, Sequence[Course]], marks: Sequence[int], seconds: Sequence[float] = ()
+        self, known: Known, trajectories: Mapping[str, Sequence[Trajectory]], marks: Sequence[int], seconds: Sequence[float] = ()
     ) -> None:
         yardstick = Yardstick(known)
-        longest = max(len(course) for of_label in courses.values() for course in of_label)
-        self.known, self.courses, self.seconds = known, courses, tuple(seconds)
+        longest = max(len(trajectory) for of_label in trajectories.values() for trajectory in of_label)
+        self.known, self.trajectories, self.seconds = known, trajectories, tuple(seconds)
         self.marks = tuple(sorted({min(mark, longest) for mark in marks}))
         self.curves: dict[str, list[Curves]] = {
-            label: [yardstick.curves(course) for course in of_label] for label, of_label in courses.items()
+            label: [yardstick.curves(trajectory) for trajectory in of_label] for label, of_label in trajectories.items()
         }
         self.measures: dict[str, dict[str, Floats]] = {
             label: _measures(yardstick, of_label, self.curves[label], self.marks) | self._timed(label)
-            for label, of_label in courses.items()
+            for label, of_label in trajectories.items()
         }
 
     def _timed(self, label: str) -> dict[str, Floats]:
         """Returns the share at each simulated time, `(r,)` each; before the end of the first evaluation it is 0."""
-        both = list(zip(self.curves[label], self.courses[label], strict=True))
+        both = list(zip(self.curves[label], self.trajectories[label], strict=True))
         found = {}
         for seconds in self.seconds:
-            values = [by_clock(c.share, course.spent, np.array([seconds]))[0] for c, course in both if course.spent is not None]
+            values = [
+                by_clock(c.share, trajectory.spent, np.array([seconds]))[0]
+                for c, trajectory in both
+                if trajectory.spent is not None
+            ]
             found[at_time(seconds)] = np.nan_to_num(np.array(values), nan=0.0)
         return found
 
@@ -67,7 +71,7 @@ class Results:
         """Returns each strategy but the first held against the first, by label and measure.
 
         What is compared is the regret in the end, and at every mark and time log(1 - share), in which halving what is left counts
-        the same everywhere. Repeats are paired by `Course.pair`; those without a partner are left out, and so is a strategy
+        the same everywhere. Repeats are paired by `Trajectory.pair`; those without a partner are left out, and so is a strategy
         without any.
         """
         found: dict[str, dict[str, Comparison]] = {label: {} for label in list(self.measures)[1:]}
@@ -81,8 +85,8 @@ class Results:
     def _paired(self, label: str, name: str) -> tuple[Floats, Floats]:
         """Returns the losses of the first strategy and of another one in the repeats that both have, `(r,)` each."""
         base = next(iter(self.measures))
-        place = {course.pair: i for i, course in enumerate(self.courses[base])}
-        both = [(place[course.pair], i) for i, course in enumerate(self.courses[label]) if course.pair in place]
+        place = {trajectory.pair: i for i, trajectory in enumerate(self.trajectories[base])}
+        both = [(place[trajectory.pair], i) for i, trajectory in enumerate(self.trajectories[label]) if trajectory.pair in place]
         ours = _loss(name, self.measures[base][name])[[i for i, _ in both]]
         theirs = _loss(name, self.measures[label][name])[[i for _, i in both]]
         had = ~np.isnan(ours + theirs)
@@ -96,14 +100,16 @@ class Results:
             label: {
                 "measures": {name: dataclasses.asdict(one) for name, one in of.items()},
                 "against_first": {name: dataclasses.asdict(one) for name, one in comparisons.get(label, {}).items()},
-                "ended": sorted({course.ended for course in self.courses[label] if course.ended}),
+                "ended": sorted({trajectory.ended for trajectory in self.trajectories[label] if trajectory.ended}),
                 **scaled,
             }
             for label, of in summaries.items()
         }
 
 
-def _measures(yardstick: Yardstick, courses: Sequence[Course], curves: Sequence[Curves], marks: Sequence[int]) -> dict[str, Floats]:
+def _measures(
+    yardstick: Yardstick, trajectories: Sequence[Trajectory], curves: Sequence[Curves], marks: Sequence[int]
+) -> dict[str, Floats]:
     """Returns every measure of one strategy, `(r,)` each."""
     found: dict[str, list[float]] = {
         "best": [curve.best[-1] for curve in curves],
@@ -111,12 +117,12 @@ def _measures(yardstick: Yardstick, courses: Sequence[Course], curves: Sequence[
         **{f"share at {mark}": [after(curve.share, mark) for curve in curves] for mark in marks},
         **{f"reported share at {mark}": [after(curve.reported_share, mark) for curve in curves] for mark in marks},
         **{f"evaluations to {part:.0%}": [reached(curve.share, part) for curve in curves] for part in PARTS},
-        "hypervolume": [yardstick.raw(course) for course in courses],
-        "evaluations": [len(course) for course in courses],
-        "distinct": [len(set(course.networks)) / course.proposals[-1] for course in courses],
-        "inherited": [_mean(course.inherited) for course in courses],
-        "seconds": [_seconds(course) for course in courses],
-        "simulated": [float("nan") if course.spent is None else course.spent[-1] for course in courses],
+        "hypervolume": [yardstick.raw(trajectory) for trajectory in trajectories],
+        "evaluations": [len(trajectory) for trajectory in trajectories],
+        "distinct": [len(set(trajectory.networks)) / trajectory.proposals[-1] for trajectory in trajectories],
+        "inherited": [_mean(trajectory.inherited) for trajectory in trajectories],
+        "seconds": [_seconds(trajectory) for trajectory in trajectories],
+        "simulated": [float("nan") if trajectory.spent is None else trajectory.spent[-1] for trajectory in trajectories],
     }
     values = {name: np.array(values, dtype=np.float64) for name, values in found.items()}
     return {name: of for name, of in values.items() if name not in _OPTIONAL or not np.isnan(of).all()}
@@ -132,11 +138,11 @@ def _mean(values: Floats) -> float:
     return float(kept.mean()) if len(kept) else float("nan")
 
 
-def _seconds(course: Course) -> float:
+def _seconds(trajectory: Trajectory) -> float:
     """Returns the seconds a proposal took, over those that were measured."""
-    made = np.diff(course.proposals, prepend=0)
-    known = ~np.isnan(course.thinking) & (made > 0)
-    return float(course.thinking[known].sum() / made[known].sum()) if known.any() else float("nan")
+    made = np.diff(trajectory.proposals, prepend=0)
+    known = ~np.isnan(trajectory.thinking) & (made > 0)
+    return float(trajectory.thinking[known].sum() / made[known].sum()) if known.any() else float("nan")
 
 
 def _loss(name: str, values: Floats) -> Floats:

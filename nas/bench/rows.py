@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.bench.known import Course
+from nas.bench.known import Trajectory
 from nas.errors import DataError, RunError
 from nas.files import write_whole
 
@@ -74,9 +74,9 @@ class RowsFile:
     def __exit__(self, *error: object) -> None:
         self.write()
 
-    def add(self, label: str, number: int, course: Course) -> None:
+    def add(self, label: str, number: int, trajectory: Trajectory) -> None:
         """Takes in a repeat that ended."""
-        self._texts[label][number] = _text([label, number, *row] for row in _rows(course))
+        self._texts[label][number] = _text([label, number, *row] for row in _rows(trajectory))
         if self._writing <= _SHARE * (time.monotonic() - self._began):
             with contextlib.suppress(RunError):  # a file that is open elsewhere may not be replaced now; the last `write` says it
                 self.write()
@@ -103,18 +103,18 @@ def _text(rows: Iterable[Sequence[object]]) -> str:
     return stream.getvalue()
 
 
-def _rows(course: Course) -> Iterator[list[object]]:
-    for i, cells in enumerate(course.cells):
+def _rows(trajectory: Trajectory) -> Iterator[list[object]]:
+    for i, cells in enumerate(trajectory.cells):
         yield [
             i + 1,
             *cells,
-            *map(_number, course.searched[i].tolist()),
-            *map(_number, course.reported[i].tolist()),
-            course.proposals[i],
-            _number(course.thinking[i]),
-            "" if course.spent is None else _number(course.spent[i]),
-            course.operators[i],
-            _number(course.inherited[i]),
+            *map(_number, trajectory.searched[i].tolist()),
+            *map(_number, trajectory.reported[i].tolist()),
+            trajectory.proposals[i],
+            _number(trajectory.thinking[i]),
+            "" if trajectory.spent is None else _number(trajectory.spent[i]),
+            trajectory.operators[i],
+            _number(trajectory.inherited[i]),
         ]
 
 

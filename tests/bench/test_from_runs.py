@@ -1,4 +1,4 @@
-"""Real runs as courses, and what they are measured against: the front of all of them together."""
+"""Real runs as trajectories, and what they are measured against: the front of all of them together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nas
-from nas.bench.from_runs import SpaceGround, course_of_run, ground_of_run
-from nas.bench.known import Course
+from nas.bench.from_runs import SpaceGround, ground_of_run, trajectory_of_run
+from nas.bench.known import Trajectory
 from nas.bench.quality import Yardstick
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.errors import RunError
@@ -38,29 +38,29 @@ def made(folder: Path, **changes: object) -> Run:
     return search(space(), evaluator=quality, out=folder, **arguments)  # type: ignore[arg-type]
 
 
-def test_a_course_is_what_the_run_evaluated(tmp_path: Path) -> None:
+def test_a_trajectory_is_what_the_run_evaluated(tmp_path: Path) -> None:
     run = made(tmp_path / "run")
     columns = list(space().decisions())
-    course = course_of_run(run, columns)
+    trajectory = trajectory_of_run(run, columns)
     trials = run.trials()
-    assert course.proposals[-1] >= len(course) == len(trials) == 6
-    assert 0 < np.isnan(course.searched).any(axis=1).sum() < 6  # some fail, not all
-    np.testing.assert_array_equal(course.searched[:, 0], trials.val_accuracy.to_numpy())
-    for cells, genotype, failed in zip(course.cells, trials.genotype, np.isnan(course.searched[:, 0]), strict=True):
+    assert trajectory.proposals[-1] >= len(trajectory) == len(trials) == 6
+    assert 0 < np.isnan(trajectory.searched).any(axis=1).sum() < 6  # some fail, not all
+    np.testing.assert_array_equal(trajectory.searched[:, 0], trials.val_accuracy.to_numpy())
+    for cells, genotype, failed in zip(trajectory.cells, trials.genotype, np.isnan(trajectory.searched[:, 0]), strict=True):
         assert [cell for cell in cells if cell] == [str(genotype[path]) for path in columns if path in genotype]
         assert cells.count("") == len(columns) - len(genotype)
         assert failed == (trials.outcome[list(trials.genotype).index(genotype)] != "complete")
-    assert len(set(course.networks)) == 6
-    assert (course.pair, course.ended) == (3, "the budget of 6 evaluations is spent")
-    assert np.isnan(course.inherited[0]) and (course.inherited[1:] > 0).all()
+    assert len(set(trajectory.networks)) == 6
+    assert (trajectory.pair, trajectory.ended) == (3, "the budget of 6 evaluations is spent")
+    assert np.isnan(trajectory.inherited[0]) and (trajectory.inherited[1:] > 0).all()
 
 
 def test_seconds_of_a_proposal_are_unknown_only_where_a_start_begins(tmp_path: Path) -> None:
     made(tmp_path / "run", evaluations=2)
-    course = course_of_run(made(tmp_path / "run", evaluations=6))
-    unknown = np.isnan(course.thinking)
+    trajectory = trajectory_of_run(made(tmp_path / "run", evaluations=6))
+    unknown = np.isnan(trajectory.thinking)
     assert unknown[0] and 1 <= unknown[1:].sum() <= 1
-    assert (course.thinking[~unknown] > 0).all()
+    assert (trajectory.thinking[~unknown] > 0).all()
 
 
 def test_a_run_without_evaluations_is_refused(tmp_path: Path) -> None:
@@ -68,26 +68,26 @@ def test_a_run_without_evaluations_is_refused(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run")
     run.rows = lambda: ([], [], {})  # type: ignore[method-assign]
     with pytest.raises(RunError, match="has evaluated no network so far; go on with it: nas resume"):
-        course_of_run(run)
+        trajectory_of_run(run)
 
 
-def course(*values: tuple[float, float]) -> Course:
+def trajectory(*values: tuple[float, float]) -> Trajectory:
     n = len(values)
     found = np.array(values)
     blank = np.full(n, np.nan)
-    return Course(found, found, range(n), range(1, n + 1), blank, blank, ["sample"] * n, None, [()] * n, 0)
+    return Trajectory(found, found, range(n), range(1, n + 1), blank, blank, ["sample"] * n, None, [()] * n, 0)
 
 
 def ground(*constraints: str, names: tuple[str | Objective, ...] = OBJECTIVES) -> SpaceGround:
     return SpaceGround(objectives(names), constraints, "small 1234", "", 1, "f")
 
 
-ONE, OTHER = course((0.5, 1000), (np.nan, np.nan), (0.9, 50_000)), course((0.7, 2000), (0.4, 80_000))
+ONE, OTHER = trajectory((0.5, 1000), (np.nan, np.nan), (0.9, 50_000)), trajectory((0.7, 2000), (0.4, 80_000))
 
 
 def test_all_runs_together_reach_all_of_the_best_known_front() -> None:
     known = ground("params<=100k").known([ONE, OTHER])
-    both = course(*ONE.searched.tolist(), *OTHER.searched.tolist())
+    both = trajectory(*ONE.searched.tolist(), *OTHER.searched.tolist())
     shares = [Yardstick(known).curves(one).share[-1] for one in (both, ONE, OTHER)]
     assert shares[0] == pytest.approx(1)
     assert 0 < shares[1] < 1 and 0 < shares[2] < 1
@@ -95,7 +95,7 @@ def test_all_runs_together_reach_all_of_the_best_known_front() -> None:
 
 
 def test_a_failed_evaluation_changes_nothing() -> None:
-    curves = Yardstick(ground().known([ONE, OTHER])).curves(course((np.nan, np.nan), (0.5, 1000), (np.nan, np.nan)))
+    curves = Yardstick(ground().known([ONE, OTHER])).curves(trajectory((np.nan, np.nan), (0.5, 1000), (np.nan, np.nan)))
     assert np.isnan(curves.best[0]) and curves.share[0] == 0
     assert curves.best[1] == curves.best[2] == 0.5
     assert curves.share[1] == curves.share[2]
@@ -123,7 +123,7 @@ def test_the_plain_hypervolume_is_accuracy_as_it_is_and_costs_by_their_bounds() 
 
 
 def test_an_objective_of_ones_own_goes_from_best_to_worst_seen() -> None:
-    known = ground(names=("score:max", "pain:min")).known([course((5.0, 2.0), (7.0, 3.0))])
+    known = ground(names=("score:max", "pain:min")).known([trajectory((5.0, 2.0), (7.0, 3.0))])
     assert known.scale.logarithmic == [False, False]  # nobody says that it is a cost
     np.testing.assert_allclose(known.scale(np.array([[-7.0, 2.0], [-5.0, 3.0]])), [[0, 0], [1, 1]])
     assert known.raw_words == {"score": "score from 7 to 5", "pain": "pain / 3 (the largest seen)"}
@@ -137,7 +137,7 @@ def test_other_precisions_are_told() -> None:
 
 def test_where_everything_failed_there_is_nothing_to_tell() -> None:
     with pytest.raises(RunError, match="no network of small, evaluated by f was measured"):
-        ground().known([course((np.nan, np.nan))])
+        ground().known([trajectory((np.nan, np.nan))])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy_table import SHARED, with_tables, write_table
 
-from nas.bench.from_table import course_of, known_of_table
+from nas.bench.from_table import known_of_table, trajectory_of
 from nas.bench.known import turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
@@ -171,7 +171,7 @@ def test_a_constrained_table_is_the_table_without_these_rows(tmp_path: Path) -> 
     rows, whole = [1, 0, 4], [5, 4, 8]
     assert (bound.searched[whole] == alone.searched[rows]).all()
     one, other = (
-        Yardstick(known_of_table(problem)).curves(course_of(problem, repeat_of(rows), 0))
+        Yardstick(known_of_table(problem)).curves(trajectory_of(problem, repeat_of(rows), 0))
         for problem, rows in ((bound, whole), (alone, rows))
     )
     for name in ("best", "regret", "share", "reported_share"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_table import SHARED, with_tables, write_table
 
-from nas.bench.from_table import course_of, known_of_table
+from nas.bench.from_table import known_of_table, trajectory_of
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Protocol, Repeat, problem_of, run_repeat, seed_of
 from nas.bench.quality import Yardstick, after
@@ -121,7 +121,7 @@ def shares(name: str, marks: Sequence[int], repeats: int) -> np.ndarray[Any, Any
     problem = TableProblem(read_table(SHARED / f"{name}.toml"), protocol.objectives, None, "count")
     yardstick = Yardstick(known_of_table(problem))
     done = [run_repeat(problem, make_strategy("random"), protocol, r) for r in range(repeats)]
-    curves = [yardstick.curves(course_of(problem, repeat, 0)).share for repeat in done]
+    curves = [yardstick.curves(trajectory_of(problem, repeat, 0)).share for repeat in done]
     found = np.array([[after(curve, mark) for mark in marks] for curve in curves])
     return np.array([found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(repeats)])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from toy_table import write_table
 
-from nas.bench.from_table import course_of, known_of_table
+from nas.bench.from_table import known_of_table, trajectory_of
 from nas.bench.known import turned
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Repeat
@@ -27,7 +27,7 @@ def curves_of(problem: TableProblem, rows: Sequence[int]) -> Curves:
     """Returns how good the first 1, 2, ... of these rows are."""
     n = len(rows)
     repeat = Repeat(list(rows), list(range(1, n + 1)), [0.0] * n, [0.0] * n, ["sample"] * n, [None] * n)
-    return Yardstick(known_of_table(problem)).curves(course_of(problem, repeat, 0))
+    return Yardstick(known_of_table(problem)).curves(trajectory_of(problem, repeat, 0))
 
 
 @pytest.mark.parametrize("names", [("accuracy",), ("accuracy", "params"), ("params", "accuracy")])

@@ -9,8 +9,8 @@ import pytest
 from toy_table import write_table
 
 from nas.bench.contestants import contestants
-from nas.bench.from_table import course_of
-from nas.bench.known import Course
+from nas.bench.from_table import trajectory_of
+from nas.bench.known import Trajectory
 from nas.bench.pool import run_all
 from nas.bench.problem import TableProblem
 from nas.bench.protocol import Protocol, Repeat
@@ -47,10 +47,10 @@ def read(path: Path) -> list[dict[str, str]]:
 HEAD = columns(["a", "b"], ["accuracy", "params"], "toy.toml")
 
 
-def course(problem: TableProblem, *rows: int) -> Course:
+def trajectory(problem: TableProblem, *rows: int) -> Trajectory:
     n = len(rows)
     repeat = Repeat(list(rows), list(range(1, n + 1)), [0.0] * n, [1.0] * n, ["sample"] * n, [None] + [0.5] * (n - 1))
-    return course_of(problem, repeat, 0)
+    return trajectory_of(problem, repeat, 0)
 
 
 def test_a_bench_that_is_broken_off_keeps_what_was_done(tmp_path: Path, problem: TableProblem) -> None:
@@ -67,7 +67,7 @@ def test_a_bench_that_is_broken_off_keeps_what_was_done(tmp_path: Path, problem:
             who,
             5,
             workers=1,
-            on_repeat=lambda label, n, repeat: rows.add(label, n, course_of(problem, repeat, n)),
+            on_repeat=lambda label, n, repeat: rows.add(label, n, trajectory_of(problem, repeat, n)),
         )
     found = read(tmp_path / "rows.csv")
     done = [(who[0].label, str(n)) for n in range(3)] + [(who[1].label, str(n)) for n in range(2)]
@@ -79,7 +79,7 @@ def test_they_stand_in_order_whenever_they_end(tmp_path: Path, problem: TablePro
     rows = RowsFile(path, HEAD, ["one", "two"])
     assert read(path) == []
     for label, number in (("two", 1), ("one", 2), ("two", 0), ("one", 0)):
-        rows.add(label, number, course(problem, 3, 4))
+        rows.add(label, number, trajectory(problem, 3, 4))
     rows.write()
     places = [(row["strategy"], row["repeat"], row["step"]) for row in read(path)]
     assert places == [(label, n, s) for label, n in (("one", "0"), ("one", "2"), ("two", "0"), ("two", "1")) for s in "12"]
@@ -92,7 +92,7 @@ def test_a_repeat_is_kept_when_it_ends_unless_writing_takes_too_long(
 ) -> None:
     monkeypatch.setattr("nas.bench.rows._SHARE", share)
     with RowsFile(tmp_path / "rows.csv", HEAD, ["one"]) as rows:
-        rows.add("one", 0, course(problem, 3))
+        rows.add("one", 0, trajectory(problem, 3))
         assert len(read(tmp_path / "rows.csv")) == kept
     assert len(read(tmp_path / "rows.csv")) == 1
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_replaced_now_is_written_later(
         raise PermissionError(13, "held by another program")
 
     monkeypatch.setattr("nas.bench.rows.write_whole", held)
-    rows.add("one", 0, course(problem, 3))
+    rows.add("one", 0, trajectory(problem, 3))
     with pytest.raises(RunError, match=r"rows\.csv cannot be written: held by another program"):
         rows.write()
     monkeypatch.setattr("nas.bench.rows.write_whole", write_whole)

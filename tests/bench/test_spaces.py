@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nas.bench.contestants import contestants
-from nas.bench.from_runs import course_of_run
+from nas.bench.from_runs import trajectory_of_run
 from nas.bench.protocol import seed_of
 from nas.bench.spaces import Plan, is_done, plans, run_plans
 from nas.errors import NasError
@@ -63,7 +63,7 @@ def test_repeats_of_all_strategies_are_pairs() -> None:
     found = made(todo())
     assert list(found) == ["random-0", "evolution-population=3-0", "random-1", "evolution-population=3-1"]
     assert [run.settings["seed"] for run in found.values()] == [seed_of(5, r) for r in (0, 0, 1, 1)]
-    assert [course_of_run(run).pair for run in found.values()] == [seed_of(5, r) for r in (0, 0, 1, 1)]
+    assert [trajectory_of_run(run).pair for run in found.values()] == [seed_of(5, r) for r in (0, 0, 1, 1)]
     assert found["evolution-population=3-0"].settings["strategy"]["options"]["population"] == 3
     assert all(run.starts()[0]["options"]["workers"] == 1 for run in found.values())
 
@@ -94,10 +94,10 @@ def test_what_is_there_is_not_made_again() -> None:
 
 
 def test_a_run_that_lacks_evaluations_is_gone_on_with() -> None:
-    short = [course_of_run(run) for run in made(todo("random", 1)).values()]
+    short = [trajectory_of_run(run) for run in made(todo("random", 1)).values()]
     assert [is_done(plan) for plan in todo("random", 2)] == [True, False]
     assert not is_done(todo("random", 1, evaluations=6)[0])
-    longer = course_of_run(made(todo("random", 1, evaluations=6))["random-0"])
+    longer = trajectory_of_run(made(todo("random", 1, evaluations=6))["random-0"])
     assert len(longer) == 6
     assert longer.searched[:4].tolist() == short[0].searched.tolist()
 
@@ -111,9 +111,9 @@ def test_runs_of_other_settings_are_refused(changes: Mapping[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_several_at_a_time_make_the_same() -> None:
-    alone = {name: course_of_run(run).searched.tolist() for name, run in made(todo()).items()}
+    alone = {name: trajectory_of_run(run).searched.tolist() for name, run in made(todo()).items()}
     Path("bench").rename("before")
-    together = {name: course_of_run(run).searched.tolist() for name, run in made(todo(), workers=2).items()}
+    together = {name: trajectory_of_run(run).searched.tolist() for name, run in made(todo(), workers=2).items()}
     assert together == alone
 
 

@@ -48,7 +48,7 @@ def write_about(rows: Path, about: About) -> None:
     try:
         write_whole(path, msgspec.json.format(msgspec.json.encode(about), indent=2).decode() + "\n")
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
+        raise RunError(f"{path} cannot be written: {error.strerror or error}; choose another place with --out") from None
 
 
 def read_about(rows: Path) -> About | None:
@@ -63,6 +63,6 @@ def read_about(rows: Path) -> About | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; name the table with --table") from None
     except msgspec.DecodeError as error:
         raise DataError(f"{path} is not what nas bench writes beside its rows: {error}; name the table with --table") from None

@@ -93,12 +93,17 @@ def check_same(first: str, ground: Ground, other: str, theirs: Ground) -> None:
         RunError: When anything does.
     """
     if type(ground) is not type(theirs):
-        raise RunError(f"{first} and {other} cannot be compared: one comes from a table, the other from real runs")
+        raise RunError(
+            f"{first} and {other} cannot be compared: one comes from a table, the other from real runs; compare each alone"
+        )
     ours, others = msgspec.to_builtins(ground), msgspec.to_builtins(theirs)
     for name, value in ours.items():
         if value != others[name]:
             words = [_said(name, of) for of in (value, others[name])]
-            raise RunError(f"{first} and {other} cannot be compared: {name} is {words[0]} in the first, {words[1]} in the other")
+            raise RunError(
+                f"{first} and {other} cannot be compared: {name} is {words[0]} in the first, {words[1]} in the other; "
+                "leave one of them out"
+            )
 
 
 def _said(name: str, value: Any) -> str:

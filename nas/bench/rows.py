@@ -92,7 +92,7 @@ class RowsFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, self._head + "".join(of[number] for of in self._texts.values() for number in sorted(of)))
         except OSError as error:
-            raise RunError(f"{self._path} cannot be written: {error.strerror or error}") from None
+            raise RunError(f"{self._path} cannot be written: {error.strerror or error}; choose another place with --out") from None
         self._writing += time.monotonic() - began
 
 

@@ -115,6 +115,7 @@ def bench(
         raise RunError(f"no evaluations given; say how many networks each run on {what} evaluates, such as --evaluations 30")
     from nas.arguments import free_folder
     from nas.bench.benches import bench_space
+    from nas.bench.gather import ROWS
     from nas.bench.setup import prepare_space
 
     space = prepare_space(
@@ -133,7 +134,7 @@ def bench(
     except KeyboardInterrupt:
         print(f"stopped; the same command with --out {folder} goes on where it stopped", file=sys.stderr, flush=True)
         raise
-    show_results(results, json=json, figures=figures, written=[folder / "rows.csv"])
+    show_results(results, json=json, figures=figures, written=[folder / ROWS])
     if not json:
         print(f"runs: {folder}; nas report {folder}/STRATEGY-REPEAT shows one, nas compare {folder} all of them again")
 

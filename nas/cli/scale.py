@@ -104,7 +104,7 @@ def _write(space: Space, file: Path) -> None:
             file.parent.mkdir(exist_ok=True)
         write_whole(file, msgspec.json.format(space_to_json(space), indent=2).decode() + "\n")
     except OSError as problem:
-        raise SpaceError(f"{file} cannot be written: {problem.strerror or problem}") from None
+        raise SpaceError(f"{file} cannot be written: {problem.strerror or problem}; choose another place with --out") from None
 
 
 def _words(found: Scaling, was: Cost, now: Sequence[Cost], repeats: str, width: str) -> str:

@@ -1,4 +1,4 @@
-"""What the README shows is true: its Python runs, block after block in one folder; its commands exist with these options."""
+"""What README and `docs/` show is true: the README's Python runs, block after block in one folder; all commands exist with these options."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parent.parent
+PAGES = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)]
 PYTHON = [text for kind, text in BLOCKS if kind == "python"]
 CONSOLE = [line for kind, text in BLOCKS if kind == "console" for line in text.splitlines()]
 COMMANDS = [
     part.strip() for line in CONSOLE for part in re.split(r"&&|#", line.removeprefix("$ ")) if part.strip().startswith("nas ")
 ]
-COMMANDS += re.findall(r"`(nas (?!COMMAND)\w+ [^`]*)`", README.read_text(encoding="utf-8").replace("\n", " "))
+COMMANDS += [command for page in PAGES for command in re.findall(r"`(nas (?!COMMAND)\w+ [^`]*)`", page.replace("\n", " "))]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_page_is_linked(page: Path) -> None:
+    assert f"(docs/{page.name})" in PAGES[0]
 
 
 def test_python_blocks_run(tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import EvaluationError
+from nas.files import replacing
 
 if TYPE_CHECKING:
     import torch
@@ -41,12 +41,8 @@ def save_checkpoint(
     # clones, because safetensors refuses tensors that share memory; on the host, in the plain layout
     plain = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as temporary:
         save_file(plain, temporary, metadata={"epochs": str(epochs)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

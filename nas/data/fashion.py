@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from nas.data.arrays import Part, arrays_content
 from nas.data.content import Content, ImageOptions, Source, shown
 from nas.errors import DataError
+from nas.files import replacing
 
 CLASS_NAMES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 HOME = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -163,13 +162,6 @@ def _md5(data: bytes) -> str:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name and renames it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

@@ -19,6 +19,8 @@ _MOST_LEAVES = 4096  # labellings tried for one graph; more need graphs made for
 
 Inputs = tuple[int, ...]
 Certificate = tuple[tuple[str, Inputs], ...]
+Leaf = tuple[Certificate, list[int]]
+"""A relabelling, each node's token with its relabelled inputs, and the nodes in its order."""
 Moves = dict[int, int]
 """An automorphism: where it maps each node that it moves."""
 
@@ -54,9 +56,9 @@ class Labelling:
                 self._users[s].append((i, 0 if loose[i] else slot + 1))
         self._base = max(map(len, inputs)) + 1
 
-    def best(self) -> tuple[Certificate, list[int]]:
-        """Returns the smallest relabelling, each node's token with its relabelled inputs, and the nodes in its order."""
-        return self._best(self._start(), {}, [])
+    def best(self) -> Leaf:
+        """Returns the smallest relabelling."""
+        return self._best(self._path(self._start()), {}, [])
 
     def _start(self) -> _Partition:
         """Returns first classes: by longest path from the source (so that the order is topological), then by token; refined."""
@@ -138,9 +140,14 @@ class Labelling:
         above.sort()
         return (*below, *above)
 
-    def _best(self, top: _Partition, seen: dict[Certificate, list[int]], maps: list[Moves]) -> tuple[Certificate, list[int]]:
-        """Searches below a partition; adds the leaves to `seen`, and to `maps` the automorphisms that keep what is singled out."""
-        path = self._path(top)
+    def _best(self, path: list[_Partition], seen: dict[Certificate, list[int]], maps: list[Moves]) -> Leaf:
+        """Searches below the first partition of a path down to a leaf.
+
+        Args:
+            path: See `_path`.
+            seen: The leaves are added to it.
+            maps: The automorphisms that keep what is singled out in the first partition are added to it.
+        """
         best = self._leaf(path[-1])
         below = {best[0]: best[1]}
         found: list[Moves] = []
@@ -153,14 +160,15 @@ class Labelling:
                     continue
                 other = self._singled(above, member)
                 moves = self._exchange(first, other)
-                if moves is None:
-                    certificate, order = self._leaf(self._path(other)[-1])
+                down = [] if moves else self._path(other)
+                if down:
+                    certificate, order = self._leaf(down[-1])
                     if certificate in below:
                         moves = {i: j for i, j in zip(below[certificate], order, strict=True) if i != j}
                 known = len(found)
                 if moves is None:
                     tried.append(member)
-                    best = min(best, self._best(other, below, found))
+                    best = min(best, self._best(down, below, found))
                 else:
                     found.append(moves)
                 for moves in found[known:]:
@@ -196,7 +204,7 @@ class Labelling:
                 return None
         return moves
 
-    def _leaf(self, partition: _Partition) -> tuple[Certificate, list[int]]:
+    def _leaf(self, partition: _Partition) -> Leaf:
         """Returns the relabelling that a partition without ties is."""
         self.leaves += 1
         colours = partition.colours

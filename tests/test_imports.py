@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "nas.lines",
         "nas.files",
     ),
-    ("nas.userfile", "nas.pairs"),
+    ("nas.userfile", "nas.pairs", "nas.correlation"),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
     ("nas.annotations",),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),

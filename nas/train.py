@@ -70,9 +70,10 @@ def train(
         scored: Called after the last epoch; returns scores of the module's channels, which the checkpoint keeps.
 
     Returns:
-        Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `val_accuracy`,
-        `val_loss`, one `val_NAME` for each metric of the task, `train_accuracy`, `gap` (training minus validation accuracy),
-        `best_epoch` of this segment, `seconds`, and `images_per_second` while training.
+        Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `train_accuracy`,
+        `train_loss`, `seconds`, and `images_per_second` while training; where there are validation images (a data set may have
+        none, see `nas.data.joined`) `val_accuracy`, `val_loss`, one `val_NAME` for each metric of the task, `gap` (training minus
+        validation accuracy) and `best_epoch` of this segment.
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
@@ -89,19 +90,22 @@ def train(
         training_seconds += time.perf_counter() - epoch_begin
         if not math.isfinite(train_loss):
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
-        logits = evaluate_split(module, dataset, "val", recipe, device=device, precision=precision)
-        val_loss = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
-        if not math.isfinite(val_loss):
-            return _diverged(f"the validation loss was {val_loss} after epoch {epoch + 1}", curve, epoch, begin)
-        measured = {"train_loss": train_loss, "train_accuracy": train_accuracy, "val_loss": val_loss}
-        measured["val_accuracy"] = accuracy(logits, val_labels)
+        measured = {"train_loss": train_loss, "train_accuracy": train_accuracy}
+        if len(val_labels):
+            logits = evaluate_split(module, dataset, "val", recipe, device=device, precision=precision)
+            measured["val_loss"] = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
+            if not math.isfinite(measured["val_loss"]):
+                return _diverged(f"the validation loss was {measured['val_loss']} after epoch {epoch + 1}", curve, epoch, begin)
+            measured["val_accuracy"] = accuracy(logits, val_labels)
         curve.append({"epoch": epoch + 1, **measured, "lr": lr, "seconds": time.perf_counter() - epoch_begin})
         if on_epoch is not None:
             on_epoch(curve[-1])
         if epoch == last_epoch - 1:
-            metrics = measured | measure((task or Task()).metrics, logits, val_labels)
-            metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
-            metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
+            metrics = dict(measured)
+            if len(val_labels):
+                metrics |= measure((task or Task()).metrics, logits, val_labels)
+                metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
+                metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
     scores = scored() if scored is not None else {}
     if checkpoint is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
-from nas.data import Dataset, load_data
+from nas.data import Dataset, joined, load_data
 from nas.domains import real
 from nas.errors import EvaluationError, RecipeError
 from nas.measurement import Outcome
@@ -84,6 +84,13 @@ def test_the_metrics_belong_to_the_weights_left_in_the_module(dataset: Dataset) 
     assert logits.shape == (12, 3)
     assert logits.dtype == np.float32
     assert np.mean(logits.argmax(1) == dataset.labels("val")) == result.metrics["val_accuracy"]
+
+
+def test_without_validation_images_nothing_is_said_of_them(dataset: Dataset, tmp_path: Path) -> None:
+    result = train(network(), joined(dataset, tmp_path / "joined"), RECIPE, epochs=2)
+    assert result.outcome is Outcome.COMPLETE
+    assert set(result.curve[0]) == {"epoch", "train_loss", "train_accuracy", "lr", "seconds"}
+    assert set(result.metrics) == {"train_loss", "train_accuracy", "seconds", "images_per_second"}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -4,6 +4,8 @@ load_data("fashion-mnist-12k")      -> Dataset      names, folders, CSV, .npz, F
 Dataset.open(folder)                -> Dataset      what workers do
 describe(dataset)                   -> str          what `nas data` prints
 prepare_image(photo, preprocessing) -> (C, H, W)    the one way from a photo to bytes
+joined(dataset, folder)             -> Dataset      training and validation images as one training split
+excerpt(dataset, folder, images)    -> Dataset      a few images of it
 """
 
 from __future__ import annotations
@@ -12,5 +14,6 @@ from nas.data.dataset import Dataset
 from nas.data.image import prepare_image
 from nas.data.load import DATA_SETS, load_data
 from nas.data.summary import describe
+from nas.data.views import excerpt, joined
 
-__all__ = ["DATA_SETS", "Dataset", "describe", "load_data", "prepare_image"]
+__all__ = ["DATA_SETS", "Dataset", "describe", "excerpt", "joined", "load_data", "prepare_image"]

@@ -87,7 +87,7 @@ class Dataset:
                 images, labels = dataset.images(split).shape, dataset.labels(split).shape
                 if images != (dataset.size(split), *dataset.input_shape) or labels != images[:1]:
                     raise DataError(f"decoded data in {folder} are damaged: {split} has {images} images and {labels} labels")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
                 f"no decoded data in {folder} ({type(error).__name__}: {error}); expected what load_data wrote"
             ) from None

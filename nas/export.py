@@ -24,9 +24,10 @@ from nas.intervals import wilson
 from nas.lines import counted
 from nas.ops import RecordedOp
 from nas.outline import shape_words
-from nas.run import INTERVAL_METRICS, Found
+from nas.run import Found
 from nas.source import write_source
 from nas.standalone import Usage, standalone_text
+from nas.trials import INTERVAL_METRICS
 
 if TYPE_CHECKING:
     import torch

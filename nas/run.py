@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +13,11 @@ from nas import pareto
 from nas.database import DATABASE, open_reader
 from nas.domains import Genotype
 from nas.errors import RunError
-from nas.intervals import indistinguishable, wilson
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
 from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_genotype
 from nas.storage import read_baselines, read_costs, read_evaluations, read_networks, read_proposals, read_recipes
-from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows
+from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows, with_bounds, with_intervals
 
 if TYPE_CHECKING:
     import pandas
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 TRAINING = "training"
 """What the settings call the evaluator that trains."""
-INTERVAL_METRICS = ("val_accuracy",)
-"""Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
 
 def open_run(folder: str | Path) -> Run:
@@ -182,7 +178,7 @@ class Run:
             rows = baseline_rows(list(read_baselines(connection)), read_costs(connection))
         names = columns([o.name for o in self.objectives], rows, last=("epochs", "seconds", "error", "fingerprint"))
         table = pandas.DataFrame(rows, columns=["name", *(name for name in names if name != "name")])
-        return self._with_bounds(table)
+        return with_bounds(table, self.validation_images)
 
     def proposals(self) -> pandas.DataFrame:
         """Returns one row a proposal: `trial`, `id`, `operator`, `parents` (trials), `repeat_of`, `seen`, `rejected`, `created`,
@@ -207,32 +203,7 @@ class Run:
         ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
         chosen = pareto.non_dominated([row for row, _ in ranked])
         front = table.iloc[[i for (_, i), keep in sorted(zip(ranked, chosen, strict=True)) if keep]].reset_index(drop=True)
-        return self._with_intervals(front)
-
-    def _with_intervals(self, front: pandas.DataFrame) -> pandas.DataFrame:
-        front = self._with_bounds(front)
-        metric = next((name for name in INTERVAL_METRICS if f"{name}_low" in front.columns), None)
-        if metric is not None:
-            shares = [float(share) for share in front[metric]]
-            same = [False, *(indistinguishable(a, b, self.validation_images) for a, b in pairwise(shares))]
-            place = front.columns.get_loc(f"{metric}_high")
-            assert isinstance(place, int)
-            front.insert(place + 1, "same_as_previous", same[: len(front)])
-        return front
-
-    def _with_bounds(self, table: pandas.DataFrame) -> pandas.DataFrame:
-        """Returns the table with the 95 % interval of the accuracy beside it; NaN where nothing was measured."""
-        images = self.validation_images
-        metric = next((name for name in INTERVAL_METRICS if name in table.columns), None)
-        if not images or metric is None:
-            return table
-        shares = [float(share) for share in table[metric]]
-        bounds = [wilson(share, images) if share == share else (share, share) for share in shares]
-        place = table.columns.get_loc(metric)
-        assert isinstance(place, int)
-        table.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
-        table.insert(place + 2, f"{metric}_high", [high for _, high in bounds])
-        return table
+        return with_intervals(front, self.validation_images)
 
     def best(self, *constraints: str | Constraint) -> Found:
         """Returns the network that is best in the first objective (ties: in the next ones) among those that keep `constraints`.
@@ -333,25 +304,8 @@ class Run:
             baselines = {row.fingerprint: row for row in read_baselines(connection)}
             recipes = read_recipes(connection)
         return [
-            self._assembled(rows[key], ids[key], proposals[key], evaluations[key], recipes)
-            if proposals[key]
-            else self._marked(rows[key], ids[key], baselines[key], recipes)
-            for key in wanted
+            self._assembled(rows[key], ids[key], proposals[key], evaluations[key], baselines.get(key), recipes) for key in wanted
         ]
-
-    def _marked(self, network: NetworkRow, id: str, baseline: BaselineRow, recipes: Mapping[str, Any]) -> Found:
-        """Returns a network that was trained as a baseline only."""
-        return Found(
-            run=self,
-            id=id,
-            fingerprint=network.fingerprint,
-            genotype={},
-            recipe=recipes[baseline.recipe] or {},
-            costs=network.costs,
-            measurement=baseline.measurement,
-            graph_json=network.graph,
-            stored_source=network.source,
-        )
 
     def _assembled(
         self,
@@ -359,18 +313,25 @@ class Run:
         id: str,
         proposals: Sequence[ProposalRow],
         evaluations: Sequence[EvaluationRow],
+        baseline: BaselineRow | None,
         recipes: Mapping[str, Any],
     ) -> Found:
-        found = deepest(self.objectives, evaluations, network.costs)
-        proposal = next((row for row in proposals if found and row.id == found.proposal), proposals[0])
+        """Returns a network as it was evaluated; one that was never proposed, as it was trained as a baseline."""
+        if proposals:
+            segment = deepest(self.objectives, evaluations, network.costs)
+            proposal = next((row for row in proposals if segment and row.id == segment.proposal), proposals[0])
+            genotype, recipe, measurement = proposal.genotype, proposal.recipe, segment.measurement if segment else None
+        else:
+            assert baseline is not None
+            genotype, recipe, measurement = {}, baseline.recipe, baseline.measurement
         return Found(
             run=self,
             id=id,
             fingerprint=network.fingerprint,
-            genotype=proposal.genotype,
-            recipe=recipes[proposal.recipe] or {},
+            genotype=genotype,
+            recipe=recipes[recipe] or {},
             costs=network.costs,
-            measurement=found.measurement if found else None,
+            measurement=measurement,
             graph_json=network.graph,
             stored_source=network.source,
         )

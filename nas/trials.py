@@ -1,4 +1,4 @@
-"""Proposals and training segments as rows of a table, one a network."""
+"""Proposals and training segments as rows of a table, one a network, accuracies with their intervals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from nas.intervals import indistinguishable, wilson
 from nas.ledger import losses_of
 from nas.objectives import Objective
 from nas.rows import BaselineRow, EvaluationRow, ProposalRow
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import pandas
 
 SHORTEST_ID = 7
+INTERVAL_METRICS = ("val_accuracy",)
+"""Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
 
 def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
@@ -111,3 +114,35 @@ def losses_of_table(objectives: Sequence[Objective], table: pandas.DataFrame) ->
         tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True)) if ok else None
         for ok, row in zip(measured, zip(*columns, strict=True), strict=True)
     ]
+
+
+def with_bounds(table: pandas.DataFrame, images: int) -> pandas.DataFrame:
+    """Returns a table with the 95 % interval of the accuracy beside it; NaN where nothing was measured.
+
+    Args:
+        table: Changed in place.
+        images: How many an accuracy stands on; 0: there is no interval.
+    """
+    metric = next((name for name in INTERVAL_METRICS if name in table.columns), None)
+    if not images or metric is None:
+        return table
+    shares = [float(share) for share in table[metric]]
+    bounds = [wilson(share, images) if share == share else (share, share) for share in shares]
+    place = table.columns.get_loc(metric)
+    assert isinstance(place, int)
+    table.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
+    table.insert(place + 2, f"{metric}_high", [high for _, high in bounds])
+    return table
+
+
+def with_intervals(front: pandas.DataFrame, images: int) -> pandas.DataFrame:
+    """Returns a front with the bounds of `with_bounds`, and whether each row can be told apart from the one before."""
+    front = with_bounds(front, images)
+    metric = next((name for name in INTERVAL_METRICS if f"{name}_low" in front.columns), None)
+    if metric is not None:
+        shares = [float(share) for share in front[metric]]
+        same = [False, *(indistinguishable(a, b, images) for a, b in pairwise(shares))]
+        place = front.columns.get_loc(f"{metric}_high")
+        assert isinstance(place, int)
+        front.insert(place + 1, "same_as_previous", same[: len(front)])
+    return front

@@ -45,6 +45,7 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
         graph: The network's graph as JSON text; empty where neither of the next two is asked for.
         inherit: Whose weights it begins with.
         importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
+        threads: Of the processor.
     """
 
     source: str
@@ -63,6 +64,24 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
     graph: str = ""
     inherit: Inheritance | None = None
     importance: str = ""
+    threads: int = 1
+
+
+class UnseenJob(msgspec.Struct, tag="unseen", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Measures a finished network on the test images (`nas.unseen`); only final training asks for it.
+
+    Attributes:
+        source, recipe, task, data, device, deadline: As in a `TrainJob`.
+        weights: Checkpoint of the end of its training.
+    """
+
+    source: str
+    recipe: dict[str, Any]
+    task: dict[str, Any]
+    data: str
+    weights: str
+    device: str
+    deadline: float | None = None
 
 
 class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,8 +132,8 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     inherited: float | None = None
 
 
-Job = TrainJob | CheckJob
-Message = TrainJob | CheckJob | Hello | EpochEnded | Done
+Job = TrainJob | CheckJob | UnseenJob
+Message = Job | Hello | EpochEnded | Done
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 

@@ -30,10 +30,23 @@ import torch.optim
 from torch import nn
 
 from nas import processes
+from nas.checkpoint import read_weights
 from nas.data import Dataset
 from nas.device import settle
 from nas.errors import NasError
-from nas.executors.base import CheckJob, Done, EpochEnded, Hello, Inheritance, Job, TrainJob, Unpacker, encode, read_message
+from nas.executors.base import (
+    CheckJob,
+    Done,
+    EpochEnded,
+    Hello,
+    Inheritance,
+    Job,
+    TrainJob,
+    Unpacker,
+    UnseenJob,
+    encode,
+    read_message,
+)
 from nas.graph import Graph, graph_from_json
 from nas.inherit import inherit_file
 from nas.measurement import Outcome
@@ -42,6 +55,7 @@ from nas.module import compile_source
 from nas.recipe import Recipe, Task
 from nas.scoring import channel_scores
 from nas.train import train
+from nas.unseen import measure_test
 
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for a job whose time is up."""
@@ -66,7 +80,7 @@ def main(arguments: list[str]) -> None:
         processes.adopt_orphans()
         gc.freeze()  # children's collections leave the imported objects, and so the shared pages, alone
         try:
-            while isinstance(job := read_message(inbox), TrainJob | CheckJob):
+            while isinstance(job := read_message(inbox), Job):
                 supervise(job, inbox, outbox)
         finally:
             processes.kill_descendants()
@@ -173,7 +187,7 @@ def serve_alone(inbox: BinaryIO, outbox: BinaryIO) -> None:
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
 
     def listen() -> None:
-        while isinstance(job := read_message(inbox), TrainJob | CheckJob):
+        while isinstance(job := read_message(inbox), Job):
             jobs.put(job)
         os._exit(0)
 
@@ -191,7 +205,13 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
     """Runs a job; whatever it raises becomes an outcome."""
     begin = time.monotonic()
     try:
-        return check(job) if isinstance(job, CheckJob) else train_network(job, send)
+        match job:
+            case CheckJob():
+                return check(job)
+            case UnseenJob():
+                return measure_unseen(job)
+            case TrainJob():
+                return train_network(job, send)
     except BaseException as error:
         trace = "".join(traceback.format_exception(error))
         return Done(outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback=trace)
@@ -199,6 +219,7 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
 
 def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
     """Seeds, builds the network from its source and trains it."""
+    torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
     module, dataset, recipe = compile_source(job.source), Dataset.open(job.data), Recipe(**job.recipe)
     graph = graph_from_json(job.graph) if job.graph else None
@@ -236,6 +257,16 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
         importances=importances,
         inherited=inherited,
     )
+
+
+def measure_unseen(job: UnseenJob) -> Done:
+    """Builds a network that was trained and measures the test images."""
+    begin = time.monotonic()
+    module = compile_source(job.source)
+    module.load_state_dict(read_weights(Path(job.weights)))
+    task = Task(job.task["name"], tuple(job.task["metrics"]))
+    found = measure_test(module, Dataset.open(job.data), Recipe(**job.recipe), task, device=job.device)
+    return Done(Outcome.COMPLETE, found, seconds=time.monotonic() - begin)
 
 
 def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance) -> float:

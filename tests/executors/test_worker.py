@@ -13,9 +13,9 @@ import torch
 from nas import Space
 from nas.blocks import Classifier, Conv, Sequential
 from nas.checkpoint import read_scores, read_weights
-from nas.data import load_data
+from nas.data import Dataset, load_data
 from nas.errors import EvaluationError
-from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, TrainJob
+from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, TrainJob, UnseenJob
 from nas.executors.worker import first_line, outcome_of, perform, verdict
 from nas.measurement import Outcome
 from nas.recipe import Recipe
@@ -109,3 +109,31 @@ def test_a_check_that_fails_names_the_reason(tmp_path: Path) -> None:
     typo = CheckJob(task={"metrics": ["acuracy"]}, data=str(tmp_path), device="cpu", precision="fp32")
     assert perform(typo, sent.append).error == "unknown metric 'acuracy'; did you mean 'accuracy'?"
     assert sent == []
+
+
+def test_the_test_images_are_measured_by_a_job_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    images = (rng.integers(0, 60, (60, 1, 4, 4)) + 120 * labels[:, None, None, None]).astype(np.uint8)
+    dataset = load_data((images, labels), cache_dir=tmp_path)
+    read: list[str] = []
+    stored = Dataset.images
+    monkeypatch.setattr(Dataset, "images", lambda self, split: read.append(split) or stored(self, split))
+    monkeypatch.setattr(Dataset, "open", classmethod(lambda cls, folder: dataset))
+    common = {
+        "source": write_source(Space(Sequential(Conv(4), Classifier()), (1, 4, 4), 2).decode({}).graph),
+        "recipe": asdict(Recipe(batch_size=8, shift=0)),
+        "task": {"name": "classification", "metrics": ["accuracy"]},
+        "data": str(dataset.folder),
+        "device": "cpu",
+    }
+    checkpoint = str(tmp_path / "end.safetensors")
+    job = TrainJob(**common, epochs=5, first_epoch=0, last_epoch=5, seed=0, precision="fp32", checkpoint=checkpoint)
+    assert perform(job, lambda entry: None).outcome is Outcome.COMPLETE
+    assert "test" not in read
+    done = perform(UnseenJob(**common, weights=checkpoint), lambda entry: None)
+    assert read.count("test") == 1 and done.outcome is Outcome.COMPLETE, done.error
+    assert set(done.metrics) == {"test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_loss", "test_images"}
+    assert done.metrics["test_images"] == 12 and done.metrics["test_accuracy"] > 0.8
+    gone = perform(UnseenJob(**common, weights=str(tmp_path / "gone.safetensors")), lambda entry: None)
+    assert gone.outcome is Outcome.CRASHED and "is not there" in gone.error

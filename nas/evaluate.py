@@ -48,6 +48,7 @@ class Request:
         epochs: The total that the learning rate schedule is laid out for.
         first_epoch: Epochs trained before.
         last_epoch: Where this segment ends (excluded); None: at `epochs`.
+        cycles: Epochs before `epochs` at which a cycle of the learning rate ends, see `nas.train.train`.
         resume_from: Checkpoint of the segment before.
         checkpoint: Where to leave weights; None: nowhere.
         graph: Returns the network's graph as JSON; called only by evaluators that train, and only for the next two.
@@ -63,6 +64,7 @@ class Request:
     epochs: int
     first_epoch: int = 0
     last_epoch: int | None = None
+    cycles: tuple[int, ...] = ()
     resume_from: Path | None = None
     checkpoint: Path | None = None
     graph: Callable[[], str] | None = None
@@ -181,6 +183,7 @@ class TrainingEvaluator(Evaluator):
             epochs=request.epochs,
             first_epoch=request.first_epoch,
             last_epoch=request.end,
+            cycles=request.cycles,
             seed=request.seed,
             device=facts["device"],
             precision=facts["precision"],

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from nas.checkpoint import load_checkpoint, save_checkpoint
 from nas.errors import RecipeError
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
-from nas.recipe import Recipe, Task
+from nas.recipe import Recipe, Task, batches
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -38,6 +38,7 @@ def train(
     epochs: int,
     first_epoch: int = 0,
     last_epoch: int | None = None,
+    cycles: Sequence[int] = (),
     seed: int = 0,
     task: Task | None = None,
     device: str = "cpu",
@@ -58,6 +59,8 @@ def train(
         epochs: The total that the learning rate schedule is laid out for.
         first_epoch: Epochs trained before, as `resume_from` holds them.
         last_epoch: Where this segment ends (excluded); None: at `epochs`.
+        cycles: Epochs before `epochs`, rising, at which the learning rate is back at 0 and a cycle of its own begins, so that what
+            stops there has been trained to its end (warm restarts, Loshchilov and Hutter 2017, "SGDR"); none: one cycle.
         seed: Of the order of images, their augmentation and dropout; the weights are the caller's.
         task: Says which metrics are measured.
         device: `cpu`, `cuda` or `mps`.
@@ -77,7 +80,7 @@ def train(
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
-    loop = _Loop(module, dataset, recipe, epochs, seed, device, precision)
+    loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision)
     if resume_from is not None:
         load_checkpoint(resume_from, module, loop.optimizer)
     val_labels = np.array(dataset.labels("val"))
@@ -118,32 +121,34 @@ class _Loop:
     """The network, the training images on the device, and the optimiser."""
 
     def __init__(
-        self, module: nn.Module, dataset: Dataset, recipe: Recipe, epochs: int, seed: int, device: str, precision: str
+        self, module: nn.Module, dataset: Dataset, recipe: Recipe, ends: Sequence[int], seed: int, device: str, precision: str
     ) -> None:
         if recipe.open_fields():
             raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
         self.place = torch.device(device)
         self.module = _moved(module, self.place, precision)
-        self.recipe, self.epochs, self.seed, self.bf16 = recipe, epochs, seed, precision == "bf16"
+        self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
         self.images, self.labels = resident(dataset, "train", self.place)
         self.normalise = normaliser(dataset, self.place, _layout(precision))
-        self.shift, self.flip = recipe.augmentation(epochs, dataset.flip)
+        self.flip_allowed = dataset.flip
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
-        self.steps, self.batch = _batches(len(self.images), recipe.batch_size)
+        self.steps, self.batch = batches(len(self.images), recipe.batch_size)
 
     def train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
         recipe, generator = self.recipe, _seeded(self.seed, epoch, self.place)
+        begin, end = max((e for e in self.ends if e <= epoch), default=0), min(e for e in self.ends if e > epoch)  # of the cycle
+        shift, flip = recipe.augmentation(end, self.flip_allowed)
         order = torch.randperm(len(self.images), generator=generator, device=self.place)
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()
         for step in range(self.steps):
-            lr = one_cycle(epoch * self.steps + step, self.epochs * self.steps, recipe.lr, recipe.warmup)
+            lr = one_cycle((epoch - begin) * self.steps + step, (end - begin) * self.steps, recipe.lr, recipe.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             chosen = order[step * self.batch : (step + 1) * self.batch]
-            x, y = self.normalise(augmented(self.images, chosen, self.shift, self.flip, generator)), self.labels[chosen]
+            x, y = self.normalise(augmented(self.images, chosen, shift, flip, generator)), self.labels[chosen]
             with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
                 logits = self.module(x)
             logits = logits.float()
@@ -193,7 +198,7 @@ def one_cycle(step: int, steps: int, lr: float, warmup: float) -> float:
 
     Args:
         step: From 0 to `steps` - 1.
-        steps: Of the whole training, over all its segments.
+        steps: Of the whole cycle, over all its segments.
         lr: The peak.
         warmup: Share of the steps before the peak.
     """
@@ -268,18 +273,6 @@ def normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_forma
         return copy.sub_(mean * scale).div_(std * scale).contiguous(memory_format=layout)
 
     return normalise
-
-
-def _batches(images: int, batch_size: int) -> tuple[int, int]:
-    """Returns steps an epoch and images a step, all steps alike.
-
-    A ragged last batch may be a single image, too few to normalise, so what does not fill a step is left out of the epoch,
-    other images each time. A small data set is cut into smaller batches instead, so that hardly any are.
-    """
-    steps = max(1, images // batch_size)
-    if images < 32 * batch_size and images // (steps + 1) >= max(2, batch_size // 2) and images % batch_size:
-        steps += 1
-    return steps, min(batch_size, images // steps)
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:

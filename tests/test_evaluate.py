@@ -63,7 +63,10 @@ def test_a_request_becomes_a_job_of_plain_values() -> None:
     executor = Recording(lambda job: Done(Outcome.COMPLETE))
     with training(executor, task=Task(metrics=("accuracy", "own.py:f")), deadline=9.0) as evaluator:
         evaluator.submit(
-            5, request(first_epoch=1, last_epoch=3, resume_from=Path("a.safetensors"), checkpoint=Path("b.safetensors"))
+            5,
+            request(
+                first_epoch=1, last_epoch=3, cycles=(1, 3), resume_from=Path("a.safetensors"), checkpoint=Path("b.safetensors")
+            ),
         )
     check, job = executor.jobs
     assert isinstance(check, CheckJob)
@@ -75,6 +78,7 @@ def test_a_request_becomes_a_job_of_plain_values() -> None:
         epochs=4,
         first_epoch=1,
         last_epoch=3,
+        cycles=(1, 3),
         seed=3,
         device="cpu",
         precision="bf16",

@@ -15,8 +15,8 @@ from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
 from nas.data import Dataset, joined, load_data
 from nas.domains import real
 from nas.errors import EvaluationError, RecipeError
-from nas.measurement import Outcome
-from nas.recipe import Recipe, Task
+from nas.measurement import Measurement, Outcome
+from nas.recipe import LONG, Recipe, Task, batches
 from nas.train import augmented, evaluate_split, one_cycle, train
 
 RECIPE = Recipe(batch_size=8, lr=0.05, label_smoothing=0.1, shift=1, flip=True)
@@ -93,19 +93,41 @@ def test_without_validation_images_nothing_is_said_of_them(dataset: Dataset, tmp
     assert set(result.metrics) == {"train_loss", "train_accuracy", "seconds", "images_per_second"}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_segments_add_up_to_the_whole(dataset: Dataset, tmp_path: Path, precision: str) -> None:
+@pytest.mark.parametrize(("precision", "cycles"), [("fp32", ()), ("bf16", ()), ("fp32", (1,))])
+def test_segments_add_up_to_the_whole(dataset: Dataset, tmp_path: Path, precision: str, cycles: tuple[int, ...]) -> None:
     whole = network()
-    unbroken = train(whole, dataset, RECIPE, epochs=3, seed=5, precision=precision)
+    of_all = {"epochs": 3, "cycles": cycles, "seed": 5, "precision": precision}
+    unbroken = train(whole, dataset, RECIPE, **of_all)
     saved = tmp_path / "deep" / "first.safetensors"
-    first = train(network(), dataset, RECIPE, epochs=3, last_epoch=1, seed=5, precision=precision, checkpoint=saved)
+    first = train(network(), dataset, RECIPE, **of_all, last_epoch=1, checkpoint=saved)
     resumed = network(seed=99)
-    second = train(resumed, dataset, RECIPE, epochs=3, first_epoch=1, seed=5, precision=precision, resume_from=saved)
+    second = train(resumed, dataset, RECIPE, **of_all, first_epoch=1, resume_from=saved)
     assert (first.epochs, second.epochs) == (1, 3)
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
-    timeless = [{k: v for k, v in entry.items() if k != "seconds"} for entry in (*first.curve, *second.curve)]
-    assert timeless == [{k: v for k, v in entry.items() if k != "seconds"} for entry in unbroken.curve]
+    assert timeless(first) + timeless(second) == timeless(unbroken)
+
+
+def test_every_cycle_ends_at_a_learning_rate_of_nothing(dataset: Dataset) -> None:
+    """A segment from epoch 1 to 3 is laid out as a training of two epochs is."""
+    recipe = replace(RECIPE, warmup=0.25)
+    rates = [entry["lr"] for entry in train(network(), dataset, recipe, epochs=6, cycles=(1, 3)).curve]
+    alone = [[entry["lr"] for entry in train(network(), dataset, recipe, epochs=epochs).curve] for epochs in (1, 2, 3)]
+    assert rates == [rate for part in alone for rate in part]
+    assert rates[1] > rates[0] < recipe.lr / 3
+
+
+def test_augmentation_that_nobody_asked_for_begins_with_the_cycle_that_is_long(dataset: Dataset) -> None:
+    quiet, loud = (replace(RECIPE, shift=shift, flip=flip) for shift, flip in ((0, False), (2, False)))
+    brief = train(network(), dataset, replace(quiet, shift=None), epochs=LONG, last_epoch=2, cycles=(2,))
+    assert timeless(brief) == timeless(train(network(), dataset, quiet, epochs=LONG, last_epoch=2, cycles=(2,)))
+    whole = train(network(), dataset, replace(quiet, shift=None), epochs=LONG, last_epoch=2)
+    assert timeless(whole) == timeless(train(network(), dataset, loud, epochs=LONG, last_epoch=2))
+    assert timeless(whole) != timeless(brief)
+
+
+def timeless(measured: Measurement) -> list[dict[str, float]]:
+    return [{k: v for k, v in entry.items() if k != "seconds"} for entry in measured.curve]
 
 
 def test_the_seed_decides(dataset: Dataset) -> None:
@@ -285,6 +307,4 @@ def test_float_images_are_not_touched(tmp_path: Path) -> None:
     [(8000, 64, (125, 64)), (254, 64, (4, 63)), (90, 64, (2, 45)), (40, 64, (1, 40)), (3, 2, (1, 2)), (1, 8, (1, 1))],
 )
 def test_small_data_sets_are_cut_into_even_batches(images: int, size: int, expected: tuple[int, int]) -> None:
-    from nas.train import _batches
-
-    assert _batches(images, size) == expected
+    assert batches(images, size) == expected

@@ -239,6 +239,7 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
         epochs=job.epochs,
         first_epoch=job.first_epoch,
         last_epoch=job.last_epoch,
+        cycles=job.cycles,
         seed=job.seed,
         task=Task(job.task["name"], tuple(job.task["metrics"])),
         device=job.device,

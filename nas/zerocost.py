@@ -33,8 +33,7 @@ BATCH = 64
 """Images that are looked at, as in Abdelfattah et al. 2021."""
 
 _RECTIFIERS = frozenset(
-    ["celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu"]
-    + ["relu", "relu_", "relu6", "rrelu", "selu", "silu", "softplus"]
+    ("celu", "elu", "gelu", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "relu6", "relu_", "selu", "silu")
 )
 _SATURATING = frozenset(["hardsigmoid", "logsigmoid", "sigmoid", "sigmoid_", "softsign", "tanh", "tanh_"])
 _DROPOUTS = frozenset(["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"])

@@ -5,9 +5,10 @@ Inside, everything is minimised: `Objective.loss` flips the sign once, here.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -103,6 +104,11 @@ def objectives(names: Sequence[str | Objective]) -> tuple[Objective, ...]:
         if seen.count(name) > 1:
             raise ObjectiveError(f"objective {name!r} stands {seen.count(name)} times, expected once")
     return found
+
+
+def on_log_scale(losses: Iterable[float]) -> tuple[float, ...]:
+    """Puts losses on a logarithmic scale; those below zero (an exact objective that is maximised) are mirrored."""
+    return tuple(math.copysign(math.log1p(abs(loss)), loss) for loss in losses)
 
 
 _COMPARE = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}

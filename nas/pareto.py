@@ -189,6 +189,42 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     return float(moocore.hypervolume(inside, ref=corner)) if len(inside) else 0.0
 
 
+def contribution_order(points: ArrayLike) -> NDArray[np.int64]:
+    """Returns the indices of the points, those first that the hypervolume of one front can spare least.
+
+    The point with the smallest exclusive contribution goes last, then the one with the smallest among the others, and so on
+    (Beume, Naujoks and Emmerich 2007, "SMS-EMOA"): so of two points that lie close together one comes early. Objectives are
+    scaled to [0, 1] over the front, the reference is 1.1 in each; of equal contributions the later one goes first.
+
+    Args:
+        points: `(n, m)` losses of one front: none dominates another. Infinite ones are clipped to the largest finite one.
+
+    Returns:
+        `(n,)` indices.
+
+    Raises:
+        ValueError: When `points` is no matrix or holds a NaN.
+    """
+    import moocore
+
+    losses = _finite(checked(points))
+    left = list(range(len(losses)))
+    if losses.shape[1] == 1 or len(left) < 2:
+        return np.array(left, dtype=np.int64)
+    low, high = losses.min(axis=0), losses.max(axis=0)
+    scaled = (losses - low) / np.where(high > low, high - low, 1.0)
+    spared: list[int] = []
+    while len(left) > 1:
+        contributions = moocore.hv_contributions(scaled[left], ref=_BEYOND)
+        least = len(left) - 1 - int(np.argmin(contributions[::-1]))
+        spared.append(left.pop(least))
+    return np.array([*left, *reversed(spared)], dtype=np.int64)
+
+
+_BEYOND = 1.1
+"""Reference of a front that is scaled to [0, 1]: its ends count, without counting for everything."""
+
+
 def knee(points: ArrayLike) -> int:
     """Returns the index of the front's knee: the point that bulges furthest below the plane through the front's ends.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.objectives import on_log_scale
 from nas.problem import Rejected
 from nas.strategies.base import Key, Proposal, Trial, key_of
 
@@ -72,8 +72,3 @@ def log_costs(problem: Problem, trial: Trial) -> Costs:
         return on_log_scale(problem.exact_losses(trial.genotype).values())
     except Rejected:
         return ()
-
-
-def on_log_scale(losses: Iterable[float]) -> Costs:
-    """Puts losses on a logarithmic scale; those below zero (an exact objective that is maximised) are mirrored."""
-    return tuple(math.copysign(math.log1p(abs(loss)), loss) for loss in losses)

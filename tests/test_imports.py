@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ),
     ("nas.userfile", "nas.pairs", "nas.correlation"),
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
-    ("nas.annotations",),
+    ("nas.annotations", "nas.schedule"),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
     ("nas.windows", "nas.reduction", "nas.labelling", "nas.memory", "nas.storage"),
     (

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nas.pareto import crowded_order, crowding, dominates, front_with, hypervolume, knee, non_dominated, ranks, weakly_dominates
+from nas.pareto import (
+    contribution_order,
+    crowded_order,
+    crowding,
+    dominates,
+    front_with,
+    hypervolume,
+    knee,
+    non_dominated,
+    ranks,
+    weakly_dominates,
+)
 
 points_of_any_width = st.integers(1, 4).flatmap(
     lambda m: arrays(np.float64, st.tuples(st.integers(0, 20), st.just(m)), elements=st.integers(0, 5).map(float))
@@ -121,3 +132,24 @@ def test_crowded_order_puts_rank_before_loneliness_and_keeps_ties_in_place() -> 
     assert crowded_order(points).tolist() == [1, 4, 2, 3, 0, 5]
     assert crowded_order([(2.0,), (1.0,), (3.0,), (1.0,)]).tolist() == [1, 3, 0, 2]
     assert crowded_order(np.zeros((0, 2))).tolist() == []
+
+
+@given(arrays(np.float64, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.integers(0, 5).map(float)))
+def test_each_place_in_the_order_of_contributions_is_that_of_the_least_among_those_before(points: np.ndarray) -> None:
+    front = points[ranks(points) == 0]
+    order = contribution_order(front).tolist()
+    assert sorted(order) == list(range(len(front)))
+    if points.shape[1] == 1:
+        assert order == sorted(order)
+        return
+    spread = np.ptp(front, axis=0) if len(front) else np.ones(points.shape[1])
+    scaled = (front - (front.min(axis=0) if len(front) else 0)) / np.where(spread > 0, spread, 1.0)
+    corner = np.full(points.shape[1], 1.1)
+    for last in range(len(order) - 1, 0, -1):
+        among = order[: last + 1]
+        left = [hypervolume(scaled[[i for i in among if i != without]], corner) for without in among]
+        assert left[-1] == pytest.approx(max(left))
+
+
+def test_of_two_equal_points_the_first_comes_early_and_the_other_last() -> None:
+    assert contribution_order([(0.0, 1.0), (0.5, 0.5), (0.5, 0.5), (1.0, 0.0)]).tolist()[-1] == 2

@@ -1,0 +1,202 @@
+"""Asynchronous successive halving over several objectives: which network is trained on, and for how long.
+
+Networks climb a ladder of rungs, numbers of epochs such as 1, 3 and 9. All begin at the lowest. Of the n that were measured at a
+rung, the best floor(n / ratio) may go on to the next one, the ratio being that of the two numbers of epochs; whoever is free looks
+from the top downwards for one that has not yet gone on (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning",
+algorithm 2), so that nobody waits for stragglers. The best are those on the first fronts, and on a front that does not fit
+whole those that its hypervolume can spare least (`nas.pareto.contribution_order`); Schmucker et al. 2021, "Multi-objective
+Asynchronous Successive Halving", compare ways to do so. Exact costs stand on a logarithmic scale in it. What was measured after
+different numbers of epochs is never compared.
+
+What a rung decides depends on the order in which networks arrived there and on nothing else. Knows no torch and no record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from nas.errors import RunError
+from nas.objectives import on_log_scale
+from nas.pareto import contribution_order, ranks
+
+SPARE = 8
+"""Networks behind those that may go on, whose weights a rung keeps: with more arrivals it may be their turn. Those farther behind
+are given up for good, so that the weights kept do not grow with the search."""
+
+LEAST_STEPS = 100
+"""Optimiser steps below which a lower rung ranks networks by how they were initialised."""
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A network goes on from one rung to the next.
+
+    Attributes:
+        trial: Its number.
+        from_epoch: Where it stands.
+        to_epoch: Where it goes.
+    """
+
+    trial: int
+    from_epoch: int
+    to_epoch: int
+
+
+class Rung:
+    """The networks that were measured after so many epochs.
+
+    Args:
+        epochs: How many.
+        following: Epochs of the next rung; None at the top.
+        exact: Of each objective, whether it is an exact cost.
+
+    Attributes:
+        epochs: As given.
+        trials: Who was measured here, in the order of arrival.
+    """
+
+    def __init__(self, epochs: int, following: int | None, exact: Sequence[bool]) -> None:
+        self.epochs, self.trials = epochs, list[int]()
+        self._following, self._exact = following, tuple(exact)
+        self._points: list[tuple[float, ...]] = []
+        self._gone: set[int] = set()  # on to the next rung, or given up
+        self._fronts: list[list[int]] | None = None  # places in `trials`, best front first
+
+    @property
+    def quota(self) -> int:
+        """How many may have gone on by now."""
+        return 0 if self._following is None else len(self.trials) * self.epochs // self._following
+
+    def arrive(self, trial: int, losses: Sequence[float]) -> None:
+        """Takes in a network that was measured here; those that fall too far behind are given up."""
+        logged = on_log_scale(losses)
+        self.trials.append(trial)
+        self._points.append(tuple(log if exact else loss for log, loss, exact in zip(logged, losses, self._exact, strict=True)))
+        self._fronts = None
+        if self._following is not None and len(self.trials) > self.quota + SPARE:
+            self._gone |= set(self.trials).difference(self.best(self.quota + SPARE))
+
+    def go_on(self, trial: int) -> None:
+        """Notes that a network has gone on."""
+        self._gone.add(trial)
+
+    def best(self, count: int) -> list[int]:
+        """Returns the best so many trials, the better fronts first."""
+        found: list[int] = []
+        for front in self._by_front():
+            room = count - len(found)
+            if room <= 0:
+                break
+            found += front if len(front) <= room else self._ordered(front)[:room]
+        return [self.trials[place] for place in found]
+
+    def promotable(self) -> int | None:
+        """Returns the best trial that may go on now; None where there is none."""
+        allowed = set(self.best(self.quota)) - self._gone
+        for front in self._by_front() if allowed else ():
+            waiting = [place for place in front if self.trials[place] in allowed]
+            if waiting:
+                return self.trials[waiting[0] if len(waiting) == 1 else next(p for p in self._ordered(front) if p in waiting)]
+        return None
+
+    def waiting(self) -> list[int]:
+        """Returns the trials that may still go on, now or later, in the order of arrival."""
+        return [] if self._following is None else [trial for trial in self.trials if trial not in self._gone]
+
+    def _by_front(self) -> list[list[int]]:
+        if self._fronts is None:
+            self._fronts = []
+            for place, rank in enumerate(ranks(self._points).tolist() if self._points else ()):
+                self._fronts += [[] for _ in range(rank + 1 - len(self._fronts))]
+                self._fronts[rank].append(place)
+        return self._fronts
+
+    def _ordered(self, front: Sequence[int]) -> list[int]:
+        return [front[i] for i in contribution_order([self._points[place] for place in front]).tolist()]
+
+
+class Ladder:
+    """Where every network of a search stands.
+
+    Args:
+        rungs: Epochs, rising; one rung alone promotes nobody.
+        exact: Of each objective, whether it is an exact cost.
+
+    Attributes:
+        rungs: From the lowest to the top.
+    """
+
+    def __init__(self, rungs: Sequence[int], exact: Sequence[bool]) -> None:
+        self.rungs = tuple(Rung(here, there, exact) for here, there in zip(rungs, (*rungs[1:], None), strict=True))
+
+    def measured(self, trial: int, epochs: int, losses: Sequence[float] | None) -> None:
+        """Takes in that a network was measured after so many epochs; without losses, or with a NaN among them, it climbs no more.
+
+        Args:
+            trial: Its number.
+            epochs: One of the rungs.
+            losses: One an objective, smaller is better.
+        """
+        if losses is not None and not any(map(math.isnan, losses)):
+            self._at(epochs).arrive(trial, losses)
+
+    def promote(self, promotion: Promotion) -> None:
+        """Notes that a network goes on."""
+        self._at(promotion.from_epoch).go_on(promotion.trial)
+
+    def next(self, fits: Callable[[int], bool] = lambda epochs: True) -> Promotion | None:
+        """Returns who goes on next, None where nobody may.
+
+        Args:
+            fits: Whether so many epochs more may be spent.
+        """
+        for here, there in reversed(list(pairwise(self.rungs))):
+            if fits(there.epochs - here.epochs) and (trial := here.promotable()) is not None:
+                return Promotion(trial, here.epochs, there.epochs)
+        return None
+
+    def may(self, promotion: Promotion) -> bool:
+        """Returns whether a network may go on now, were the epochs of others not enough."""
+        here = self._at(promotion.from_epoch)
+        return promotion.trial in here.best(here.quota) and promotion.trial in here.waiting()
+
+    def waiting(self) -> Iterable[int]:
+        """Returns the trials whose weights are needed while they may still go on."""
+        return [trial for rung in self.rungs for trial in rung.waiting()]
+
+    def _at(self, epochs: int) -> Rung:
+        return next(rung for rung in self.rungs if rung.epochs == epochs)
+
+
+def checked_rungs(epochs: int | Sequence[int]) -> tuple[int, ...]:
+    """Returns the rungs that a user asks for; a single number is a ladder of one.
+
+    Raises:
+        RunError: When they are no rising whole numbers.
+    """
+    rungs = (epochs,) if isinstance(epochs, int) else tuple(epochs) if isinstance(epochs, list | tuple) else ()
+    whole = all(type(rung) is int and rung >= 1 for rung in rungs)
+    if not rungs or not whole or any(a >= b for a, b in pairwise(rungs)):
+        raise RunError(f"epochs is {epochs!r}, expected a whole number of at least 1, or rising ones such as 1,3,9")
+    return rungs
+
+
+def raised_rungs(rungs: Sequence[int], steps: int) -> tuple[int, ...]:
+    """Returns rungs none of which is too short to learn from; those that coincide become one, and the top stays where it is.
+
+    Args:
+        rungs: In epochs, rising.
+        steps: Optimiser steps of an epoch.
+    """
+    least = -(-LEAST_STEPS // steps)
+    return tuple(sorted({min(max(rung, least), rungs[-1]) for rung in rungs}))
+
+
+def epochs_each(rungs: Sequence[int]) -> float:
+    """Returns the epochs that a network costs on average, those that stay below included."""
+    return rungs[0] + sum(
+        (there - here) * rungs[0] / there for here, there in pairwise(rungs)
+    )  # one in there / rungs[0] gets there

@@ -294,7 +294,7 @@ class Run:
             ids = short_ids(key for (key,) in connection.execute("SELECT fingerprint FROM networks"))
             if unknown := [key for key in wanted if key not in ids]:
                 raise RunError(f"{self.folder} holds no network with fingerprint {unknown[0]}")
-            rows = {key: next(read_networks(connection, key)) for key in wanted}
+            rows = {row.fingerprint: row for row in read_networks(connection, wanted)}
             for proposal in read_proposals(connection):
                 if proposal.fingerprint in proposals:
                     proposals[proposal.fingerprint].append(proposal)

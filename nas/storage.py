@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -88,16 +88,18 @@ def update_source(fingerprint: str, source: str, pack: Pack) -> Statement:
     return "UPDATE networks SET source = ? WHERE fingerprint = ?", (pack("source", source.encode()), fingerprint)
 
 
-def read_networks(connection: sqlite3.Connection, fingerprint: str | None = None) -> Iterator[NetworkRow]:
-    """Reads the networks in the order in which they were first proposed, or one of them.
+def read_networks(connection: sqlite3.Connection, fingerprints: Iterable[str] | None = None) -> Iterator[NetworkRow]:
+    """Reads the networks in the order in which they were first proposed, or some of them.
 
     Args:
         connection: An open record.
-        fingerprint: The one network that is wanted; None for all.
+        fingerprints: Those that are wanted; None for all.
     """
-    packer = Packer(connection)
+    packer, some = Packer(connection), None if fingerprints is None else json.dumps(list(fingerprints))
     for key, costs, graph, source in connection.execute(
-        "SELECT fingerprint, costs, graph, source FROM networks WHERE ?1 IS NULL OR fingerprint = ?1 ORDER BY id", (fingerprint,)
+        "SELECT fingerprint, costs, graph, source FROM networks"
+        " WHERE ?1 IS NULL OR fingerprint IN (SELECT value FROM json_each(?1)) ORDER BY id",
+        (some,),
     ):
         text = None if source is None else packer.unpack("source", source).decode()
         yield NetworkRow(key, json.loads(costs), packer.unpack("graph", graph), text)

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from nas.channels import Floats
 from nas.graph import Graph
+from nas.images import normaliser, resident
 from nas.importance import middle_sizes, summary
 from nas.ops import BatchNorm, Conv2d, Linear
 from nas.recipe import Recipe
 from nas.source import module_names
-from nas.train import normaliser, resident
 
 if TYPE_CHECKING:
     from nas.data import Dataset

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from nas.checkpoint import load_checkpoint, save_checkpoint
 from nas.errors import RecipeError
+from nas.images import layout, moved, normaliser, resident
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.recipe import Recipe, Task, batches
@@ -126,10 +126,10 @@ class _Loop:
         if recipe.open_fields():
             raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
         self.place = torch.device(device)
-        self.module = _moved(module, self.place, precision)
+        self.module = moved(module, self.place, precision)
         self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
         self.images, self.labels = resident(dataset, "train", self.place)
-        self.normalise = normaliser(dataset, self.place, _layout(precision))
+        self.normalise = normaliser(dataset, self.place, layout(self.place, precision))
         self.flip_allowed = dataset.flip
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
@@ -180,9 +180,9 @@ def evaluate_split(
         precision: `fp32` or `bf16`.
     """
     place = torch.device(device)
-    _moved(module, place, precision).eval()
+    moved(module, place, precision).eval()
     images, _ = resident(dataset, split, place)
-    normalise = normaliser(dataset, place, _layout(precision))
+    normalise = normaliser(dataset, place, layout(place, precision))
     mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
     found = []
     with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -241,38 +241,6 @@ def _reflected(places: Tensor, shift: int, generator: torch.Generator) -> Tensor
     last = places.shape[1] - 1
     moved = places + torch.randint(-shift, shift + 1, (len(places), 1), generator=generator, device=places.device)
     return last - (last - moved.abs()).abs()
-
-
-def _moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
-    """Moves a module in place. `Module.to` takes a layout, which the type stubs of torch do not know."""
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.ndim == 4:
-            tensor.data = tensor.data.contiguous(memory_format=_layout(precision))
-    return module.to(place)
-
-
-def _layout(precision: str) -> torch.memory_format:
-    return torch.channels_last if precision == "bf16" else torch.contiguous_format
-
-
-def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        images, labels = (torch.from_numpy(np.asarray(a)) for a in (dataset.images(split), dataset.labels(split)))
-    return images.to(place), labels.to(place)
-
-
-def normaliser(dataset: Dataset, place: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
-    """Returns what turns stored images into float ones of mean 0 and deviation 1 in each channel."""
-    mean, std = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (dataset.mean, dataset.std))
-
-    def normalise(batch: Tensor) -> Tensor:
-        scale = 255.0 if batch.dtype == torch.uint8 else 1.0
-        copy = batch.to(torch.float32, copy=True)  # floats may be pages of a read-only file
-        return copy.sub_(mean * scale).div_(std * scale).contiguous(memory_format=layout)
-
-    return normalise
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:

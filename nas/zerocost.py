@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nas.train import normaliser, resident
+from nas.images import normaliser, resident
 
 if TYPE_CHECKING:
     from nas.data import Dataset

@@ -62,7 +62,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.notation", "nas.problem"),
     ("nas.descent",),
     ("nas.library", "nas.overview"),
-    ("nas.module", "nas.data", "nas.device", "nas.checkpoint"),
+    ("nas.module", "nas.data", "nas.device", "nas.checkpoint", "nas.images"),
     ("nas.train", "nas.inherit"),
     ("nas.scoring", "nas.unseen"),
     ("nas.executors.base",),

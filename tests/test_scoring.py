@@ -15,13 +15,13 @@ from nas import Space
 from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Sequential
 from nas.data import Dataset, load_data
 from nas.graph import Graph, graph_from_json
+from nas.images import normaliser, resident
 from nas.importance import KINDS, SHARES
 from nas.module import compile_source
 from nas.ops import Op, Shape
 from nas.recipe import Recipe
 from nas.scoring import channel_scores
 from nas.source import write_source
-from nas.train import normaliser, resident
 
 torch.set_num_threads(1)
 RECIPE = Recipe(batch_size=12)

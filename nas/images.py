@@ -1,0 +1,55 @@
+"""Images and networks on the device they are trained on: how they lie in memory, and how bytes become what a network sees."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
+
+
+def layout(place: torch.device, precision: str) -> torch.memory_format:
+    """Returns how images and kernels lie in memory: channels last where that is quicker.
+
+    On a CPU that is everywhere: on 28 x 28 images a step of the shipped spaces' networks took 1.15 to 2.1 times as long in the
+    plain layout, in fp32 (pooling and normalisation of channels that lie apart are slow). On an accelerator in bf16 only.
+    """
+    return torch.channels_last if place.type == "cpu" or precision == "bf16" else torch.contiguous_format
+
+
+def moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
+    """Moves a module in place, its kernels into the `layout` of device and precision."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=layout(place, precision))
+    return module.to(place)
+
+
+def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        images, labels = (torch.from_numpy(np.asarray(a)) for a in (dataset.images(split), dataset.labels(split)))
+    return images.to(place), labels.to(place)
+
+
+def normaliser(dataset: Dataset, place: torch.device, memory: torch.memory_format) -> Callable[[Tensor], Tensor]:
+    """Returns what turns stored images into float ones of mean 0 and deviation 1 in each channel.
+
+    It gives a copy in the memory format asked for. For images of one channel that says nothing to a person, but decides in which
+    layout every value inside the network is: torch goes by the strides, so they are those of the format here.
+    """
+    mean, std = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (dataset.mean, dataset.std))
+
+    def normalise(batch: Tensor) -> Tensor:
+        scale = 255.0 if batch.dtype == torch.uint8 else 1.0
+        floats = torch.empty(batch.shape, dtype=torch.float32, device=place, memory_format=memory)
+        return floats.copy_(batch).sub_(mean * scale).div_(std * scale)
+
+    return normalise

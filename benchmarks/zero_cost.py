@@ -26,7 +26,7 @@ from nas.correlation import kendall
 from nas.data import load_data
 from nas.module import compile_source
 from nas.problem import Candidate, Rejected
-from nas.zerocost import look_at, minibatch
+from nas.zerocost import minibatch, zero_cost_scores
 
 SCORES = ("synflow", "naswot", "jacob_cov")
 COSTS = ("params", "macs", "depth")
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
                 continue
             began = time.process_time()
             torch.manual_seed(args.seed)
-            found = look_at(compile_source(candidate.source()), images).scores
+            found = zero_cost_scores(compile_source(candidate.source()), images).scores
             seconds = time.process_time() - began
             costs = problem.costs_of(candidate.graph, 0)
             measured = [problem.table.numbers[column][row] for column in columns.values()]

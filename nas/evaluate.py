@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from nas.device import check_names
 from nas.errors import EvaluationError, RecipeError
-from nas.executors.base import CheckJob, Executor, Inheritance, Result, TrainJob
+from nas.executors.base import CheckJob, Executor, Inheritance, Result, ScoreJob, TrainJob
 from nas.executors.local import LocalExecutor
 from nas.measurement import Measurement, Outcome, checked_metrics
 from nas.processes import cores
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from nas.data import Dataset
 
 log = logging.getLogger(__name__)
+
+SCORE_SECONDS = 30.0
+"""How long scoring one untrained network may take: a hundred times what it does."""
+_PATIENCE = 0.25  # seconds between two questions whether scoring is given up
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,23 @@ class Evaluator(ABC):
     def describe(self) -> dict[str, Any]:
         """Returns what the record should know of where it ran, as plain JSON."""
 
+    def score(self, requests: Sequence[Request], given_up: Callable[[], bool] = lambda: False) -> list[dict[str, float]]:
+        """Returns the scores of untrained networks by name, the same for the same network; nothing is trained.
+
+        Whoever can overrides this. It is called while a slot is free, and may use all that are.
+
+        Args:
+            requests: What would be trained.
+            given_up: Asked often; when it says so, what is known so far is returned.
+
+        Returns:
+            One entry a request, empty where there is no score.
+
+        Raises:
+            EvaluationError: When this evaluator gives no scores.
+        """
+        raise EvaluationError(f"{type(self).__name__} scores no networks that are not trained; leave prescreen out")
+
     def close(self) -> None:  # noqa: B027 - an evaluator without processes has nothing to do
         """Kills what is in flight; a second call does nothing."""
 
@@ -166,6 +187,8 @@ class TrainingEvaluator(Evaluator):
         self._executor.submit(_CHECK, CheckJob(task=self._task, data=self._data, device=device, precision=precision))
         self._facts: dict[str, str] | None = None
         self._checkpoints: dict[int, str] = {}
+        self._last_score = _CHECK
+        self._ended: list[Result] = []
 
     @property
     def slots(self) -> int:
@@ -200,7 +223,30 @@ class TrainingEvaluator(Evaluator):
 
     def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
         self._settled()
-        return [(result.ticket, self._measurement(result)) for result in self._executor.collect(timeout)]
+        ended, self._ended = self._ended, []
+        ended += self._executor.collect(0.0 if ended else timeout)
+        return [(result.ticket, self._measurement(result)) for result in ended if result.ticket >= 0]
+
+    def score(self, requests: Sequence[Request], given_up: Callable[[], bool] = lambda: False) -> list[dict[str, float]]:
+        """Scores networks in the workers that are free (`nas.zerocost`); one that crashes or hangs there has no score.
+
+        Trainings that end meanwhile are kept for `collect`.
+        """
+        self._settled()
+        waiting: dict[int, int] = {}
+        for place, request in enumerate(requests):
+            self._last_score -= 1
+            waiting[self._last_score] = place
+            job = ScoreJob(source=request.source(), data=self._data, seed=request.seed, deadline=SCORE_SECONDS)
+            self._executor.submit(self._last_score, job)
+        found: list[dict[str, float]] = [{} for _ in requests]
+        while waiting and not given_up():
+            for result in self._executor.collect(_PATIENCE):
+                if result.ticket >= 0:
+                    self._ended.append(result)
+                elif result.ticket in waiting:  # others were given up
+                    found[waiting.pop(result.ticket)] = dict(result.done.metrics)
+        return found
 
     def describe(self) -> dict[str, Any]:
         facts = self._settled()
@@ -235,7 +281,7 @@ class TrainingEvaluator(Evaluator):
 
 
 _CHECK = -1
-"""Ticket of the job that is run before all requests."""
+"""Ticket of the job that is run before all requests; scores have those below it."""
 
 
 class CallableEvaluator(Evaluator):

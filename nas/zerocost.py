@@ -41,7 +41,7 @@ _NORMS = frozenset(["batch_norm", "group_norm", "instance_norm", "layer_norm", "
 _LEAST_EIGENVALUE = 1e-5  # k of jacob_cov, as in the published code
 
 
-class Look:
+class Scores:
     """The scores of one network, as far as there are any.
 
     Attributes:
@@ -69,24 +69,24 @@ class NoScore(Exception):
     """A network that a score says nothing of; the message says why."""
 
 
-def look_at(module: nn.Module, images: Tensor) -> Look:
+def zero_cost_scores(module: nn.Module, images: Tensor) -> Scores:
     """Returns the scores of an untrained network.
 
     Args:
         module: Takes float images `(N, C, H, W)`, gives logits; on a CPU. It is of no use afterwards: its weights are changed.
         images: Normalised `(N, C, H, W)`, at least two.
     """
-    look, seen = Look(), _Seen(len(images))
+    found, seen = Scores(), _Seen(len(images))
     gradients: list[Tensor] = []
 
     def jacobian() -> float:
         gradients.append(image_gradients(module, images, seen))
         return jacob_cov(gradients[0])
 
-    look.take("jacob_cov", jacobian)
-    look.take("naswot", lambda: naswot(seen.kernel))
-    look.take("synflow", lambda: synflow(module, images.shape[1:]))
-    return look
+    found.take("jacob_cov", jacobian)
+    found.take("naswot", lambda: naswot(seen.kernel))
+    found.take("synflow", lambda: synflow(module, images.shape[1:]))
+    return found
 
 
 def minibatch(dataset: Dataset, seed: int, count: int = BATCH) -> Tensor:

@@ -13,8 +13,8 @@ import pytest
 from nas.data import load_data
 from nas.domains import choice
 from nas.errors import EvaluationError, RecipeError, UnknownNameError
-from nas.evaluate import CallableEvaluator, Request, TrainingEvaluator, default_workers
-from nas.executors.base import CheckJob, Done, Executor, Job, Result, TrainJob
+from nas.evaluate import SCORE_SECONDS, CallableEvaluator, Request, TrainingEvaluator, default_workers
+from nas.executors.base import CheckJob, Done, Executor, Job, Result, ScoreJob, TrainJob
 from nas.measurement import Measurement, Outcome
 from nas.recipe import Recipe, Task
 
@@ -28,7 +28,7 @@ def request(architecture: Any = "net", **fields: Any) -> Request:
 class Recording(Executor):
     """Answers the check with `FACTS` and every other job with what `answer` makes of it."""
 
-    def __init__(self, answer: Callable[[TrainJob], Done], check: Done | None = None) -> None:
+    def __init__(self, answer: Callable[[Any], Done], check: Done | None = None) -> None:
         self.slots = 2
         self.jobs: list[Job] = []
         self.closed = 0
@@ -105,6 +105,36 @@ def test_what_comes_back_becomes_a_measurement() -> None:
     assert evaluator.collect(0.0) == []
 
 
+def test_scores_are_answered_in_order_and_trainings_that_end_meanwhile_are_kept() -> None:
+    scores = {"a": {"synflow": 1.0}, "b": {}, "c": {"synflow": 3.0, "naswot": 2.0}}
+
+    def answer(job: Job) -> Done:
+        return Done(Outcome.COMPLETE, scores[job.source] if isinstance(job, ScoreJob) else {"val_accuracy": 0.5})
+
+    executor = Recording(answer)
+    evaluator = training(executor)
+    evaluator.submit(0, request())
+    assert evaluator.score([request(source=lambda name=name: name) for name in scores]) == list(scores.values())
+    assert executor.jobs[2] == ScoreJob(source="a", data=str(Path("/decoded")), seed=3, deadline=SCORE_SECONDS)
+    assert [ticket for ticket, _ in evaluator.collect(None)] == [0]
+    assert evaluator.collect(0.0) == []
+
+
+def test_scores_that_are_given_up_are_not_taken_for_trainings() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE, {"naswot": 1.0}))
+    evaluator = training(executor)
+    assert evaluator.score([request(), request()], lambda: True) == [{}, {}]
+    evaluator.submit(0, request())
+    assert [ticket for ticket, _ in evaluator.collect(None)] == [0]
+    evaluator.score([request()], lambda: True)
+    assert evaluator.score([request()]) == [{"naswot": 1.0}]
+
+
+def test_not_every_evaluator_can_score() -> None:
+    with pytest.raises(EvaluationError, match="CallableEvaluator scores no networks that are not trained"):
+        CallableEvaluator(lambda architecture: {}).score([request()])
+
+
 def test_it_says_where_it_ran() -> None:
     evaluator = training(Recording(lambda job: Done(Outcome.COMPLETE)))
     assert evaluator.describe() == {"evaluator": "training", **FACTS, "workers": 2, "threads": 1}
@@ -179,6 +209,26 @@ def test_no_fault_of_a_function_is_an_exception(function: Any, outcome: Outcome,
 def test_what_is_no_function_is_refused() -> None:
     with pytest.raises(EvaluationError, match="got dict"):
         CallableEvaluator({})  # type: ignore[arg-type]
+
+
+def test_scoring_that_crashes_or_hangs_gives_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker process, which outlives both: some seconds."""
+    rng = np.random.default_rng(0)
+    splits = {name: (rng.integers(0, 256, (12, 1, 4, 4), dtype=np.uint8), np.arange(12) % 2) for name in ("train", "val", "test")}
+    dataset = load_data(splits, cache_dir=tmp_path)
+    plain = "from torch import nn\nclass Network(nn.Sequential):\n    def __init__(self):\n        super().__init__({})\n"
+    source = plain.format("nn.Flatten(), nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 2)")
+    crashing = plain.format("__import__('os').abort()")
+    hanging = plain.format("__import__('time').sleep(1000)")
+    with TrainingEvaluator(dataset, workers=1, device="cpu") as evaluator:
+        found = evaluator.score([request(source=lambda text=text: text) for text in (source, crashing, source)])
+        monkeypatch.setattr("nas.evaluate.SCORE_SECONDS", 0.5)
+        hung = evaluator.score([request(source=lambda: hanging)])
+        monkeypatch.undo()
+        again = evaluator.score([request(source=lambda: source)])
+    assert found == [again[0], {}, again[0]]
+    assert set(again[0]) == {"synflow", "naswot", "jacob_cov"}
+    assert hung == [{}]
 
 
 def test_real_workers_train_a_real_network(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from nas.data import load_data
 from nas.module import compile_source
 from nas.ops import Op, Shape
 from nas.source import write_source
-from nas.zerocost import NoScore, agreement, jacob_cov, look_at, minibatch, naswot, synflow
+from nas.zerocost import NoScore, agreement, jacob_cov, minibatch, naswot, synflow, zero_cost_scores
 
 torch.set_num_threads(1)
 
@@ -109,13 +109,13 @@ def test_naswot_of_a_tiny_network_by_hand() -> None:
     x = torch.tensor([[2.0, 3.0], [1.0, -1.0], [-4.0, -0.5]]).view(3, 1, 1, 2)
     expected = math.log(np.linalg.det([[2, 1, 0], [1, 2, 1], [0, 1, 2]]))
     for between in (nn.ReLU(), nn.ReLU(inplace=True), nn.SiLU(), nn.ReLU6()):
-        assert look_at(Given(*weights, between=between), x).scores["naswot"] == pytest.approx(expected)
+        assert zero_cost_scores(Given(*weights, between=between), x).scores["naswot"] == pytest.approx(expected)
 
 
 def test_codes_do_not_depend_on_the_order_of_images_nor_on_the_scale_of_weights() -> None:
     x = images()
-    plain = look_at(network(Conv(8, norm="none"), Conv(8, norm="none")), x).scores
-    turned = look_at(network(Conv(8, norm="none"), Conv(8, norm="none")), x.flip(0)).scores
+    plain = zero_cost_scores(network(Conv(8, norm="none"), Conv(8, norm="none")), x).scores
+    turned = zero_cost_scores(network(Conv(8, norm="none"), Conv(8, norm="none")), x.flip(0)).scores
     larger = network(Conv(8, norm="none"), Conv(8, norm="none"))
     with torch.no_grad():
         for parameter in larger.parameters():
@@ -123,17 +123,17 @@ def test_codes_do_not_depend_on_the_order_of_images_nor_on_the_scale_of_weights(
     assert plain["naswot"] == pytest.approx(turned["naswot"])
     assert plain["jacob_cov"] == pytest.approx(turned["jacob_cov"], rel=1e-4)
     assert set(plain) == {"synflow", "naswot", "jacob_cov"}
-    assert look_at(larger, x).scores["jacob_cov"] == pytest.approx(plain["jacob_cov"], rel=0.2)
+    assert zero_cost_scores(larger, x).scores["jacob_cov"] == pytest.approx(plain["jacob_cov"], rel=0.2)
 
 
 def test_equal_images_have_no_score() -> None:
-    look = look_at(network(Conv(8)), images()[[0, 1, 2, 3, 3]])
+    look = zero_cost_scores(network(Conv(8)), images()[[0, 1, 2, 3, 3]])
     assert look.missing["naswot"] == "it does not tell all images apart"
     assert "synflow" in look.scores
 
 
 def test_a_network_without_activations_has_no_codes() -> None:
-    look = look_at(network(Conv(4, activation="none")), images())
+    look = zero_cost_scores(network(Conv(4, activation="none")), images())
     assert look.missing["naswot"] == "it has no activations"
     assert "synflow" in look.scores
 
@@ -159,7 +159,7 @@ def test_a_constant_gradient_is_no_score() -> None:
 
 
 def test_the_same_seed_gives_the_same_scores_and_another_one_others() -> None:
-    first, again, other = (look_at(network(Conv(8), Conv(8), seed=seed), images()).scores for seed in (0, 0, 1))
+    first, again, other = (zero_cost_scores(network(Conv(8), Conv(8), seed=seed), images()).scores for seed in (0, 0, 1))
     assert first == again
     assert all(first[name] != other[name] for name in first)
 
@@ -167,8 +167,8 @@ def test_the_same_seed_gives_the_same_scores_and_another_one_others() -> None:
 def test_dropout_draws_nothing() -> None:
     blocks = Conv(8), Conv(8, dropout=0.5)
     torch.manual_seed(1)
-    first, second = look_at(network(*blocks), images()).scores, look_at(network(*blocks), images()).scores
-    plain = look_at(network(Conv(8), Conv(8)), images()).scores
+    first, second = zero_cost_scores(network(*blocks), images()).scores, zero_cost_scores(network(*blocks), images()).scores
+    plain = zero_cost_scores(network(Conv(8), Conv(8)), images()).scores
     assert first == second == plain
 
 
@@ -199,7 +199,7 @@ class AwkwardBlock(Block):
 
 
 def test_what_fails_costs_one_score_and_says_why() -> None:
-    look = look_at(network(Conv(8, activation="none"), AwkwardBlock()), images())
+    look = zero_cost_scores(network(Conv(8, activation="none"), AwkwardBlock()), images())
     assert look.missing == {"synflow": "TypeError: float32 alone"}
     assert set(look.scores) == {"naswot", "jacob_cov"}  # x.relu() of a user's own is seen
 
@@ -211,7 +211,7 @@ def test_squeeze_and_excitation_has_a_flow() -> None:
             s = graph.conv(graph.global_avg_pool(x), channels=x.channels, kernel=1, activation="sigmoid")
             return graph.multiply(x, s)
 
-    look = look_at(network(Conv(8), Gate(), Conv(8), Gate()), images())
+    look = zero_cost_scores(network(Conv(8), Gate(), Conv(8), Gate()), images())
     assert look.missing == {}
 
 

@@ -85,6 +85,19 @@ class UnseenJob(msgspec.Struct, tag="unseen", frozen=True, kw_only=True, forbid_
     deadline: float | None = None
 
 
+class ScoreJob(msgspec.Struct, tag="score", frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Asks for the zero-cost scores of an untrained network (`nas.zerocost`); answered in `Done.metrics`, those that there are.
+
+    Attributes:
+        source, data, seed, deadline: As in a `TrainJob`; the weights are those that its training would begin with.
+    """
+
+    source: str
+    data: str
+    seed: int
+    deadline: float | None = None
+
+
 class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Asks whether device, data and metrics are there, and which precision is quicker; answered in `Done.facts`."""
 
@@ -119,7 +132,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     Attributes:
         outcome, metrics, epochs, seconds, error, importances, inherited: As in `nas.measurement.Measurement`.
         traceback: All of it, for the log.
-        facts: What a `CheckJob` found.
+        facts: What a `CheckJob` found; why a `ScoreJob` gave no score of a name.
     """
 
     outcome: Outcome
@@ -133,7 +146,7 @@ class Done(msgspec.Struct, tag="done", frozen=True):
     inherited: float | None = None
 
 
-Job = TrainJob | CheckJob | UnseenJob
+Job = TrainJob | CheckJob | UnseenJob | ScoreJob
 Message = Job | Hello | EpochEnded | Done
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

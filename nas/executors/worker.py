@@ -41,6 +41,7 @@ from nas.executors.base import (
     Hello,
     Inheritance,
     Job,
+    ScoreJob,
     TrainJob,
     Unpacker,
     UnseenJob,
@@ -56,6 +57,7 @@ from nas.recipe import Recipe, Task
 from nas.scoring import channel_scores
 from nas.train import train
 from nas.unseen import measure_test
+from nas.zerocost import minibatch, zero_cost_scores
 
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for a job whose time is up."""
@@ -210,6 +212,8 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
                 return check(job)
             case UnseenJob():
                 return measure_unseen(job)
+            case ScoreJob():
+                return score_untrained(job)
             case TrainJob():
                 return train_network(job, send)
     except BaseException as error:
@@ -268,6 +272,14 @@ def measure_unseen(job: UnseenJob) -> Done:
     task = Task(job.task["name"], tuple(job.task["metrics"]))
     found = measure_test(module, Dataset.open(job.data), Recipe(**job.recipe), task, device=job.device)
     return Done(Outcome.COMPLETE, found, seconds=time.monotonic() - begin)
+
+
+def score_untrained(job: ScoreJob) -> Done:
+    """Builds an untrained network and scores it."""
+    begin = time.monotonic()
+    torch.manual_seed(job.seed)
+    found = zero_cost_scores(compile_source(job.source), minibatch(Dataset.open(job.data), job.seed))
+    return Done(Outcome.COMPLETE, found.scores, seconds=time.monotonic() - begin, facts=found.missing)
 
 
 def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance) -> float:

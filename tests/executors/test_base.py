@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.executors.base import CheckJob, Done, EpochEnded, Hello, Message, TrainJob, Unpacker, encode, read_message
+from nas.executors.base import CheckJob, Done, EpochEnded, Hello, Message, ScoreJob, TrainJob, Unpacker, encode, read_message
 from nas.measurement import Outcome
 
 MESSAGES: list[Message] = [
@@ -28,6 +28,7 @@ MESSAGES: list[Message] = [
         deadline=1.5,
     ),
     CheckJob(task={}, data="d", device="auto", precision="auto"),
+    ScoreJob(source="class Network: ...", data="d", seed=1, deadline=2.0),
     EpochEnded({"epoch": 1, "val_accuracy": 0.1 + 0.2}),
     Done(Outcome.TIMED_OUT, error="not done after 3 s, killed"),
 ]

@@ -15,11 +15,13 @@ from nas.blocks import Classifier, Conv, Sequential
 from nas.checkpoint import read_scores, read_weights
 from nas.data import Dataset, load_data
 from nas.errors import EvaluationError
-from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, TrainJob, UnseenJob
+from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, ScoreJob, TrainJob, UnseenJob
 from nas.executors.worker import first_line, outcome_of, perform, verdict
 from nas.measurement import Outcome
+from nas.module import compile_source
 from nas.recipe import Recipe
 from nas.source import write_source
+from nas.zerocost import minibatch, zero_cost_scores
 
 
 def test_want_of_memory_is_known_by_any_of_its_names() -> None:
@@ -97,6 +99,26 @@ def test_a_job_inherits_and_says_what_mattered(tmp_path: Path) -> None:
     weights.unlink()
     orphan = done(1, inherit=inherit)
     assert (orphan.outcome, orphan.inherited) == (Outcome.COMPLETE, 0.0)
+
+
+def test_a_job_scores_the_weights_that_training_would_begin_with(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    splits = {name: (rng.integers(0, 256, (24, 1, 4, 4), dtype=np.uint8), np.arange(24) % 2) for name in ("train", "val", "test")}
+    dataset = load_data(splits, cache_dir=tmp_path)
+    source = write_source(Space(Sequential(Conv(8), Classifier()), (1, 4, 4), 2).decode({}).graph)
+
+    def done(seed: int, text: str = source) -> Done:
+        return perform(ScoreJob(source=text, data=str(dataset.folder), seed=seed), lambda entry: None)
+
+    torch.manual_seed(3)
+    expected = zero_cost_scores(compile_source(source), minibatch(dataset, 3)).scores
+    assert dict(done(3).metrics) == expected == dict(done(3).metrics) != dict(done(4).metrics)
+    assert set(expected) == {"synflow", "naswot", "jacob_cov"}
+    flat = source.replace("F.relu(", "(")
+    assert (done(3, flat).outcome, done(3, flat).facts) == (Outcome.COMPLETE, {"naswot": "it has no activations"})
+    broken = done(3, source.replace("def forward", "def backward"))
+    assert (broken.outcome, broken.metrics) == (Outcome.COMPLETE, {})
+    assert done(3, "1 / 0").outcome is Outcome.CRASHED
 
 
 def test_a_check_that_fails_names_the_reason(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from nas.errors import RunError
 
-FORMAT = 3
+FORMAT = 4
 """Version of the tables below. A change of them adds a step to `MIGRATIONS`."""
 
 APPLICATION = 0x6E617331
@@ -30,6 +30,12 @@ CREATE TABLE baselines (
     name TEXT PRIMARY KEY, network INTEGER NOT NULL REFERENCES networks, recipe INTEGER NOT NULL REFERENCES recipes,
     outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL, error TEXT NOT NULL, epochs INTEGER NOT NULL,
     seconds REAL NOT NULL, ended REAL NOT NULL) WITHOUT ROWID;
+"""
+
+_PROMOTIONS = """
+CREATE TABLE promotions (
+    id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL REFERENCES proposals, from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL,
+    seen INTEGER NOT NULL, created REAL NOT NULL, faults INTEGER NOT NULL DEFAULT 0);
 """
 
 SCHEMA = f"""
@@ -52,7 +58,7 @@ CREATE TABLE evaluations (
     from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL, outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL,
     error TEXT NOT NULL, checkpoint TEXT NOT NULL, seconds REAL NOT NULL, ended REAL NOT NULL,
     importances BLOB NOT NULL DEFAULT x'', inherited REAL);
-{_BASELINES}"""
+{_BASELINES}{_PROMOTIONS}"""
 
 
 def _add_baselines(connection: sqlite3.Connection) -> None:
@@ -65,7 +71,11 @@ def _add_inheritance(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE evaluations ADD COLUMN inherited REAL")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines, 2: _add_inheritance}
+def _add_promotions(connection: sqlite3.Connection) -> None:
+    connection.execute(_PROMOTIONS)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines, 2: _add_inheritance, 3: _add_promotions}
 """Format n to the function that turns its tables into those of n + 1, inside a transaction."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(

@@ -172,7 +172,7 @@ class Journal:
 
     def blame(self, row: ProposalRow) -> None:
         """Counts one more breakdown of this process while a proposal was in flight."""
-        self._record.blame(row.id)
+        self._record.blame(row)
 
     def commit(self) -> None:
         """Puts everything on the disk, and tells of it."""

@@ -1,8 +1,8 @@
 """The record: everything a search knows, in one SQLite file with one writer.
 
 Rows are written into a transaction that stays open until `commit`; what was committed survives a kill of the process and a loss
-of power. Rows are only added, except for three columns: a network's source, and a proposal's place in the order of endings and
-its count of faults.
+of power. Rows are only added, except for these columns: a network's source, a proposal's place in the order of endings, and the
+count of faults of a proposal or a promotion.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from typing import Any
 
 from nas.database import DATABASE, Lock, close_writer, explained, open_writer
 from nas.errors import RunError
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_json, recipe_digest, recipe_text
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, plain_json, recipe_digest, recipe_text
 from nas.storage import (
     Packer,
     insert_baseline,
     insert_evaluation,
     insert_network,
+    insert_promotion,
     insert_proposal,
     read_costs,
     read_evaluations,
+    read_promotions,
     read_proposals,
     update_source,
 )
@@ -136,6 +138,16 @@ class Record:
         with self._explained:
             return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
 
+    def promotions(self) -> list[PromotionRow]:
+        """Reads the promotions in the order in which they were decided."""
+        with self._explained:
+            return list(read_promotions(self._connection))
+
+    def proposal(self, number: int) -> ProposalRow:
+        """Reads one proposal."""
+        with self._explained:
+            return next(read_proposals(self._connection, number))
+
     def baselines(self) -> dict[str, str]:
         """Reads the names of the baselines, each with its network's fingerprint."""
         with self._explained:
@@ -183,6 +195,10 @@ class Record:
         """Adds a proposal whose network and recipe are known."""
         self._write(*insert_proposal(row, self._networks, self._recipes, self._pack))
 
+    def add_promotion(self, row: PromotionRow) -> None:
+        """Adds a promotion of a proposal."""
+        self._write(*insert_promotion(row))
+
     def add_evaluation(self, row: EvaluationRow) -> None:
         """Adds a training segment that ended."""
         self._write(*insert_evaluation(row, self._networks, self._recipes, self._pack))
@@ -195,9 +211,10 @@ class Record:
         """Says that a proposal ended, as number `place` in the order of endings."""
         self._write("UPDATE proposals SET finished = ? WHERE id = ?", (place, proposal))
 
-    def blame(self, proposal: int) -> None:
-        """Counts one more start that broke down while this proposal was in flight."""
-        self._write("UPDATE proposals SET faults = faults + 1 WHERE id = ?", (proposal,))
+    def blame(self, row: ProposalRow | PromotionRow) -> None:
+        """Counts one more start that broke down while this proposal or promotion was in flight."""
+        table = "proposals" if isinstance(row, ProposalRow) else "promotions"
+        self._write(f"UPDATE {table} SET faults = faults + 1 WHERE id = ?", (row.id,))  # noqa: S608 - one of two words
 
     def note(self, options: Mapping[str, Any]) -> None:
         """Replaces what is kept with this start."""

@@ -70,6 +70,29 @@ class ProposalRow:
 
 
 @dataclass(frozen=True)
+class PromotionRow:
+    """A network goes on from one rung to the next (`nas.schedule`), committed before that training starts.
+
+    Attributes:
+        id: Its number, from 0.
+        proposal: Number of the proposal that is trained on.
+        from_epoch: Epochs it was trained for.
+        to_epoch: Epochs it will have been trained for.
+        seen: How many training segments had ended when this was decided.
+        created: When, in seconds since 1970.
+        faults: How many starts broke down by a fault of their own (not killed from outside) while it was in flight.
+    """
+
+    id: int
+    proposal: int
+    from_epoch: int
+    to_epoch: int
+    seen: int
+    created: float = 0.0
+    faults: int = 0
+
+
+@dataclass(frozen=True)
 class EvaluationRow:
     """One training segment that ended. Its key is (fingerprint, recipe, data, seed) and the epochs.
 
@@ -79,7 +102,7 @@ class EvaluationRow:
         recipe: Digest of the closed recipe.
         data: Digest of the data with its split.
         seed: Seed of the training.
-        from_epoch: Epochs trained before this segment.
+        from_epoch: Epochs trained before this segment; 0 in the first one of a proposal, and in no other.
         to_epoch: Epochs trained after it.
         measurement: What came out.
         ended: When, in seconds since 1970.

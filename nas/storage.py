@@ -17,7 +17,7 @@ import msgspec
 from nas.domains import Genotype, Value
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_genotype, plain_json
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, plain_genotype, plain_json
 
 Statement = tuple[str, tuple[Any, ...]]
 """SQL, and the values for its question marks."""
@@ -30,6 +30,7 @@ _ERROR = 500  # characters kept of an error
 
 _PROPOSAL = "genotype, parents, operator, inherit_from, notes, seen, rejected, repeat_of, created, finished, faults, aligned"
 _EVALUATION = "data, seed, from_epoch, to_epoch, checkpoint, importances, inherited"
+_PROMOTION = "id, proposal, from_epoch, to_epoch, seen, created, faults"
 _MEASURED = "outcome, metrics, curve, error, seconds, ended"
 
 
@@ -37,15 +38,16 @@ def _insert(table: str, columns: str, verb: str = "INSERT") -> str:
     return f"{verb} INTO {table} ({columns}) VALUES ({', '.join('?' for _ in columns.split(','))})"
 
 
-def _select(columns: str, table: str, order: str = "t.id") -> str:
+def _select(columns: str, table: str, order: str = "t.id", where: str = "TRUE") -> str:
     """Returns what reads rows with the fingerprints and digests that they refer to."""
     joined = f"{table} t JOIN networks n ON n.id = t.network JOIN recipes r ON r.id = t.recipe"
-    return f"SELECT {columns} FROM {joined} ORDER BY {order}"  # noqa: S608 - all its words are written in this module
+    return f"SELECT {columns} FROM {joined} WHERE {where} ORDER BY {order}"  # noqa: S608 - all its words are written in this module
 
 
 _INSERT_NETWORK = _insert("networks", "fingerprint, costs, graph")
 _INSERT_PROPOSAL = _insert("proposals", f"id, network, recipe, {_PROPOSAL}")
-_SELECT_PROPOSALS = _select(f"t.id, n.fingerprint, r.digest, {_PROPOSAL}", "proposals")
+_SELECT_PROPOSALS = _select(f"t.id, n.fingerprint, r.digest, {_PROPOSAL}", "proposals", where="?1 IS NULL OR t.id = ?1")
+_INSERT_PROMOTION = _insert("promotions", _PROMOTION)
 _INSERT_EVALUATION = _insert("evaluations", f"proposal, network, recipe, {_EVALUATION}, {_MEASURED}")
 _SELECT_EVALUATIONS = _select(f"proposal, n.fingerprint, r.digest, {_EVALUATION}, {_MEASURED}", "evaluations")
 _INSERT_BASELINE = _insert("baselines", f"name, network, recipe, epochs, {_MEASURED}", "INSERT OR REPLACE")
@@ -155,10 +157,15 @@ def insert_proposal(row: ProposalRow, networks: Ids, recipes: Ids, pack: Pack) -
     return _INSERT_PROPOSAL, (row.id, networks[row.fingerprint], recipes[row.recipe], *values)
 
 
-def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
-    """Reads the proposals by number."""
+def read_proposals(connection: sqlite3.Connection, wanted: int | None = None) -> Iterator[ProposalRow]:
+    """Reads the proposals by number, or one of them.
+
+    Args:
+        connection: An open record.
+        wanted: The number of the one that is wanted; None for all.
+    """
     packer = Packer(connection)
-    for number, fingerprint, recipe, *values in connection.execute(_SELECT_PROPOSALS):
+    for number, fingerprint, recipe, *values in connection.execute(_SELECT_PROPOSALS, (wanted,)):
         genotype, parents, operator, inherit_from, notes, seen, rejected, repeat_of, created, finished, faults, aligned = values
         yield ProposalRow(
             number,
@@ -177,6 +184,17 @@ def read_proposals(connection: sqlite3.Connection) -> Iterator[ProposalRow]:
             faults,
             msgspec.json.decode(aligned),
         )
+
+
+def insert_promotion(row: PromotionRow) -> Statement:
+    """Returns what adds a promotion of a proposal."""
+    return _INSERT_PROMOTION, (row.id, row.proposal, row.from_epoch, row.to_epoch, row.seen, row.created, row.faults)
+
+
+def read_promotions(connection: sqlite3.Connection) -> Iterator[PromotionRow]:
+    """Reads the promotions in the order in which they were decided."""
+    for values in connection.execute(f"SELECT {_PROMOTION} FROM promotions ORDER BY id"):  # noqa: S608 - written above
+        yield PromotionRow(*values)
 
 
 # ---- what was measured

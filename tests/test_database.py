@@ -17,6 +17,7 @@ from nas.database import DATABASE, Lock, close_writer, open_reader, open_writer
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
 from nas.record import Record
+from nas.rows import PromotionRow
 from nas.run import open_run
 
 
@@ -229,9 +230,13 @@ def test_a_writer_migrates_the_file(tmp_path: Path, request: pytest.FixtureReque
     connection.close()
 
 
-@pytest.mark.parametrize(("version", "counts"), [(1, (3, 2, 0)), (2, (4, 2, 1))])
-def test_a_run_of_an_older_format_is_read_and_goes_on(tmp_path: Path, version: int, counts: tuple[int, int, int]) -> None:
-    """Written before runs had baselines (1), and before networks inherited weights (2)."""
+@pytest.mark.parametrize(
+    ("version", "counts", "inherited"), [(1, (3, 2, 0), {None}), (2, (4, 2, 1), {None}), (3, (5, 3, 1), {None, 0.5})]
+)
+def test_a_run_of_an_older_format_is_read_and_goes_on(
+    tmp_path: Path, version: int, counts: tuple[int, int, int], inherited: set[float | None]
+) -> None:
+    """Written before runs had baselines (1), before networks inherited weights (2), and before networks were promoted (3)."""
     shutil.copy(Path(__file__).parent / "assets" / f"run_format_{version}.db", tmp_path / DATABASE)
     with sqlite3.connect(tmp_path / DATABASE) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
@@ -243,7 +248,8 @@ def test_a_run_of_an_older_format_is_read_and_goes_on(tmp_path: Path, version: i
         assert len(record.baselines()) == counts[2]
         assert record.spent()[0] == counts[0]
         proposals, evaluations, _ = record.rows()
-        assert {row.measurement.inherited for row in evaluations} == {None}
+        assert {row.measurement.inherited for row in evaluations} == inherited
+        assert record.promotions() == []
         assert [dict(row.measurement.importances) for row in evaluations] == [{}] * counts[0]
         assert [dict(row.aligned) for row in proposals] == [{}] * len(proposals)
         record.add_proposal(replace(proposals[-1], id=len(proposals), aligned={"a[1]": "a[2]"}, finished=None))
@@ -253,6 +259,11 @@ def test_a_run_of_an_older_format_is_read_and_goes_on(tmp_path: Path, version: i
         assert proposals[-1].aligned == {"a[1]": "a[2]"}
         assert evaluations[-1].measurement.inherited == 0.25
         assert evaluations[-1].measurement.importances == {"conv1": [0.5, 2.0]}
+        promotion = PromotionRow(0, proposals[0].id, 1, 3, seen=counts[0], created=5.0, faults=1)
+        record.add_promotion(promotion)
+        record.blame(promotion)
+        assert record.promotions() == [replace(promotion, faults=2)]
+        assert record.proposal(1) == proposals[1]
         record.rollback()
     again = open_run(tmp_path)
     assert again.trials().equals(trials)

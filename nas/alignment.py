@@ -30,7 +30,8 @@ def matched(child: Graph, parent: Graph, aligned: Mapping[str, str] | None = Non
     """
     aligned = aligned or {}
     taken: dict[str, str] = {}
-    for label in dict.fromkeys(child.labels):  # a path of the parent stands for one of the child
+    # a path of the parent stands for one of the child; what was moved there comes before what is called so now
+    for label in (*(label for label in child.labels if label in aligned), *child.labels):
         taken.setdefault(aligned.get(label, label), label)
     users = child.consumers(), parent.consumers()
     members, others = _by_label(child), _by_label(parent)

@@ -1,20 +1,18 @@
-"""Which channels of a network are one and the same thing, and which of them a smaller network keeps.
+"""Which channels of a network are one and the same thing, and which of them stand for which in another network.
 
 A channel is made by a convolution or a linear layer and passes through normalisation, activation, pooling, depthwise
-convolution, concatenation and flattening; a sum or a product makes one class of the channels it joins. Dropping a channel
-means dropping its class: everywhere, or nowhere. This module knows no tensors.
+convolution, concatenation and flattening; a sum or a product makes one class of the channels it joins. Dropping or doubling a
+channel means doing so to its class: everywhere, or nowhere. This module knows no tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.alignment import matched
 from nas.graph import Graph
 from nas.ops import (
     Activation,
@@ -71,7 +69,8 @@ def channel_classes(graph: Graph) -> list[Ints]:
             for other in before[1:]:
                 joined.join(before[0], other)
         found.append(_passed_on(graph, i, before, joined.new))
-    return [joined.roots(classes) for classes in found]
+    roots = joined.roots()
+    return [roots[classes // _PIXELS] * _PIXELS + classes % _PIXELS for classes in found]
 
 
 class _Classes:
@@ -96,9 +95,11 @@ class _Classes:
             first, second = sorted((self._root(int(a)), self._root(int(b))))
             self._above[second] = first
 
-    def roots(self, classes: Ints) -> Ints:
-        roots = np.array([self._root(int(channel)) for channel in classes // _PIXELS], dtype=np.int64)
-        return roots * _PIXELS + classes % _PIXELS
+    def roots(self) -> Ints:
+        """Returns the root of each channel by its number."""
+        for channel, above in enumerate(self._above):  # what is above has a smaller number, and so its root by now
+            self._above[channel] = self._above[above]
+        return np.array(self._above, dtype=np.int64)
 
 
 def _passed_on(graph: Graph, i: int, before: Sequence[Ints], new: Callable[[int], Ints]) -> Ints:
@@ -122,125 +123,129 @@ def _passed_on(graph: Graph, i: int, before: Sequence[Ints], new: Callable[[int]
     return new(shape[0])
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What one node of a network takes from a node of another one.
+class Origins:
+    """For each channel of a network the channel of another one that it stands for.
 
-    Attributes:
-        child, parent: The nodes.
-        rows: For each output channel of the child's node the place of that channel in the parent's, or `NEW`; None: whatever has
-            the same shape is taken as it is.
-        columns: Likewise for the channels of the input of a convolution or a linear layer; None for other operations.
-    """
-
-    child: int
-    parent: int
-    rows: Ints | None = None
-    columns: Ints | None = None
-
-
-def taken_over(
-    child: Graph, parent: Graph, aligned: Mapping[str, str] | None = None, scores: Mapping[int, Floats] | None = None
-) -> list[Taken]:
-    """Returns what each node of `child` that has one for a model takes from it.
-
-    Where the child has fewer channels it keeps the most important classes, so a convolution loses on its input just what the ones
-    before it lose on their output, and what is summed keeps the same channels. A child that differs by channels alone whose
-    every dropped class is zero in the parent computes what the parent computes.
+    A class of the child's channels stands for one class of the parent's, wherever it passes. Where a layer has fewer channels
+    than its model it keeps the most important classes, so a convolution loses on its input just what the ones before it lose on
+    their output, and what is summed keeps the same channels. Where it has more, classes stand for one of the parent's
+    several times: first come all that there are, then the most important ones again.
 
     Args:
         child: Simplified.
         parent: Simplified.
-        aligned: Path of a block of the child to its path in the parent, where the two differ.
-        scores: Importance of each output channel, `(channels,)`, by node of the parent; without any the first channels are kept.
+        pairs: Node of the child to its model in the parent (`nas.alignment.matched`).
+        scores: Importance of each output channel, `(channels,)`, by node of the parent; without any the first channels count most.
+
+    Attributes:
+        theirs: The parent's classes, as `channel_classes` gives them.
     """
-    pairs = matched(child, parent, aligned)
-    theirs = channel_classes(parent)
-    choice = _Choice(theirs, scores or {}, pairs)
-    smaller = sorted((len(theirs[p]), c, p) for c, p in pairs.items() if makes_channels(parent.ops[p]))
-    kept = {c: choice.kept(p, child.facts[c].shape[0]) for _, c, p in smaller if makes_channels(child.ops[c])}
-    mine = _as_theirs(child, pairs, theirs, kept)
-    return [_taken(child, parent, c, p, mine, theirs, choice) for c, p in pairs.items() if parent.facts[p].params]
 
-
-class _Choice:
-    """Says which classes stay. Narrow nodes decide first, so that parts of a concatenation are there before their sum."""
-
-    def __init__(self, classes: Sequence[Ints], scores: Mapping[int, Floats], pairs: Mapping[int, int]) -> None:
-        self._classes = classes
+    def __init__(self, child: Graph, parent: Graph, pairs: Mapping[int, int], scores: Mapping[int, Floats] | None = None) -> None:
+        self.theirs = channel_classes(parent)
+        self._mine = channel_classes(child)
+        self._scores = _summed(self.theirs, scores or {}, set(pairs.values()))
         self._stays: dict[int, bool] = {}
-        there = set(pairs.values())
-        gone = self._summed(scores.keys() - there, scores)
-        # what is taken out has no say in which channels of a sum stay
-        self._score = {**gone, **self._summed(scores.keys() & there, scores)}
+        self._named: dict[int, int] = {}
+        self._remembered: dict[int, Ints] = {}
+        models = [(c, p) for c, p in pairs.items() if makes_channels(child.ops[c]) and makes_channels(parent.ops[p])]
+        # narrow layers decide first, so that parts of a concatenation are there before their sum
+        for c, p in sorted(models, key=lambda pair: (len(self.theirs[pair[1]]), pair)):
+            self.follow(c, self.theirs[p])
+        for c, p in pairs.items():
+            self._equate(self._mine[c], self.theirs[p])
 
-    def _summed(self, nodes: Iterable[int], scores: Mapping[int, Floats]) -> dict[int, float]:
-        total: dict[int, float] = {}
-        for node in sorted(nodes):
-            for name, score in zip(self._classes[node].tolist(), scores[node].tolist(), strict=True):
-                total[name] = total.get(name, 0.0) + score
-        return total
+    def of(self, node: int) -> Ints:
+        """Returns for each channel of a child's node the parent's class, `NEW` where there is none."""
+        found = self._remembered.get(node)
+        if found is None or (found == NEW).any():  # what stands for something does so for good
+            found = self._remembered[node] = np.array([self._class(name) for name in self._mine[node].tolist()], dtype=np.int64)
+        return found
 
-    def ranked(self, classes: Ints) -> list[int]:
-        """Returns the places of classes, those that stay first, then the undecided ones, each from the most important on."""
-
-        def order(place: int) -> tuple[int, float, int]:
-            name = int(classes[place]) // _PIXELS * _PIXELS
-            stays = self._stays.get(name)
-            return (1 if stays is None else 0 if stays else 2), -self._score.get(name, 0.0), place
-
-        return sorted(range(len(classes)), key=order)
-
-    def kept(self, node: int, count: int) -> Ints:
-        """Returns the classes of a parent's node that a node of so many channels keeps, in their order, `NEW` behind them."""
-        classes = self._classes[node]
-        chosen = sorted(self.ranked(classes)[:count])
-        stay = set(chosen)
+    def follow(self, node: int, classes: Ints) -> None:
+        """Lets the channels of a node that stand for nothing yet stand for classes of the parent."""
+        places: dict[int, int] = {}
         for place, name in enumerate(classes.tolist()):
-            self._stays.setdefault(name, place in stay)
-        return np.concatenate([classes[chosen], np.full(max(0, count - len(classes)), NEW, dtype=np.int64)])
+            if name != NEW:
+                places.setdefault(name, place)
+        undecided = [name for name in dict.fromkeys(self._mine[node].tolist()) if name not in self._named]
+        present = {self._class(name) for name in self._mine[node].tolist()}
+        missing = [name for name in places if name not in present]
+        chosen = sorted(self._ranked(missing, places)[: len(undecided)], key=places.__getitem__)
+        for name in places:
+            self._stays.setdefault(name, name in present or name in chosen)
+        again = self._ranked(missing or list(places), places)
+        if again:
+            chosen += [again[k % len(again)] for k in range(len(undecided) - len(chosen))]
+        self._named.update(zip(undecided, chosen, strict=False))
+
+    def places(self, wanted: Ints, classes: Ints) -> Ints:
+        """Returns where wanted classes stand among others, `NEW` where they do not.
+
+        A class that stands as often as it is wanted is taken in turn. Where none of them is there, what came before has been taken
+        out: channels then follow each other as they stand, and where there are fewer the most important ones are taken.
+        """
+        standing: dict[int, list[int]] = {}
+        for place, name in enumerate(classes.tolist()):
+            standing.setdefault(name, []).append(place)
+        found = np.full(len(wanted), NEW, dtype=np.int64)
+        turns: dict[int, int] = {}
+        for at, name in enumerate(wanted.tolist()):
+            if name != NEW and name in standing:
+                turn = turns[name] = turns.get(name, -1) + 1
+                found[at] = standing[name][turn % len(standing[name])]
+        if (found == NEW).all():
+            self._fill(found, classes)
+        return found
+
+    def rows(self, node: int, model: int) -> Ints:
+        """Returns for each output channel of a layer the place of its model's channel; a channel that has none takes a free one."""
+        classes = self.theirs[model]
+        found = self.places(self.of(node), classes)
+        if (found == NEW).any():
+            self._fill(found, classes)
+        return found
+
+    def _fill(self, found: Ints, classes: Ints) -> None:
+        """Lets places that stand for nothing stand for free ones, the most important of them, in their order."""
+        taken, empty = set(found.tolist()), np.flatnonzero(found == NEW)
+        free = self._ranked([place for place in range(len(classes)) if place not in taken], classes)
+        places = sorted(free[: len(empty)])
+        found[empty[: len(places)]] = places
+
+    def _ranked(self, what: Sequence[int], of: Mapping[int, int] | Ints) -> list[int]:
+        """Returns classes (with their places), or places (with their classes): what stays first, then by importance."""
+
+        def order(one: int) -> tuple[int, float, int]:
+            name, place = (one, of[one]) if isinstance(of, Mapping) else (int(of[one]), one)
+            root = name // _PIXELS * _PIXELS
+            stays = self._stays.get(root)
+            return (1 if stays is None else 0 if stays else 2), -self._scores.get(root, 0.0), place
+
+        return sorted(what, key=order)
+
+    def _class(self, name: int) -> int:
+        """Returns what a child's class stands for; one of a flattened value, its pixel."""
+        root = self._named.get(name // _PIXELS * _PIXELS, NEW) if name != NEW else NEW
+        return NEW if root == NEW else root + name % _PIXELS
+
+    def _equate(self, mine: Ints, theirs: Ints) -> None:
+        """Lets channels that nobody decided stand for those of a node's model where it has as many (the image, for one)."""
+        if len(mine) == len(theirs) and all(self._class(name) == NEW for name in mine.tolist()):
+            same_pixels = (mine % _PIXELS == theirs % _PIXELS) & (mine != NEW) & (theirs != NEW)
+            roots = zip((mine[same_pixels] // _PIXELS).tolist(), (theirs[same_pixels] // _PIXELS).tolist(), strict=True)
+            for one, other in roots:
+                self._named.setdefault(one * _PIXELS, other * _PIXELS)
 
 
-def _as_theirs(child: Graph, pairs: Mapping[int, int], theirs: Sequence[Ints], kept: Mapping[int, Ints]) -> list[Ints]:
-    """Returns for each node of the child the parent's class of each of its channels, `NEW` where there is none."""
-    found: list[Ints] = []
-    for i, facts in enumerate(child.facts):
-        if i in kept:
-            found.append(kept[i])
-            continue
-        mine = _passed_on(child, i, [found[s] for s in child.inputs[i]], lambda count: np.full(count, NEW, dtype=np.int64))
-        if (mine == NEW).all() and i in pairs and len(theirs[pairs[i]]) == facts.shape[0]:
-            mine = theirs[pairs[i]]
-        found.append(mine)
-    return found
-
-
-def _taken(child: Graph, parent: Graph, c: int, p: int, mine: Sequence[Ints], theirs: Sequence[Ints], choice: _Choice) -> Taken:
-    op = child.ops[c]
-    if isinstance(op, BatchNorm) or is_depthwise(op):
-        return Taken(c, p, _places(mine[c], theirs[p], choice))
-    if not makes_channels(op):
-        return Taken(c, p)
-    before, above = child.inputs[c][0], parent.inputs[p][0]
-    return Taken(c, p, _places(mine[c], theirs[p], choice), _places(mine[before], theirs[above], choice))
-
-
-def _places(wanted: Ints, classes: Ints, choice: _Choice) -> Ints:
-    """Returns where the wanted classes stand; a class that stands several times is taken in turn.
-
-    Where none of them is there, what came before has been taken out: channels then follow each other as they stand, and where
-    there are fewer the most important ones are taken.
-    """
-    standing: dict[int, list[int]] = {}
-    for place, name in enumerate(classes.tolist()):
-        standing.setdefault(name, []).append(place)
-    found = np.full(len(wanted), NEW, dtype=np.int64)
-    used: dict[int, int] = {}
-    for at, name in enumerate(wanted.tolist()):
-        if name in standing:
-            turn = used[name] = used.get(name, -1) + 1
-            found[at] = standing[name][min(turn, len(standing[name]) - 1)]
-    if (found == NEW).all():
-        places = sorted(choice.ranked(classes)[: len(wanted)])
-        found[: len(places)] = places
+def _summed(classes: Sequence[Ints], scores: Mapping[int, Floats], there: Iterable[int]) -> dict[int, float]:
+    """Returns the importance of each class; what is taken out has no say in which channels of a sum stay."""
+    stays = set(there)
+    found: dict[int, float] = {}
+    for kept in (False, True):
+        total: dict[int, float] = {}
+        for node in sorted(node for node in scores if (node in stays) is kept):
+            for name, score in zip(classes[node].tolist(), scores[node].tolist(), strict=True):
+                total[name] = total.get(name, 0.0) + score
+        found |= total
     return found

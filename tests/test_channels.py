@@ -6,8 +6,9 @@ import numpy as np
 
 from nas import Space
 from nas.blocks import Block, Classifier, Conv, Inception, Parallel, Pool, Residual, SeparableConv, Sequential
-from nas.channels import NEW, Taken, channel_classes, makes_channels, taken_over
+from nas.channels import channel_classes, makes_channels
 from nas.graph import Graph
+from nas.growth import Taken, beginning
 from nas.ops import Add, Concat, Conv2d
 
 
@@ -54,8 +55,8 @@ def test_a_depthwise_convolution_makes_none() -> None:
 
 
 def by_hand(child: Graph, parent: Graph, scores: dict[int, list[float]]) -> dict[int, Taken]:
-    found = taken_over(child, parent, None, {i: np.array(values) for i, values in scores.items()})
-    return {taken.child: taken for taken in found}
+    found = beginning(child, parent, None, {i: np.array(values) for i, values in scores.items()})
+    return {taken.child: taken for taken in found.taken}
 
 
 def test_the_most_important_channels_stay_in_their_order() -> None:
@@ -89,12 +90,21 @@ def test_parts_of_a_concatenation_decide_before_the_sum_over_it() -> None:
     assert rows is not None and rows.tolist() == [0, 1, 2, 3, 6, 7]
 
 
-def test_new_channels_are_new() -> None:
-    parent, child = graph_of(Conv(2), Classifier()), graph_of(Conv(3), Classifier())
+def test_more_channels_stand_for_the_most_important_ones_again() -> None:
+    parent, child = graph_of(Conv(3), Classifier()), graph_of(Conv(5), Classifier())
+    conv, linear = makers(parent)
+    taken = by_hand(child, parent, {conv: [1, 3, 2]})
+    assert taken[conv].rows is not None and taken[conv].rows.tolist() == [0, 1, 2, 1, 2]
+    assert taken[linear].columns is not None and taken[linear].columns.tolist() == [0, 1, 2, 1, 2]
+
+
+def test_channels_of_a_sum_are_doubled_together() -> None:
+    """The parts of the concatenation grow by one each; the stem, which is summed with it, has to do the same in the same places."""
+    parent = graph_of(Conv(4), Residual(body=Parallel(Conv(2), Conv(2, kernel=1))), Classifier())
+    child = graph_of(Conv(6), Residual(body=Parallel(Conv(3), Conv(3, kernel=1))), Classifier())
     taken = by_hand(child, parent, {})
-    conv, linear = makers(child)
-    assert taken[conv].rows is not None and taken[conv].rows.tolist() == [0, 1, NEW]
-    assert taken[linear].columns is not None and taken[linear].columns.tolist() == [0, 1, NEW]
+    stem = next(i for i in makers(child) if child.labels[i] == "conv")
+    assert taken[stem].rows is not None and taken[stem].rows.tolist() == [0, 1, 0, 2, 3, 2]
 
 
 def test_what_stood_before_may_be_gone() -> None:

@@ -52,6 +52,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.alignment",),
     ("nas.channels", "nas.identities"),
     ("nas.growth",),
+    ("nas.kinship",),
     ("nas.importance",),
     ("nas.blocks.base", "nas.table", "nas.picture"),
     ("nas.blocks",),

@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from heirs import PAIRS, graph_of, module_of
 from torch import nn
 
-from nas import Space
-from nas.blocks import (
-    Block,
-    Cell,
-    Classifier,
-    Conv,
-    GraphBuilder,
-    Inception,
-    InvertedResidual,
-    Node,
-    Parallel,
-    Pool,
-    Repeat,
-    Residual,
-    SeparableConv,
-    Sequential,
-    SqueezeExcite,
-)
-from nas.channels import NEW, taken_over
+from nas.blocks import Classifier, Conv, Inception, Repeat, Residual
+from nas.channels import NEW
 from nas.checkpoint import save_checkpoint
 from nas.errors import EvaluationError
 from nas.graph import Graph
+from nas.growth import beginning
 from nas.inherit import inherit, inherit_file
-from nas.module import compile_source
-from nas.source import module_names, write_source
+from nas.source import module_names
 
 torch.set_num_threads(1)
-
-
-def graph_of(*blocks: Block) -> Graph:
-    return Space(Sequential(*blocks), (2, 8, 8), 3).decode({}).graph
-
-
-def module_of(graph: Graph, seed: int = 0) -> nn.Module:
-    """A network in evaluation mode whose every value is drawn, running statistics too."""
-    torch.manual_seed(seed)
-    module = compile_source(write_source(graph)).eval()
-    with torch.no_grad():
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                value.copy_(torch.rand_like(value) + 0.5 if "var" in name else torch.randn_like(value) * 0.5)
-    return module
 
 
 def scores_of(graph: Graph, seed: int = 5) -> dict[str, torch.Tensor]:
@@ -64,7 +32,7 @@ def without_the_rest(module: nn.Module, child: Graph, parent: Graph, scores: Map
     names = module_names(parent)
     ranked = {i: scores[name].double().numpy() for i, name in names.items()}
     dropped = 0
-    for taken in taken_over(child, parent, None, ranked):
+    for taken in beginning(child, parent, None, ranked).taken:
         if taken.rows is None:
             continue
         assert (taken.rows != NEW).all() and len(set(taken.rows.tolist())) == len(taken.rows)
@@ -75,58 +43,6 @@ def without_the_rest(module: nn.Module, child: Graph, parent: Graph, scores: Map
                 with torch.no_grad():
                     parameter[gone] = 0
     return dropped
-
-
-@dataclass(frozen=True)
-class Flat(Block):
-    """A classifier behind flattened pixels, with a hidden layer."""
-
-    hidden: int
-
-    def expand(self, graph: GraphBuilder, x: Node) -> Node:
-        y = graph.activation(graph.linear(graph.flatten(x), self.hidden), "relu")
-        return graph.linear(y, graph.classes)
-
-
-PAIRS: dict[str, tuple[list[Block], list[Block]]] = {
-    "a chain": (
-        [Conv(16, name="a"), Conv(12), Pool("max", 2), Classifier()],
-        [Conv(6, name="a"), Conv(5), Pool("max", 2), Classifier()],
-    ),
-    "no normalisation": ([Conv(8, norm="none", name="a"), Classifier()], [Conv(3, norm="none", name="a"), Classifier()]),
-    "a residual sum": (
-        [Conv(16), Residual(16), Residual(16, name="second"), Classifier()],
-        [Conv(8), Residual(8), Residual(8, name="second"), Classifier()],
-    ),
-    "a projected shortcut": ([Conv(8), Residual(16), Classifier()], [Conv(4), Residual(6), Classifier()]),
-    "bottlenecks": (
-        [Conv(16), Residual(32, bottleneck=True), Residual(32, bottleneck=True, name="b"), Classifier()],
-        [Conv(8), Residual(16, bottleneck=True), Residual(16, bottleneck=True, name="b"), Classifier()],
-    ),
-    "concatenation": ([Conv(8), Inception(32), Conv(16, name="c"), Classifier()], [Conv(8), Inception(16), Conv(7, name="c"), Classifier()]),
-    "branches of different width": (
-        [Parallel(Conv(12), Conv(8, kernel=1)), Conv(16, name="c"), Classifier()],
-        [Parallel(Conv(5), Conv(8, kernel=1)), Conv(16, name="c"), Classifier()],
-    ),
-    "a sum over a concatenation": (
-        [Conv(24), Residual(body=Inception(24)), Classifier()],
-        [Conv(16), Residual(body=Inception(16)), Classifier()],
-    ),
-    "depthwise": (
-        [Conv(16), SeparableConv(24), InvertedResidual(24, expansion=3), Classifier()],
-        [Conv(8), SeparableConv(12), InvertedResidual(12, expansion=3), Classifier()],
-    ),
-    "attention": ([Conv(16), SqueezeExcite(4), Classifier()], [Conv(8), SqueezeExcite(2), Classifier()]),
-    "linear after flattening": ([Conv(8), Pool("avg", 2), Flat(12)], [Conv(3), Pool("avg", 2), Flat(5)]),
-    "preactivation": (
-        [Conv(16, norm="none", activation="none"), Residual(16, preactivation=True), Classifier()],
-        [Conv(8, norm="none", activation="none"), Residual(8, preactivation=True), Classifier()],
-    ),
-    "a cell": (
-        [Conv(16), Cell(Conv(None, kernel=1), nodes=3), Classifier()],
-        [Conv(8), Cell(Conv(None, kernel=1), nodes=3), Classifier()],
-    ),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -192,23 +108,54 @@ def test_a_smaller_kernel_is_the_middle() -> None:
 
 
 def test_what_has_no_model_stays_as_it_is() -> None:
-    parent, child = graph_of(Conv(4), Classifier()), graph_of(Conv(4), Conv(6, name="fresh"), Classifier())
+    parent = graph_of(Conv(4), Classifier())
+    child = graph_of(Conv(4), Conv(6, name="fresh", activation="silu"), Classifier())
     trained, fresh = module_of(parent), module_of(child, seed=1)
     before = {name: value.clone() for name, value in fresh.state_dict().items()}
     share = inherit(fresh, child, parent, trained.state_dict())
     after = fresh.state_dict()
     assert torch.equal(after["conv1.weight"], trained.conv1.weight)
-    assert torch.equal(after["conv2.weight"], before["conv2.weight"])
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith(("conv2", "bn2")))
     assert 0 < share < 0.6
 
 
-def test_more_channels_take_those_there_are() -> None:
+def test_copies_of_a_channel_share_what_its_reader_gives_it_and_part_ways() -> None:
     parent, child = graph_of(Conv(4), Classifier()), graph_of(Conv(6), Classifier())
     trained, fresh = module_of(parent), module_of(child, seed=1)
-    before = fresh.state_dict()["conv1.weight"].clone()
-    inherit(fresh, child, parent, trained.state_dict())
+    inherit(fresh, child, parent, trained.state_dict(), scores={"conv1": torch.tensor([0.0, 3.0, 1.0, 2.0])})
     assert torch.equal(fresh.conv1.weight[:4], trained.conv1.weight)
-    assert torch.equal(fresh.conv1.weight[4:], before[4:])
+    assert torch.equal(fresh.conv1.weight[4:], trained.conv1.weight[[1, 3]])  # the most important ones
+    together = fresh.linear1.weight[:, [1, 3]] + fresh.linear1.weight[:, 4:]
+    assert torch.allclose(together, trained.linear1.weight[:, [1, 3]])
+    ratios = (fresh.linear1.weight[:, 4:] / trained.linear1.weight[:, [1, 3]]).mean(0)
+    assert ((ratios > 0.2) & (ratios < 0.8)).all() and (ratios - 0.5).abs().min() > 0.001
+    fresh.train()
+    torch.nn.functional.cross_entropy(fresh(torch.randn(16, 2, 8, 8)), torch.arange(16) % 3).backward()
+    assert not torch.allclose(fresh.conv1.weight.grad[1], fresh.conv1.weight.grad[4], rtol=0.01)
+
+
+def test_the_seed_says_how_copies_share() -> None:
+    parent, child = graph_of(Conv(4), Classifier()), graph_of(Conv(6), Classifier())
+    trained = module_of(parent).state_dict()
+    found = []
+    for seed in (0, 0, 1):
+        fresh = module_of(child, seed=1)
+        inherit(fresh, child, parent, trained, seed=seed)
+        found.append(fresh.linear1.weight)
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_normalisation_that_passes_on_does_so_while_training_too() -> None:
+    parent, child = graph_of(Conv(4), Classifier()), graph_of(Conv(4), Conv(4, name="new"), Residual(6), Classifier())
+    trained, images = module_of(parent), torch.randn(64, 2, 8, 8)
+    differences = []
+    for sample in (None, images):
+        fresh = module_of(child, seed=1)
+        inherit(fresh, child, parent, trained.state_dict(), images=sample)
+        with torch.no_grad():
+            assert torch.allclose(fresh(images), trained.eval()(images), atol=1e-5)
+            differences.append((fresh.train()(images) - trained.train()(images)).abs().max().item())
+    assert differences[0] > 0.1 > 1e-3 > differences[1]
 
 
 def test_a_checkpoint_holds_scores_beside_the_weights(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from nas.errors import RunError
 
-FORMAT = 4
+FORMAT = 5
 """Version of the tables below. A change of them adds a step to `MIGRATIONS`."""
 
 APPLICATION = 0x6E617331
@@ -36,6 +36,11 @@ _PROMOTIONS = """
 CREATE TABLE promotions (
     id INTEGER PRIMARY KEY, proposal INTEGER NOT NULL REFERENCES proposals, from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL,
     seen INTEGER NOT NULL, created REAL NOT NULL, faults INTEGER NOT NULL DEFAULT 0);
+"""
+
+_SCREENINGS = """
+CREATE TABLE screenings (
+    proposal INTEGER PRIMARY KEY REFERENCES proposals, chosen INTEGER NOT NULL, candidates TEXT NOT NULL, off TEXT NOT NULL);
 """
 
 SCHEMA = f"""
@@ -58,7 +63,7 @@ CREATE TABLE evaluations (
     from_epoch INTEGER NOT NULL, to_epoch INTEGER NOT NULL, outcome TEXT NOT NULL, metrics TEXT NOT NULL, curve BLOB NOT NULL,
     error TEXT NOT NULL, checkpoint TEXT NOT NULL, seconds REAL NOT NULL, ended REAL NOT NULL,
     importances BLOB NOT NULL DEFAULT x'', inherited REAL);
-{_BASELINES}{_PROMOTIONS}"""
+{_BASELINES}{_PROMOTIONS}{_SCREENINGS}"""
 
 
 def _add_baselines(connection: sqlite3.Connection) -> None:
@@ -75,7 +80,16 @@ def _add_promotions(connection: sqlite3.Connection) -> None:
     connection.execute(_PROMOTIONS)
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _add_baselines, 2: _add_inheritance, 3: _add_promotions}
+def _add_screenings(connection: sqlite3.Connection) -> None:
+    connection.execute(_SCREENINGS)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _add_baselines,
+    2: _add_inheritance,
+    3: _add_promotions,
+    4: _add_screenings,
+}
 """Format n to the function that turns its tables into those of n + 1, inside a transaction."""
 
 _NETWORK_FILE_SYSTEMS = frozenset(

@@ -18,7 +18,17 @@ from typing import Any
 
 from nas.database import DATABASE, Lock, close_writer, explained, open_writer
 from nas.errors import RunError
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, plain_json, recipe_digest, recipe_text
+from nas.rows import (
+    BaselineRow,
+    EvaluationRow,
+    NetworkRow,
+    PromotionRow,
+    ProposalRow,
+    ScreeningRow,
+    plain_json,
+    recipe_digest,
+    recipe_text,
+)
 from nas.storage import (
     Packer,
     insert_baseline,
@@ -26,10 +36,12 @@ from nas.storage import (
     insert_network,
     insert_promotion,
     insert_proposal,
+    insert_screening,
     read_costs,
     read_evaluations,
     read_promotions,
     read_proposals,
+    read_screenings,
     update_source,
 )
 
@@ -111,6 +123,13 @@ class Record:
         elif changed:
             name, old, new = changed[0]
             more = f" (and {len(changed) - 1} more: {', '.join(c[0] for c in changed[1:4])})" if len(changed) > 1 else ""
+            if name.partition(".")[0] == "warm_start":  # its points are nothing to read
+                runs = ",".join((json.loads(row[0]).get("warm_start") or {}).get("runs", ()))
+                begun = f"with --warm-start {runs}" if runs else "without --warm-start"
+                raise RunError(
+                    f"{self.folder} holds a run that was begun {begun}; give the same again, or nas resume {self.folder}, or choose "
+                    "another folder"
+                )
             raise RunError(
                 f"{self.folder} holds a run with {name} = {_short(old)}, now it is {_short(new)}{more}; "
                 "a run goes on with the same settings only (budget, workers, device and deadline may change): choose another folder"
@@ -142,6 +161,11 @@ class Record:
         """Reads the promotions in the order in which they were decided."""
         with self._explained:
             return list(read_promotions(self._connection))
+
+    def screenings(self) -> list[ScreeningRow]:
+        """Reads the candidates of the proposals that were screened, by the proposal's number."""
+        with self._explained:
+            return list(read_screenings(self._connection))
 
     def proposal(self, number: int) -> ProposalRow:
         """Reads one proposal."""
@@ -198,6 +222,10 @@ class Record:
     def add_promotion(self, row: PromotionRow) -> None:
         """Adds a promotion of a proposal."""
         self._write(*insert_promotion(row))
+
+    def add_screening(self, row: ScreeningRow) -> None:
+        """Adds the candidates of a proposal that is known."""
+        self._write(*insert_screening(row))
 
     def add_evaluation(self, row: EvaluationRow) -> None:
         """Adds a training segment that ended."""

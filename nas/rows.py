@@ -93,6 +93,38 @@ class PromotionRow:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A candidate that was scored before anything was trained (`nas.prescreen`).
+
+    Attributes:
+        fingerprint: Its network.
+        scores: By name, larger is more promising; one that could not be computed is left out.
+        costs: Its exact objectives on a logarithmic scale.
+    """
+
+    fingerprint: str
+    scores: Mapping[str, float]
+    costs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScreeningRow:
+    """The candidates of which one became a proposal.
+
+    Attributes:
+        proposal: Its number.
+        candidates: In the order in which they were made; empty once screening is off.
+        chosen: Place of the one that was proposed.
+        off: Why screening is off from this proposal on; empty while it is not.
+    """
+
+    proposal: int
+    candidates: tuple[Scored, ...]
+    chosen: int = 0
+    off: str = ""
+
+
+@dataclass(frozen=True)
 class EvaluationRow:
     """One training segment that ended. Its key is (fingerprint, recipe, data, seed) and the epochs.
 

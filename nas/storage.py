@@ -17,7 +17,17 @@ import msgspec
 from nas.domains import Genotype, Value
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, plain_genotype, plain_json
+from nas.rows import (
+    BaselineRow,
+    EvaluationRow,
+    NetworkRow,
+    PromotionRow,
+    ProposalRow,
+    Scored,
+    ScreeningRow,
+    plain_genotype,
+    plain_json,
+)
 
 Statement = tuple[str, tuple[Any, ...]]
 """SQL, and the values for its question marks."""
@@ -195,6 +205,22 @@ def read_promotions(connection: sqlite3.Connection) -> Iterator[PromotionRow]:
     """Reads the promotions in the order in which they were decided."""
     for values in connection.execute(f"SELECT {_PROMOTION} FROM promotions ORDER BY id"):  # noqa: S608 - written above
         yield PromotionRow(*values)
+
+
+def insert_screening(row: ScreeningRow) -> Statement:
+    """Returns what adds the candidates of a proposal."""
+    candidates = [{"fingerprint": c.fingerprint, "scores": dict(c.scores), "costs": c.costs} for c in row.candidates]
+    text = msgspec.json.encode(candidates).decode()
+    return _insert("screenings", "proposal, chosen, candidates, off"), (row.proposal, row.chosen, text, row.off)
+
+
+def read_screenings(connection: sqlite3.Connection) -> Iterator[ScreeningRow]:
+    """Reads the candidates of the proposals, by the proposal's number."""
+    for number, chosen, text, off in connection.execute(
+        "SELECT proposal, chosen, candidates, off FROM screenings ORDER BY proposal"
+    ):
+        candidates = tuple(Scored(c["fingerprint"], c["scores"], tuple(c["costs"])) for c in msgspec.json.decode(text))
+        yield ScreeningRow(number, candidates, chosen, off)
 
 
 # ---- what was measured

@@ -17,7 +17,7 @@ from nas.database import DATABASE, Lock, close_writer, open_reader, open_writer
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
 from nas.record import Record
-from nas.rows import PromotionRow
+from nas.rows import PromotionRow, Scored, ScreeningRow
 from nas.run import open_run
 
 
@@ -231,12 +231,13 @@ def test_a_writer_migrates_the_file(tmp_path: Path, request: pytest.FixtureReque
 
 
 @pytest.mark.parametrize(
-    ("version", "counts", "inherited"), [(1, (3, 2, 0), {None}), (2, (4, 2, 1), {None}), (3, (5, 3, 1), {None, 0.5})]
+    ("version", "counts", "inherited"),
+    [(1, (3, 2, 0), {None}), (2, (4, 2, 1), {None}), (3, (5, 3, 1), {None, 0.5}), (4, (6, 3, 1), {None})],
 )
 def test_a_run_of_an_older_format_is_read_and_goes_on(
     tmp_path: Path, version: int, counts: tuple[int, int, int], inherited: set[float | None]
 ) -> None:
-    """Written before runs had baselines (1), before networks inherited weights (2), and before networks were promoted (3)."""
+    """Written before runs had baselines (1), before networks inherited weights (2), were promoted (3) and were screened (4)."""
     shutil.copy(Path(__file__).parent / "assets" / f"run_format_{version}.db", tmp_path / DATABASE)
     with sqlite3.connect(tmp_path / DATABASE) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (version,)
@@ -264,6 +265,10 @@ def test_a_run_of_an_older_format_is_read_and_goes_on(
         record.blame(promotion)
         assert record.promotions() == [replace(promotion, faults=2)]
         assert record.proposal(1) == proposals[1]
+        screening = ScreeningRow(0, (Scored("f", {"naswot": 1.5}, (0.25,)), Scored("g", {})), 1, "why")
+        assert record.screenings() == []
+        record.add_screening(screening)
+        assert record.screenings() == [screening]
         record.rollback()
     again = open_run(tmp_path)
     assert again.trials().equals(trials)

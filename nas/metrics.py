@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -88,18 +87,14 @@ def measure(metrics: Sequence[str], logits: NDArray[np.float32], labels: NDArray
 
 
 def _module(path: Path) -> ModuleType:
-    """Runs a user's file, its folder importable as it is for a script, also while its functions are called.
+    """Runs a user's file.
 
     Raises:
         EvaluationError: When it is missing or fails.
     """
     try:
-        module = run_file(path)
+        return run_file(path)
     except OSError:
         raise EvaluationError(f"metric file {str(path)!r} is not there; expected a Python file, written FILE.py:function") from None
     except BrokenFile as broken:
         raise EvaluationError(f"metric file {str(path)!r}{broken.place} cannot be run: {broken.said}") from broken.__cause__
-    folder = str(path.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    return module

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from nas import variation
 from nas.blocks.base import Block, Decide, ask, expand_at, settle
+from nas.blocks.scaled import Scaled
 from nas.blocks.structure import Sequential, Shared
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
@@ -132,7 +133,8 @@ class Space:
         """Returns what to do about a space that is for other images or classes."""
         if not self.decisions():
             return "it is one network with nothing open: nas train and --baselines make it anew for other images and classes"
-        return f"leave {what} out of its file, of a shipped space in a copy: nas new my.py --from NAME"
+        scaled = "; what nas scale wrote, write anew with --input and --classes" if isinstance(self.body, Scaled) else ""
+        return f"leave {what} out of its file, of a shipped space in a copy: nas new my.py --from NAME{scaled}"
 
     # ---- closing
 

@@ -52,14 +52,17 @@ def run_file(path: Path) -> ModuleType:
         raise BrokenFile(path, "", "is no Python file; expected a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up there
-    sys.path.insert(0, str(resolved.parent))  # a definition may import its neighbours, as a script may
+    folder = str(resolved.parent)
+    sys.path.insert(0, folder)  # a definition may import its neighbours, as a script may
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BrokenFile(path, _line_of(error, resolved), said(error)) from error
     finally:
-        sys.path.remove(str(resolved.parent))
+        sys.path.remove(folder)
+    if folder not in sys.path:
+        sys.path.append(folder)  # also while its functions are called, behind everything that is installed
     _LOADED[key] = module
     return module
 

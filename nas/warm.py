@@ -54,9 +54,7 @@ def find_earlier(runs: Sequence[str | Path | Run | Earlier], problem: Problem) -
         RunError: When they are no list, or there is no such run.
         StrategyError: When one of them measured nothing that is measured now, or none of its networks has a place.
     """
-    if isinstance(runs, str):
-        raise RunError(f"warm_start is a list, got {runs!r}; write {runs.split(',')!r}")
-    distinct = {_name(run): run for run in runs}.values()
+    distinct = {_name(run): run for run in _listed(runs)}.values()
     return [
         run if isinstance(run, Earlier) else _placed(run if isinstance(run, Run) else open_run(run), problem) for run in distinct
     ]
@@ -148,10 +146,21 @@ def recorded_earlier(folder: str | Path | None, runs: Iterable[str | Path | Run 
     """Returns the points of the run in a folder where it began from the same earlier runs; empty where it did not.
 
     The earlier runs may have grown meanwhile, or be gone.
+
+    Raises:
+        RunError: When they are no list.
     """
     begun = run_in(folder)
     earlier = [] if begun is None else earlier_of(begun)
-    return earlier if [run.name for run in earlier] == list(dict.fromkeys(map(_name, runs))) else []
+    return earlier if [run.name for run in earlier] == list(dict.fromkeys(map(_name, _listed(runs)))) else []
+
+
+def _listed(runs: Iterable[str | Path | Run | Earlier]) -> Iterable[str | Path | Run | Earlier]:
+    if isinstance(runs, str):
+        raise RunError(f"warm_start is a list, got {runs!r}; write {runs.split(',')!r}")
+    if not isinstance(runs, Iterable):
+        raise RunError(f"warm_start is a list, got one {type(runs).__name__}; write [...] around it")
+    return runs
 
 
 def _name(run: str | Path | Run | Earlier) -> str:

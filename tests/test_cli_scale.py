@@ -128,3 +128,14 @@ def test_bad_input_gets_one_line(arguments: list[str], said: str, capsys: pytest
     out, err = capsys.readouterr()
     assert not out and len(err.strip().splitlines()) == 1 and said in err, err
     assert not list(Path.cwd().rglob("*.tmp"))
+
+
+def test_another_file_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "large.json"
+    assert main(["scale", "cifar-resnet-20", "--repeats", "2", "--out", str(file)]) == 0
+    was = file.read_bytes()
+    assert main(["scale", "cifar-resnet-20", "--repeats", "2", "--out", str(file)]) == 0  # the same again is no harm
+    capsys.readouterr()
+    assert main(["scale", "cifar-resnet-20", "--repeats", "3", "--out", str(file)]) == 2
+    assert capsys.readouterr().err == f"error: {file} exists already and is left as it is; choose another name with --out\n"
+    assert file.read_bytes() == was

@@ -35,7 +35,7 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     file = written(tmp_path / "other.py", "from neighbour_of_mine import width\n")
     before = list(sys.path)
     assert load_object(f"{file}:width") == 5
-    assert sys.path == before
+    assert sys.path == [*before, str(tmp_path)]  # last: it hides nothing that is installed
 
 
 def test_what_fails_says_the_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -88,3 +88,9 @@ def test_what_is_no_python_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )
 def test_addresses_have_two_parts(address: str, parts: tuple[str, str], file: bool) -> None:
     assert split_address(address) == parts and is_file(address) is file
+
+
+def test_neighbours_may_be_imported_while_functions_are_called(tmp_path: Path) -> None:
+    (tmp_path / "late_neighbour.py").write_text("value = 7\n")
+    (tmp_path / "caller.py").write_text("def f():\n    import late_neighbour\n    return late_neighbour.value\n")
+    assert run_file(tmp_path / "caller.py").f() == 7

@@ -160,8 +160,13 @@ def test_a_warm_search_goes_on_alike_when_the_earlier_run_is_gone(ran: Callable[
     warm(broken.folder, [str(first.folder)], "+4")
     assert broken.trials()[["fingerprint", "operator"]].equals(whole.trials()[["fingerprint", "operator"]])
     assert verify(whole, *rebuild(whole)) == []
-    with pytest.raises(RunError, match="warm_start"):
+    with pytest.raises(RunError, match=f"was begun with --warm-start {first.folder}; give the same again, or nas resume"):
         warm(broken.folder, [], "+1")
+
+
+def test_one_run_is_no_list(ran: Callable[..., Run], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"^warm_start is a list, got one Run; write \[\.\.\.\] around it$"):
+        search(SPACE, evaluator=accuracy, evaluations=2, warm_start=ran(SPACE, 2), out=tmp_path / "no")  # type: ignore[arg-type]
 
 
 def test_a_search_started_from_text_is_resumed_with_its_points(ran: Callable[..., Run], tmp_path: Path) -> None:

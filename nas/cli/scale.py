@@ -99,10 +99,13 @@ def _write(space: Space, file: Path) -> None:
         )
     if file.suffix != ".json":
         raise SpaceError(f"--out {brief(str(file))} does not end in .json; expected a JSON file, such as big.json")
+    text = msgspec.json.format(space_to_json(space), indent=2).decode() + "\n"
     try:
         if file.parent == Path("runs"):
             file.parent.mkdir(exist_ok=True)
-        write_whole(file, msgspec.json.format(space_to_json(space), indent=2).decode() + "\n")
+        if file.exists() and file.read_text(encoding="utf-8") != text:
+            raise SpaceError(f"{file} exists already and is left as it is; choose another name with --out")
+        write_whole(file, text)
     except OSError as problem:
         raise SpaceError(f"{file} cannot be written: {problem.strerror or problem}; choose another place with --out") from None
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nas.problem import Problem
-    from nas.space import Space
 
 _OPERATOR = "next"
 
@@ -59,7 +58,7 @@ class Exhaustive(Strategy):
     """Looks at every genotype once.
 
     Args:
-        largest: Genotypes a space may have; a larger one is refused before the first proposal.
+        largest: Genotypes a space may have; a larger one is refused before anything is written.
     """
 
     largest: int = ENUMERABLE
@@ -68,6 +67,13 @@ class Exhaustive(Strategy):
         check_whole("exhaustive", "largest", self.largest)
         self._fold = Fold(Seen, _take_in)
         self._reached: tuple[Problem, History, Genotype] | None = None  # where it goes on when it is asked the same again
+
+    def check(self, problem: Problem) -> None:
+        size = problem.space.size()
+        if size > self.largest:
+            words = f"{size:,} genotypes" if isinstance(size, int) else "a continuum of genotypes"
+            fix = "close some of its decisions, or choose another strategy"
+            raise StrategyError(f"exhaustive: the space has {words}, expected at most largest={self.largest:,}; {fix}")
 
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns the next feasible genotype whose network is new; the generator is not asked.
@@ -81,7 +87,7 @@ class Exhaustive(Strategy):
         known = (now.known, {trial.key for trial in history.pending})
         latest = max(_own(now.latest, *history.pending), key=lambda trial: trial.id, default=None)
         if latest is None:
-            self._check_size(problem.space)
+            self.check(problem)
         genotype = self._next(problem, history, latest)
         for _ in range(AT_ONCE):
             if genotype is None:
@@ -104,13 +110,6 @@ class Exhaustive(Strategy):
         if self._reached is not None and self._reached[0] is problem and self._reached[1] is history:
             return self._reached[2]
         return complete(problem.space, {}, None) if latest is None else successor(problem.space, latest.genotype)
-
-    def _check_size(self, space: Space) -> None:
-        size = space.size()
-        if size > self.largest:
-            words = f"{size:,} genotypes" if isinstance(size, int) else "a continuum of genotypes"
-            fix = "close some of its decisions, or choose another strategy"
-            raise StrategyError(f"exhaustive: the space has {words}, expected at most largest={self.largest:,}; {fix}")
 
 
 def _own(*trials: Trial | None) -> list[Trial]:

@@ -79,6 +79,11 @@ def make_strategy(strategy: str | Strategy, **options: Any) -> Strategy:
         if options:
             raise StrategyError(f"a strategy object has its settings, but got {', '.join(options)}; set them where it is made")
         return strategy
+    if not isinstance(strategy, str):
+        raise StrategyError(
+            f"strategy is {brief(strategy)}, expected a name, FILE.py:Class, FILE.py:factory (a sampler of Optuna's) or an object of a "
+            "class that derives from nas.strategies.base.Strategy"
+        )
     made = find_strategy(strategy)
     is_class = isinstance(made, type) and issubclass(made, Strategy)
     check_options(strategy, settings_of(made), options)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nas
 from nas.attempts import Halted, next_candidate
 from nas.budget import Budget
 from nas.coordinator import search_loop
@@ -132,3 +133,17 @@ def test_where_it_was_counts_for_one_history_alone(lab: Any) -> None:
         strategy.propose(problem, History(()), RNG)
     free = lab.problem(space=lab.finite)
     assert same(strategy.propose(free, History(()), RNG).genotype, genotypes(lab.finite)[0])
+
+
+def test_a_large_space_is_refused_before_anything_is_written(lab: Any, tmp_path: Path) -> None:
+    with pytest.raises(StrategyError, match="exhaustive: the space has .* genotypes, expected at most"):
+        nas.search(
+            "fashion_small",
+            strategy="exhaustive",
+            evaluator=len,
+            input_shape=(1, 28, 28),
+            classes=10,
+            evaluations=2,
+            out=tmp_path / "run",
+        )
+    assert not (tmp_path / "run").exists()

@@ -195,3 +195,9 @@ def test_an_object_is_taken_as_it_is() -> None:
     assert make_strategy(mine) is mine
     with pytest.raises(StrategyError, match="has its settings, but got population"):
         make_strategy(mine, population=6)
+
+
+@pytest.mark.parametrize("given", [NSGA2, object(), 3])
+def test_what_is_no_strategy_is_told_what_would_be_one(given: Any) -> None:
+    with pytest.raises(StrategyError, match=r"^strategy is .*, expected a name, FILE.py:Class, FILE.py:factory .* or an object of"):
+        make_strategy(given)

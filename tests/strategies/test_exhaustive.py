@@ -136,7 +136,7 @@ def test_where_it_was_counts_for_one_history_alone(lab: Any) -> None:
 
 
 def test_a_large_space_is_refused_before_anything_is_written(lab: Any, tmp_path: Path) -> None:
-    with pytest.raises(StrategyError, match="exhaustive: the space has .* genotypes, expected at most"):
+    with pytest.raises(StrategyError, match=r"exhaustive: the space has .* genotypes, expected at most"):
         nas.search(
             "fashion_small",
             strategy="exhaustive",

@@ -81,8 +81,8 @@ def make_strategy(strategy: str | Strategy, **options: Any) -> Strategy:
         return strategy
     if not isinstance(strategy, str):
         raise StrategyError(
-            f"strategy is {brief(strategy)}, expected a name, FILE.py:Class, FILE.py:factory (makes a sampler of Optuna's) or an object "
-            "of a class that derives from nas.strategies.base.Strategy"
+            f"strategy is {brief(strategy)}, expected a name, FILE.py:Class, FILE.py:factory (makes a sampler of Optuna's) "
+            "or an object of a class that derives from nas.strategies.base.Strategy"
         )
     made = find_strategy(strategy)
     is_class = isinstance(made, type) and issubclass(made, Strategy)

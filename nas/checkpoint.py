@@ -17,10 +17,18 @@ MOMENTUM = "momentum/"
 """Prefix of the optimiser's tensors; a slash never stands in the name of a weight."""
 SCORE = "score/"
 """Prefix of the scores of a module's output channels."""
+LIVE = "live/"
+"""Prefix of the weights that training goes on with, where those under plain names are their average."""
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, *, epochs: int, scores: Mapping[str, Tensor] | None = None
+    path: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    epochs: int,
+    scores: Mapping[str, Tensor] | None = None,
+    live: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Writes weights, buffers and momentum under a temporary name, then renames: the file is whole or is not there.
 
@@ -30,10 +38,12 @@ def save_checkpoint(
         optimizer: An SGD over `module.parameters()`, in any grouping.
         epochs: Epochs trained so far, kept in the file's header.
         scores: Importance of the output channels of modules, by the module's name.
+        live: What training goes on with, where the module holds an average of it.
     """
     from safetensors.torch import save_file
 
     tensors = {**module.state_dict(), **{SCORE + name: tensor for name, tensor in (scores or {}).items()}}
+    tensors |= {LIVE + name: tensor for name, tensor in (live or {}).items()}
     for name, parameter in module.named_parameters():
         buffer = optimizer.state[parameter].get("momentum_buffer") if parameter in optimizer.state else None
         if buffer is not None:
@@ -64,7 +74,7 @@ def read_scores(path: Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Puts weights, buffers and momentum back where `save_checkpoint` took them from.
+    """Puts weights, buffers and momentum back where `save_checkpoint` took them from, the weights that training goes on with.
 
     Args:
         path: The file.
@@ -80,8 +90,9 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     import torch
 
     tensors, epochs = _read(path)
+    live = {name.removeprefix(LIVE): tensor for name, tensor in tensors.items() if name.startswith(LIVE)}
     try:
-        module.load_state_dict(_weights(tensors))
+        module.load_state_dict(live or _weights(tensors))
     except RuntimeError as error:
         raise EvaluationError(f"checkpoint {str(path)!r} holds another network's weights: {' '.join(str(error).split())}") from None
     for name, parameter in module.named_parameters():
@@ -92,7 +103,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
 
 
 def _weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith((MOMENTUM, SCORE))}
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith((MOMENTUM, SCORE, LIVE))}
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], int]:

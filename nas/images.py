@@ -46,10 +46,10 @@ def normaliser(dataset: Dataset, place: torch.device, memory: torch.memory_forma
     layout every value inside the network is: torch goes by the strides, so they are those of the format here.
     """
     mean, std = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (dataset.mean, dataset.std))
+    offset, factor = -mean / std, 1 / (std * dataset.preprocessing["divide_by"])
 
     def normalise(batch: Tensor) -> Tensor:
-        scale = 255.0 if batch.dtype == torch.uint8 else 1.0
-        floats = torch.empty(batch.shape, dtype=torch.float32, device=place, memory_format=memory)
-        return floats.copy_(batch).sub_(mean * scale).div_(std * scale)
+        floats = torch.empty(batch.shape, dtype=torch.float32, device=place, memory_format=memory).copy_(batch)
+        return torch.addcmul(offset, floats, factor, out=floats)
 
     return normalise

@@ -176,10 +176,16 @@ _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 def recipe_text(recipe: object) -> str:
     """Returns a closed recipe as JSON with sorted keys; None is no recipe.
 
+    Fields that came later (`later` in their metadata) are left out at their defaults, so that what earlier versions recorded is
+    found under the same digest.
+
     Raises:
         RunError: When a field is still open or is no plain value.
     """
-    plain = {f.name: getattr(recipe, f.name) for f in fields(recipe)} if is_dataclass(recipe) else recipe
+    plain: object = recipe
+    if is_dataclass(recipe):
+        values = {f: getattr(recipe, f.name) for f in fields(recipe)}
+        plain = {f.name: value for f, value in values.items() if not (f.metadata.get("later") and value == f.default)}
     try:
         return json.dumps(plain, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as problem:

@@ -2,7 +2,7 @@
 
 One single-threaded process on a CPU core with bf16 trains a residual network of 78k parameters on 28 x 28 images at about
 1,500 images/s; validation accuracy on Fashion-MNIST is 0.910 after one epoch of 54,000 images and 0.931 after three (n = 1).
-The data stays on the device as bytes; a batch is gathered, shifted and mirrored in one indexing operation.
+The data stays on the device as bytes; batches are gathered, augmented and normalised there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas.checkpoint import load_checkpoint, save_checkpoint
+from nas.augment import augmented, colour_axes, cut_out, mix_shares, mixed, recoloured
+from nas.averaging import Average
+from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
 from nas.errors import RecipeError
 from nas.images import layout, moved, normaliser, resident
 from nas.measurement import Measurement, Outcome
@@ -53,7 +55,8 @@ def train(
     Segments add up: epochs 0 to 1 and then 1 to 3 from the checkpoint give what epochs 0 to 3 give, bit for bit on a CPU.
 
     Args:
-        module: Takes float images `(N, C, H, W)`, returns logits `(N, classes)`; trained in place.
+        module: Takes float images `(N, C, H, W)`, returns logits `(N, classes)`; trained in place. Where the recipe averages
+            weights, it holds the averaged ones in the end.
         dataset: Images, labels, statistics.
         recipe: Closed.
         epochs: The total that the learning rate schedule is laid out for.
@@ -82,7 +85,7 @@ def train(
     last_epoch = epochs if last_epoch is None else last_epoch
     loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision)
     if resume_from is not None:
-        load_checkpoint(resume_from, module, loop.optimizer)
+        loop.resume(resume_from)
     val_labels = np.array(dataset.labels("val"))
     curve: list[dict[str, float]] = []
     metrics: dict[str, float] = {}
@@ -95,7 +98,7 @@ def train(
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
         measured = {"train_loss": train_loss, "train_accuracy": train_accuracy}
         if len(val_labels):
-            logits = evaluate_split(module, dataset, "val", recipe, device=device, precision=precision)
+            logits = evaluate_split(loop.evaluated, dataset, "val", recipe, device=device, precision=precision)
             measured["val_loss"] = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
             if not math.isfinite(measured["val_loss"]):
                 return _diverged(f"the validation loss was {measured['val_loss']} after epoch {epoch + 1}", curve, epoch, begin)
@@ -110,9 +113,10 @@ def train(
                 metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
                 metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
+    live = loop.average.take_over() if loop.average else None
     scores = scored() if scored is not None else {}
     if checkpoint is not None:
-        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch, scores=scores)
+        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch, scores=scores, live=live)
     metrics["seconds"] = time.perf_counter() - begin
     return Measurement(Outcome.COMPLETE, metrics, tuple(curve), last_epoch, metrics["seconds"])
 
@@ -125,6 +129,7 @@ class _Loop:
     ) -> None:
         if recipe.open_fields():
             raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
+        recipe.check_images(dataset.input_shape[0])
         self.place = torch.device(device)
         self.module = moved(module, self.place, precision)
         self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
@@ -134,6 +139,19 @@ class _Loop:
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
         self.steps, self.batch = batches(len(self.images), recipe.batch_size)
+        self.average = Average(module, recipe.average) if recipe.average else None
+        self.axes = colour_axes(dataset.images("train"), dataset.std).to(self.place) if recipe.pca_color else None
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network that is measured: the average where there is one."""
+        return self.average.module if self.average else self.module
+
+    def resume(self, checkpoint: Path) -> None:
+        """Goes on from a checkpoint of this recipe."""
+        load_checkpoint(checkpoint, self.module, self.optimizer)
+        if self.average:
+            self.average.module.load_state_dict(read_weights(checkpoint))
 
     def train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
@@ -141,28 +159,54 @@ class _Loop:
         begin, end = max((e for e in self.ends if e <= epoch), default=0), min(e for e in self.ends if e > epoch)  # of the cycle
         shift, flip = recipe.augmentation(end, self.flip_allowed)
         order = torch.randperm(len(self.images), generator=generator, device=self.place)
+        labels = self.labels[order]
+        shares = mix_shares(recipe.mixup, self.steps, self.seed, epoch).to(self.place) if recipe.mixup else None
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()
         for step in range(self.steps):
             lr = one_cycle((epoch - begin) * self.steps + step, (end - begin) * self.steps, recipe.lr, recipe.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            chosen = order[step * self.batch : (step + 1) * self.batch]
-            x, y = self.normalise(augmented(self.images, chosen, shift, flip, generator)), self.labels[chosen]
+            batch = slice(step * self.batch, (step + 1) * self.batch)
+            x, y = self._seen(augmented(self.images, order[batch], shift, flip, generator), generator), labels[batch]
+            targets: list[Tensor] = [y]
+            parts: list[Tensor | float] = [1.0]
+            if shares is not None:
+                x, others = mixed(x, shares[step], generator)
+                targets, parts = [y, y[others]], [shares[step], 1 - shares[step]]
             with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
                 logits = self.module(x)
-            logits = logits.float()
-            loss = F.cross_entropy(logits, y, self.weight, label_smoothing=recipe.label_smoothing)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if recipe.grad_clip:
-                nn.utils.clip_grad_norm_(self.module.parameters(), recipe.grad_clip)
-            self.optimizer.step()
+            loss = self._loss(logits.float(), targets, parts)
+            self._descend(loss)
+            if self.average:
+                self.average.update(epoch * self.steps + step)
             loss_sum += loss.detach()  # read once an epoch: reading waits for the device
-            right += (logits.detach().argmax(1) == y).sum()
+            found = logits.detach().argmax(1)
+            for target, part in zip(targets, parts, strict=True):
+                right += (found == target).sum() * part
             if self.place.type == "cpu" and not math.isfinite(loss.item()):
                 break
         return loss_sum.item() / self.steps, right.item() / (self.steps * self.batch), lr
+
+    def _seen(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Returns gathered images `(B, C, H, W)` as floats, with what the recipe changes in their values."""
+        x = self.normalise(batch)
+        if self.axes is not None:
+            x = recoloured(x, self.axes, self.recipe.pca_color, generator)
+        return cut_out(x, self.recipe.cutout, generator) if self.recipe.cutout else x
+
+    def _loss(self, logits: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> Tensor:
+        """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
+        smoothing = self.recipe.label_smoothing
+        losses = [F.cross_entropy(logits, y, self.weight, label_smoothing=smoothing) for y in targets]
+        return losses[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.grad_clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.grad_clip)
+        self.optimizer.step()
 
 
 @torch.inference_mode()
@@ -175,7 +219,7 @@ def evaluate_split(
         module: Takes float images `(N, C, H, W)`; moved to the device and left in evaluation mode.
         dataset: Images and their statistics.
         split: "train", "val" or "test".
-        recipe: Says how many images a batch has, and whether mirror images count.
+        recipe: Says how many images a batch has at least, and whether mirror images count.
         device: `cpu`, `cuda` or `mps`.
         precision: `fp32` or `bf16`.
     """
@@ -185,12 +229,19 @@ def evaluate_split(
     normalise = normaliser(dataset, place, layout(place, precision))
     mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
     found = []
+    pixels = images.shape[2] * images.shape[3]
+    size = max(recipe.batch_size, EVALUATED_PIXELS["cpu" if place.type == "cpu" else "accelerator"] // pixels)
     with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
-        for start in range(0, len(images), recipe.batch_size):
-            x = normalise(images[start : start + recipe.batch_size])
+        for batch in torch.split(images, size):
+            x = normalise(batch)
             logits = module(x).float()
             found.append((logits + module(x.flip(3)).float()) / 2 if mirror else logits)
     return torch.cat(found).cpu().numpy()
+
+
+EVALUATED_PIXELS = {"cpu": 200_000, "accelerator": 2**20}
+"""Pixels of an image times images of a batch at evaluation: as many as the caches of a CPU hold well, and memory on an accelerator.
+Training batches that are larger than that fit too, because training keeps more."""
 
 
 def one_cycle(step: int, steps: int, lr: float, warmup: float) -> float:
@@ -206,41 +257,6 @@ def one_cycle(step: int, steps: int, lr: float, warmup: float) -> float:
     if step < peak:
         return lr * (0.1 + 0.9 * step / peak)
     return lr * (steps - step) / (steps - peak)
-
-
-def augmented(images: Tensor, chosen: Tensor, shift: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Gathers a batch, each image shifted by its own offset and mirrored by its own coin, in one indexing operation.
-
-    Args:
-        images: `(N, C, H, W)`.
-        chosen: Indices `(B,)` into them.
-        shift: Largest offset in pixels, both directions; what comes in at an edge is the image reflected there.
-        flip: Whether to mirror half of the images.
-        generator: The only source of randomness, on the device of the images.
-
-    Returns:
-        `(B, C, H, W)`, of the type of `images`.
-    """
-    if not shift and not flip:
-        return images[chosen]
-    count, (height, width) = len(chosen), images.shape[2:]
-    rows = torch.arange(height, device=images.device).expand(count, height)
-    columns = torch.arange(width, device=images.device).expand(count, width)
-    if shift:
-        rows = _reflected(rows, min(shift, height - 1), generator)
-        columns = _reflected(columns, min(shift, width - 1), generator)
-    if flip:
-        mirrored = torch.rand((count, 1), generator=generator, device=images.device) < 0.5
-        columns = torch.where(mirrored, width - 1 - columns, columns)
-    batch = images[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (B, H, W, C)
-    return batch.permute(0, 3, 1, 2)
-
-
-def _reflected(places: Tensor, shift: int, generator: torch.Generator) -> Tensor:
-    """Moves each row of places `(B, n)` by its own offset; a place beyond an edge becomes its mirror image inside."""
-    last = places.shape[1] - 1
-    moved = places + torch.randint(-shift, shift + 1, (len(places), 1), generator=generator, device=places.device)
-    return last - (last - moved.abs()).abs()
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:

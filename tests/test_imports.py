@@ -63,7 +63,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.notation", "nas.problem"),
     ("nas.descent",),
     ("nas.library", "nas.overview"),
-    ("nas.module", "nas.data", "nas.device", "nas.checkpoint", "nas.images"),
+    ("nas.module", "nas.data", "nas.device", "nas.checkpoint", "nas.images", "nas.augment", "nas.averaging"),
     ("nas.train", "nas.inherit"),
     ("nas.scoring", "nas.zerocost", "nas.unseen"),
     ("nas.executors.base",),

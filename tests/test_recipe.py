@@ -9,15 +9,17 @@ import pytest
 from nas.domains import choice, integer, real
 from nas.errors import RecipeError
 from nas.recipe import LONG, Recipe, Task
+from nas.rows import recipe_text
 
 GOOD = {
     "batch_size": 32, "lr": 0.5, "warmup": 0.0, "momentum": 0.0, "weight_decay": 0.0, "label_smoothing": 0.0, "shift": 0, "flip": True,
-    "class_weights": "balanced", "grad_clip": 1.0, "flip_average": True,
+    "class_weights": "balanced", "grad_clip": 1.0, "flip_average": True, "cutout": 8, "pca_color": 0.1, "mixup": 0.2, "average": 0.999,
 }  # fmt: skip
 BAD = {
     "batch_size": (0, -1, 2.0, True, "64", None), "lr": (0, -0.1, float("nan"), float("inf"), "0.1", None, True), "warmup": (-0.1, 1.1),
     "momentum": (1.0, -0.5), "weight_decay": (-1e-9, 2.0), "label_smoothing": (1.0, -0.1), "shift": (-1, 1.0, True), "flip": (1, 0, "yes", 1.0),
     "class_weights": ("balance", None, True), "grad_clip": (-1.0, float("nan")), "flip_average": (None, 1, "no"),
+    "cutout": (-1, 4.0, True, None), "pca_color": (-0.1, 11, None), "mixup": (-0.1, True, float("inf")), "average": (1, 1.0, -0.1),
 }  # fmt: skip
 
 
@@ -50,6 +52,24 @@ def test_augmentation_that_is_not_asked_for_begins_with_long_trainings() -> None
     for epochs in (1, LONG):
         assert Recipe(shift=1, flip=True).augmentation(epochs, flip_allowed=False) == (1, True)
         assert Recipe(shift=0, flip=False).augmentation(epochs, flip_allowed=True) == (0, False)
+
+
+def test_colours_need_colour_images() -> None:
+    Recipe(pca_color=0.1).check_images(3)
+    Recipe().check_images(1)
+    for recipe in (Recipe(pca_color=0.1), Recipe(pca_color=choice(0.0, 0.1))):
+        with pytest.raises(RecipeError, match=r"'pca_color' is .*0\.1.*, but the images have 2 channels, expected 3"):
+            recipe.check_images(2)
+
+
+def test_fields_that_came_later_leave_the_key_of_older_results_as_it_is() -> None:
+    """The text is what the first version recorded: nothing that was trained then is trained again."""
+    first = (
+        '{"batch_size": 64, "class_weights": "none", "flip": null, "flip_average": false, "grad_clip": 0.0, "label_smoothing": 0.1, '
+        '"lr": 0.1, "momentum": 0.9, "shift": null, "warmup": 0.25, "weight_decay": 0.0005}'
+    )
+    assert recipe_text(Recipe()) == first
+    assert recipe_text(Recipe(cutout=4)) == first.replace('"flip"', '"cutout": 4, "flip"')
 
 
 def test_the_task_is_classification_and_others_are_refused_by_name() -> None:

@@ -17,7 +17,7 @@ from nas.domains import real
 from nas.errors import EvaluationError, RecipeError
 from nas.measurement import Measurement, Outcome
 from nas.recipe import LONG, Recipe, Task, batches
-from nas.train import augmented, evaluate_split, one_cycle, train
+from nas.train import evaluate_split, one_cycle, train
 
 RECIPE = Recipe(batch_size=8, lr=0.05, label_smoothing=0.1, shift=1, flip=True)
 
@@ -130,6 +130,54 @@ def timeless(measured: Measurement) -> list[dict[str, float]]:
     return [{k: v for k, v in entry.items() if k != "seconds"} for entry in measured.curve]
 
 
+FULL = replace(RECIPE, cutout=3, pca_color=0.1, mixup=0.4, average=0.9)
+
+
+@pytest.mark.parametrize("recipe", [replace(RECIPE, cutout=3), replace(RECIPE, mixup=0.4), replace(RECIPE, average=0.9), FULL])
+def test_segments_add_up_under_every_augmentation(tmp_path: Path, recipe: Recipe) -> None:
+    dataset = made(tmp_path / "data", channels=3)
+    whole, resumed = network(channels=3), network(seed=99, channels=3)
+    unbroken = train(whole, dataset, recipe, epochs=3, seed=5)
+    saved = tmp_path / "first.safetensors"
+    first = train(network(channels=3), dataset, recipe, epochs=3, last_epoch=1, seed=5, checkpoint=saved)
+    second = train(resumed, dataset, recipe, epochs=3, first_epoch=1, seed=5, resume_from=saved)
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    losses = [entry["train_loss"] for entry in unbroken.curve]
+    assert losses == [entry["train_loss"] for entry in (*first.curve, *second.curve)]
+    if not recipe.average:
+        plain = train(network(channels=3), dataset, RECIPE, epochs=1, seed=5)
+        assert plain.curve[0]["train_loss"] != losses[0], "the augmentation does nothing"
+
+
+def test_what_is_measured_saved_and_kept_is_the_average(dataset: Dataset, tmp_path: Path) -> None:
+    recipe, saved = replace(RECIPE, average=0.98), tmp_path / "w.safetensors"
+    module, plain = network(), network()
+    result = train(module, dataset, recipe, epochs=2, checkpoint=saved)
+    without = train(plain, dataset, RECIPE, epochs=2)
+    assert [entry["train_loss"] for entry in result.curve] == [entry["train_loss"] for entry in without.curve]
+    assert not torch.equal(module.conv.weight, plain.conv.weight)
+    logits = evaluate_split(module, dataset, "val", recipe)
+    expected = nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(np.array(dataset.labels("val")))).item()
+    assert result.metrics["val_loss"] == pytest.approx(expected)
+    assert torch.equal(read_weights(saved)["conv.weight"], module.conv.weight)
+    assert set(read_weights(saved)) == set(module.state_dict())
+    going_on = network(seed=7)
+    load_checkpoint(saved, going_on, torch.optim.SGD(going_on.parameters(), lr=0.1))
+    assert torch.equal(going_on.conv.weight, plain.conv.weight)
+
+
+def test_colours_of_grey_images_are_refused(dataset: Dataset) -> None:
+    with pytest.raises(RecipeError, match=r"'pca_color' is 0\.1, but the images have 1 channel, expected 3 for it; set it to 0"):
+        train(network(), dataset, replace(RECIPE, pca_color=0.1), epochs=1)
+
+
+def test_large_batches_at_evaluation_change_nothing(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = evaluate_split(network(), dataset, "val", RECIPE)
+    monkeypatch.setattr("nas.train.EVALUATED_PIXELS", {"cpu": 1, "accelerator": 1})
+    assert evaluate_split(network(), dataset, "val", replace(RECIPE, batch_size=5)) == pytest.approx(together, abs=1e-5)
+
+
 def test_the_seed_decides(dataset: Dataset) -> None:
     losses = [train(network(), dataset, RECIPE, epochs=1, seed=seed).curve[0]["train_loss"] for seed in (1, 1, 2)]
     assert losses[0] == losses[1] != losses[2]
@@ -226,37 +274,6 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_nothing() -> None:
     assert rates[25:] == sorted(rates[25:], reverse=True)
     assert one_cycle(0, 10, 0.4, 0.0) == 0.4
     assert one_cycle(9, 10, 0.4, 1.0) < 0.4
-
-
-def test_augmentation_moves_whole_images() -> None:
-    images = torch.arange(2 * 2 * 5 * 4, dtype=torch.uint8).reshape(2, 2, 5, 4)
-    padded = nn.functional.pad(images.float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)
-    chosen = torch.tensor([1, 0, 1, 1, 0, 0, 1, 0])
-    batch = augmented(images, chosen, 2, True, torch.Generator().manual_seed(0))
-    assert (batch.shape, batch.dtype) == ((8, 2, 5, 4), torch.uint8)
-    found = set()
-    for image, index in zip(batch, chosen, strict=True):
-        matches = matches_of(image, padded[index])
-        assert matches
-        found |= matches
-    assert len(found) > 4
-
-
-def matches_of(image: Tensor, padded: Tensor) -> set[tuple[int, int, bool]]:
-    cuts = {(dy, dx): padded[:, dy : dy + 5, dx : dx + 4] for dy in range(5) for dx in range(5)}
-    return {
-        (*at, mirrored)
-        for at, cut in cuts.items()
-        for mirrored in (False, True)
-        if torch.equal(cut.flip(2) if mirrored else cut, image)
-    }
-
-
-def test_without_augmentation_the_images_are_gathered_as_they_are() -> None:
-    images = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
-    assert torch.equal(augmented(images, torch.tensor([2, 0]), 0, False, torch.Generator()), images[[2, 0]])
-    one_pixel = augmented(images[:, :, :1, :1], torch.tensor([2, 0]), 3, True, torch.Generator())
-    assert torch.equal(one_pixel, images[[2, 0], :, :1, :1])
 
 
 def test_a_checkpoint_holds_plain_weights_and_momentum_apart(tmp_path: Path) -> None:

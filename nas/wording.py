@@ -37,7 +37,7 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     if settings.get("start_from"):
         yield "start from", ", ".join(settings["start_from"])
     if settings.get("warm_start"):
-        yield "warm start", ", ".join(f"{name} ({words})" for name, words in settings["warm_start"]["runs"].items())
+        yield "warm start", ", ".join(f"{name} ({words} fit this space)" for name, words in settings["warm_start"]["runs"].items())
     if arguments.get("baselines"):
         yield "baselines", ", ".join(arguments["baselines"])
     yield "budget", str(stored_budget(options["budget"]))

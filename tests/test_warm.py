@@ -209,5 +209,5 @@ def test_the_command_takes_folders_and_says_what_it_took_over(
     ]
     assert main([*command, "--warm-start", f"{first.folder},{second.folder}"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert f"warm start {first.folder} (4 of 4 networks), {second.folder} (5 of 5 networks)" in said
+    assert f"warm start {first.folder} (4 of 4 networks fit this space), {second.folder} (5 of 5 networks fit this space)" in said
     assert main([*command[:-1], "other", "--warm-start", "nowhere"]) == 2

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nas.correlation import Agreement
 from nas.errors import NasError, StrategyError, brief
 from nas.events import Refused
 from nas.lines import counted
 from nas.problem import Rejected, nearest_seen
+from nas.rows import ScreeningRow
 from nas.strategies.base import History, Proposal, Strategy, Unfinished
 
 if TYPE_CHECKING:
@@ -32,11 +34,21 @@ class Halted(Exception):
 
 @dataclass(frozen=True)
 class Accepted:
-    """A proposal that keeps the constraints, and what was refused on the way to it."""
+    """A proposal that keeps the constraints, and what was refused on the way to it.
+
+    Attributes:
+        proposal: What the strategy said.
+        candidate: What it decodes to.
+        rejected: How many candidates were refused before it, by reason.
+        screening: What it was chosen from; None where there was no choice (`nas.prescreen`).
+        worth: How far such choices agreed with the accuracies measured so far; None while that cannot be said.
+    """
 
     proposal: Proposal
     candidate: Candidate
     rejected: Mapping[str, int]
+    screening: ScreeningRow | None = None
+    worth: Agreement | None = None
 
 
 def next_candidate(
@@ -45,6 +57,7 @@ def next_candidate(
     history: History,
     seed: int,
     *,
+    attempt: int = 0,
     on_refused: Callable[[Refused], None] = lambda event: None,
     halted: Callable[[], bool] = lambda: False,
 ) -> Accepted:
@@ -54,7 +67,8 @@ def next_candidate(
         problem: Space, objectives, constraints.
         strategy: Who proposes.
         history: What it may see; the number of the proposal is `history.proposed`.
-        seed: Seed of the search. All attempts at proposal k draw from one generator, `default_rng([seed, k])`.
+        seed: Seed of the search. Whatever is refused, proposal k is drawn from one generator, `default_rng([seed, k])`;
+        attempt: where another candidate for the same proposal is wanted, from `default_rng([seed, k, attempt])`.
         on_refused: Told of each refused candidate.
         halted: Asked before each attempt whether to give up.
 
@@ -64,7 +78,7 @@ def next_candidate(
         Exhausted: When the strategy has nothing left to propose.
         StrategyError: When the strategy fails, or returns something else than a proposal.
     """
-    rng = np.random.default_rng([seed, history.proposed])
+    rng = np.random.default_rng([seed, history.proposed, *([attempt] if attempt else [])])
     refused: list[Rejected] = []
     while len(refused) < MAX_REFUSED:
         if halted():
@@ -94,7 +108,10 @@ def _nothing_feasible(problem: Problem, refused: Sequence[Rejected]) -> str:
 
 def _proposed(problem: Problem, strategy: Strategy, history: History, rng: np.random.Generator) -> Proposal:
     """Asks the strategy once; a user's own may do anything."""
-    name = type(strategy).__qualname__
+    inner = strategy
+    while isinstance(behind := getattr(inner, "strategy", None), Strategy):  # what leads it on is not at fault
+        inner = behind
+    name = type(inner).__qualname__
     try:
         proposal: object = strategy.propose(problem, history, rng)
     except (NasError, Unfinished):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from nas.jobs import POLL_SECONDS, Job, Training, checked, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
+from nas.prescreen import Screen
 from nas.recipe import Recipe
 from nas.record import Record
 from nas.rows import ProposalRow
@@ -31,7 +32,7 @@ from nas.strategies.base import Exhausted, Strategy
 if TYPE_CHECKING:
     from nas.addresses import Network
     from nas.evaluate import Evaluator, Request
-    from nas.problem import Problem
+    from nas.problem import Candidate, Problem
 
 MAX_FAULTS = 2
 """Breakdowns of this process itself while a proposal was in flight, after which that proposal counts as crashed."""
@@ -57,6 +58,7 @@ def search_loop(
     on_event: Callable[[Event], None] = lambda event: None,
     stopped: Callable[[], str] = lambda: "",
     faulted: bool = False,
+    prescreen: int = 0,
 ) -> str:
     """Searches until the budget is spent, the space exhausted, or `stopped` says so.
 
@@ -74,6 +76,7 @@ def search_loop(
         on_event: Told of what happened, after the record holds it.
         stopped: Asked often; a reason makes the loop end at once and leave what is in flight pending.
         faulted: Whether the start before this one broke down by itself: what was in flight then is suspected.
+        prescreen: Candidates that are scored untrained for each proposal (`nas.prescreen`); 0: none.
 
     Returns:
         Why the search ended, in one line.
@@ -88,6 +91,8 @@ def search_loop(
     journal = Journal(record, problem.objectives, training, on_event, partial(strategy.keeps, problem))
     limits = Limits(budget, epochs, journal.ledger, lambda: journal.elapsed, stopped)
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
+    if prescreen:
+        loop.screen = Screen(prescreen, problem, loop.scores, record.screenings())
     journal.open(budget)
     on_baselines = faulted and bool(record.baselines_in_flight())  # then no proposal was being evaluated
     train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped, faulted=on_baselines)
@@ -112,6 +117,7 @@ class _Loop:
     queue: deque[ProposalRow]
     in_flight: dict[int, Job] = field(default_factory=dict)
     reason: str = ""
+    screen: Screen | None = None
 
     def run(self, faulted: bool) -> str:
         """Searches; returns why it ended."""
@@ -171,7 +177,7 @@ class _Loop:
 
     def _propose(self) -> Job | None:
         """Makes the next proposal and writes it down; returns None when it repeats an earlier one."""
-        accepted = next_candidate(
+        accepted = (self.screen.next_candidate if self.screen else next_candidate)(
             self.problem,
             self.strategy,
             self.journal.ledger.history(),
@@ -190,6 +196,10 @@ class _Loop:
             return Job(row, accepted.candidate)
         self.journal.commit_if_due()
         return None
+
+    def scores(self, candidates: Sequence[Candidate], given_up: Callable[[], bool]) -> Sequence[Mapping[str, float]]:
+        """Returns the scores of untrained networks."""
+        return self.evaluator.score([self.training.request(c.fingerprint, c.architecture, c.source) for c in candidates], given_up)
 
     def _submit(self, jobs: list[Job]) -> None:
         """Commits what was proposed, then starts it."""

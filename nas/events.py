@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nas.budget import Budget
+from nas.correlation import Agreement
 from nas.lines import counted
 from nas.measurement import Outcome
 
@@ -82,6 +83,29 @@ class Proposed:
     def __str__(self) -> str:
         parents = f" of {', '.join(map(str, self.parents))}" if self.parents else ""
         return f"trial {self.trial} {self.fingerprint[:7]}: {self.operator}{parents}{' (run again)' if self.again else ''}"
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A proposal was chosen from several candidates by scores of untrained networks, or screening ended for good.
+
+    Attributes:
+        trial: Number of the proposal.
+        candidates: How many it was chosen from.
+        worth: How far the scores ranked what was measured so far, at equal cost, as accuracy does; None while that cannot be said.
+        off: Why nothing is screened from here on; empty while it is.
+    """
+
+    trial: int
+    candidates: int
+    worth: Agreement | None = None
+    off: str = ""
+
+    def __str__(self) -> str:
+        if self.off:
+            return f"prescreening ends: {self.off}"
+        worth = f"; at equal cost their scores rank accuracy by tau {self.worth}" if self.worth else ""
+        return f"trial {self.trial}: the most promising of {counted(self.candidates, 'untrained network')}{worth}"
 
 
 @dataclass(frozen=True)
@@ -218,5 +242,5 @@ class Ended:
         return f"search ends: {self.reason}; {counted(self.evaluations, 'evaluation')}, {self.elapsed:.0f} s"
 
 
-Event = Started | BaselineEvaluated | Refused | Proposed | Repeated | Evaluated | FrontMoved | Ended
+Event = Started | BaselineEvaluated | Refused | Proposed | Screened | Repeated | Evaluated | FrontMoved | Ended
 """Any of the above."""

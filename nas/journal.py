@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.budget import Budget
-from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Repeated, Started
+from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Repeated, Screened, Started
 from nas.ledger import Ledger, replay
 from nas.measurement import Measurement
 from nas.objectives import Objective
@@ -122,6 +122,9 @@ class Journal:
             self._record.add_network(NetworkRow(candidate.fingerprint, candidate.costs, candidate.graph.to_json()))
         place = ledger.propose(row)
         self._record.add_proposal(row if place is None else replace(row, finished=place))
+        if (screening := accepted.screening) is not None:
+            self._record.add_screening(screening)
+            self._outbox.append(Screened(row.id, len(screening.candidates), accepted.worth, screening.off))
         if row.repeat_of is not None:
             self._outbox.append(Repeated(row.id, row.repeat_of, row.fingerprint, row.rejected))
         return row

@@ -45,15 +45,33 @@ def test_a_perfect_agreement_is_not_certain(sign: int) -> None:
 def test_what_ranks_nothing_has_no_correlation() -> None:
     assert kendall([1, 1, 1, 1], [1, 2, 3, 4]) is None
     assert kendall([1, 2], [1, 2]) is None
-    assert kendall([1, 2, 3, 4], [1, 2, 3, 4], fitted=2) is None
+    assert kendall([1, 2, 3, 4], [1, 2, 3, 4], [[4, 1, 3, 2], [1, 4, 2, 3]]) is None
+    assert kendall([1, 2, 3, 4, 5], [1, 3, 2, 4, 5], [[1, 2, 3, 4, 5]]) is None  # the one says what is given
 
 
-def test_fitted_parameters_widen_the_interval() -> None:
-    one, other = [1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 6, 5]
-    plain, fitted = kendall(one, other), kendall(one, other, fitted=2)
-    assert plain is not None and fitted is not None
-    assert (fitted.tau, fitted.count) == (plain.tau, plain.count)
-    assert fitted.low < plain.low < plain.high < fitted.high
+def test_partial_tau_by_hand() -> None:
+    """(t12 - t13 t23) / sqrt((1 - t13^2) (1 - t23^2)); a given ranking without any order changes only the count."""
+    one, other, third = [1, 2, 3, 4, 5, 6], [1, 3, 2, 4, 6, 5], [2, 1, 3, 5, 4, 6]
+    taus = [kendall(*pair) for pair in ((one, other), (one, third), (other, third))]
+    t12, t13, t23 = (found.tau for found in taus if found is not None)
+    partial, flat, plain = kendall(one, other, [third]), kendall(one, other, [[7] * 6]), kendall(one, other)
+    assert partial is not None and flat is not None and plain is not None
+    assert partial.tau == pytest.approx((t12 - t13 * t23) / math.sqrt((1 - t13**2) * (1 - t23**2)))
+    assert (flat.tau, flat.count) == (plain.tau, 6)
+    assert flat.low < plain.low < plain.high < flat.high
+
+
+def test_what_only_follows_from_the_given_is_not_counted() -> None:
+    """Accuracy grows with cost alone, and a score that is free of cost says nothing of it; one that is not says the rest."""
+    rng = np.random.default_rng(1)
+    cost = rng.normal(size=300)
+    accuracy, score = np.tanh(cost) + 0.3 * rng.normal(size=300), rng.normal(size=300)
+    useless, useful = kendall(score, accuracy, [cost]), kendall(score, accuracy + 0.3 * score, [cost])
+    assert useless is not None and useful is not None
+    assert useless.low < 0 < useless.high
+    assert useful.low > 0.2
+    plain = kendall(score, accuracy + 0.3 * score)
+    assert plain is not None and plain.tau < useful.tau  # beside the cost it explains more than alone
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

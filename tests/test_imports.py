@@ -37,7 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.domains", "nas.ops", "nas.objectives", "nas.budget", "nas.database", "nas.metrics"),
     ("nas.annotations", "nas.schedule"),
     ("nas.graph", "nas.recipe", "nas.events", "nas.rows"),
-    ("nas.windows", "nas.reduction", "nas.labelling", "nas.memory", "nas.storage"),
+    ("nas.looks", "nas.windows", "nas.reduction", "nas.labelling", "nas.memory", "nas.storage", "nas.promise"),
     (
         "nas.builder",
         "nas.canonical",
@@ -74,7 +74,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.optuna_strategy",),
     ("nas.strategies",),
     ("nas.ledger", "nas.settings", "nas.attempts"),
-    ("nas.jobs", "nas.journal", "nas.limits"),
+    ("nas.jobs", "nas.journal", "nas.limits", "nas.prescreen"),
     ("nas.baselines",),
     ("nas.arguments", "nas.coordinator", "nas.recompute", "nas.session"),
     ("nas.trials",),

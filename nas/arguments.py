@@ -40,6 +40,16 @@ def check_numbers(epochs: int, seed: int, workers: int | None, deadline: float |
         raise RunError(f"deadline is {deadline!r}, expected a number of seconds above 0, or None")
 
 
+def check_inherits(function: Any) -> None:
+    """Raises RunError where networks are to inherit weights of which there are none, because a plain function evaluates."""
+    from nas.evaluate import Evaluator
+
+    if function is not None and not isinstance(function, Evaluator):
+        raise RunError(
+            f"evaluator {evaluator_name(function)} trains nothing that could be inherited; leave --inherit (inherit) out"
+        )
+
+
 def bound_space(
     space: Space,
     data: Any,

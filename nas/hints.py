@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from nas.lines import counted
@@ -64,12 +65,24 @@ def data_flags(options: Mapping[str, Any]) -> Iterator[str]:
 
 def inheriting(run: Run) -> str:
     """Returns one line on networks that began with the weights of others, so that nobody compares them with networks of the
-    same epochs that did not; empty where there are none."""
+    same epochs that did not; empty where there are none, and they were not asked for."""
     shares = [row.measurement.inherited for row in run.rows()[1] if row.measurement.inherited is not None]
-    gone = sum(share == 0 for share in shares)
-    heirs = f"{counted(len(shares) - gone, 'network')} inherited weights: their accuracies include their parents' training"
+    taken = [share for share in shares if share]
+    gone = len(shares) - len(taken)
+    if not shares:
+        return "--inherit was on, but no network had a parent with weights to inherit" if run.settings.get("inherit") else ""
+    heirs = (
+        f"{counted(len(taken), 'network')} inherited weights, {_typical(taken)}: their accuracies include their parents' training"
+    )
     orphans = f"{counted(gone, 'network')} found no weights to inherit and began from nothing"
-    return "; ".join([heirs] * (gone < len(shares)) + [orphans] * (gone > 0))
+    return "; ".join([heirs] * bool(taken) + [orphans] * bool(gone))
+
+
+def _typical(shares: Sequence[float]) -> str:
+    """Returns how much of each network was inherited, the median where there are several."""
+    if len(shares) == 1:
+        return f"{shares[0]:.0%} of its values"
+    return f"{median(shares):.0%} of their values (median)" if shares else ""
 
 
 def guessing(run: Run) -> str:

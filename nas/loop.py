@@ -11,6 +11,7 @@ from nas.arguments import (
     bound_space,
     budget_of,
     changed_recipe,
+    check_inherits,
     check_numbers,
     evaluator_name,
     free_folder,
@@ -28,6 +29,7 @@ from nas.recipe import Recipe, Task
 from nas.run import Run, open_run
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
+from nas.strategies.inheriting import Inheriting
 from nas.strategies.start_from import StartFrom
 from nas.strategies.table import AUTO
 from nas.userfile import load_object
@@ -86,6 +88,7 @@ def search(
     start_from: Sequence[str] | Mapping[str, Genotype] = (),
     baselines: Sequence[str] = (),
     warm_start: Sequence[str | Path | Run | Earlier] = (),
+    inherit: bool = False,
     data_options: Mapping[str, Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
@@ -120,6 +123,8 @@ def search(
         baselines: Networks to train first under the same recipe, whether the space contains them or not, and whatever the
             constraints say; they are shown beside the front and count towards no limit.
         warm_start: Folders of earlier runs that the strategy learns from, on other data or of another space too (see `nas.warm`).
+        inherit: Let networks that are made from others begin with the weights of the one they share most with (`nas.growth`): they
+            are trained longer in effect, so a search compares them less fairly. `prune` does so anyway.
         data_options: Passed on to `load_data`.
         input_shape: `(channels, height, width)` of the images, where there are no data and the space leaves it open.
         classes: How many classes there are, likewise.
@@ -165,6 +170,10 @@ def search(
     )
     if earlier:
         settings["warm_start"] = earlier_settings(earlier)
+    if inherit:
+        check_inherits(function)
+        settings["inherit"] = True
+    led = StartFrom(starts, proposing) if starts else proposing
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
@@ -180,7 +189,7 @@ def search(
             record.commit()
             reason = search_loop(
                 problem,
-                StartFrom(starts, proposing) if starts else proposing,
+                Inheriting(led) if inherit else led,
                 judge,
                 record,
                 budget=limits,
@@ -201,7 +210,7 @@ def search(
 
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
-    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "data_options", "input_shape",
+    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "data_options", "input_shape",
     "classes", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""

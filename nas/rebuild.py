@@ -13,6 +13,7 @@ from nas.objectives import Objective
 from nas.problem import Problem
 from nas.run import Run
 from nas.strategies.base import Strategy
+from nas.strategies.inheriting import Inheriting
 from nas.strategies.start_from import StartFrom
 from nas.strategies.table import STRATEGIES, make_strategy
 from nas.userfile import load_object
@@ -57,7 +58,8 @@ def rebuild(run: Run, *, trust_code: bool = False) -> tuple[Problem, Strategy]:
     chosen = make_strategy(arguments["strategy"] if own["strategy"] else strategy, **options)
     if earlier := earlier_of(run):
         chosen = chosen.warmed(earlier)
-    return problem, StartFrom(run.start_from, chosen) if run.start_from else chosen
+    led = StartFrom(run.start_from, chosen) if run.start_from else chosen
+    return problem, Inheriting(led) if settings.get("inherit") else led
 
 
 def _shipped() -> set[str]:

@@ -87,11 +87,14 @@ def test_nothing_is_proposed_that_cannot_be_done(tmp_path: Path) -> None:
     ("shares", "said"),
     [
         ((None, None), ""),
-        ((None, 1.0, 0.3), "2 networks inherited weights: their accuracies include their parents' training"),
+        (
+            (None, 1.0, 0.3),
+            "2 networks inherited weights, 65% of their values (median): their accuracies include their parents' training",
+        ),
         ((None, 0.0), "1 network found no weights to inherit and began from nothing"),
         (
             (1.0, 0.0, 0.0),
-            "1 network inherited weights: their accuracies include their parents' training; "
+            "1 network inherited weights, 100% of its values: their accuracies include their parents' training; "
             "2 networks found no weights to inherit and began from nothing",
         ),
     ],

@@ -55,6 +55,7 @@ def search(
     start_from: str | None = None,
     baselines: str | None = None,
     warm_start: str | None = None,
+    inherit: bool = False,
     strategy_option: Annotated[list[str] | None, Parameter(name="--strategy-option", consume_multiple=False)] = None,
     evaluation: Annotated[EvaluationOptions, Parameter(group="How networks are evaluated")] = _EVALUATION,
     data_options: Annotated[DataOptions, Parameter(group="How images are read")] = _DATA,
@@ -75,6 +76,7 @@ def search(
         start_from: Networks of the space to evaluate first, separated by commas: names (nas list networks), RUN@ID, FILE.py:NAME.
         baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
         warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
+        inherit: Let networks that are made from others begin with their weights; compares them less fairly.
         strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
     from nas.loop import search as run_search
@@ -95,6 +97,7 @@ def search(
             start_from=names(start_from or ""),
             baselines=names(baselines or ""),
             warm_start=names(warm_start or ""),
+            inherit=inherit,
             data_options=data_options.given() or None,
             strategy_options=read_pairs(strategy_option or (), "--strategy-option") or None,
             progress=progress,

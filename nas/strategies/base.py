@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from nas.domains import Genotype, identity
 from nas.errors import NasError, StrategyError
 from nas.measurement import Outcome
+from nas.pareto import crowded_order
 
 if TYPE_CHECKING:
     import numpy as np
@@ -189,6 +190,18 @@ class Strategy(ABC):
         Weights of other trials are deleted, unless they are on the front.
         """
         return ()
+
+    def likely_parents(self, problem: Problem, history: History) -> Collection[int]:
+        """Returns ids of trials that a later proposal may name among its parents, the likeliest first.
+
+        Asked in searches where children inherit on request: the weights of the first of these are kept. By default all measured
+        trials, those nearest to the front first (the crowded comparison).
+        """
+        import numpy as np
+
+        measured = history.measured()
+        order = crowded_order(np.array([trial.losses for trial in measured])) if measured else ()
+        return [measured[i].id for i in order]
 
     def described(self) -> tuple[str, Mapping[str, Any]]:
         """Returns what the record calls it, and the settings it was made with: its class, and the fields of its dataclass."""

@@ -27,6 +27,7 @@ has a mean test accuracy of 93.93 % (500 searches, standard error .02; published
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,11 @@ class RegularizedEvolution(Strategy):
         best_first = crowded_order(np.array([trial.losses for trial in alive]))
         parent = alive[next(i for i in best_first.tolist() if i in sample)]  # line 15
         return Proposal(problem.space.mutate(parent.genotype, rng), parents=(parent.id,), operator="mutate")  # line 16
+
+    def likely_parents(self, problem: Problem, history: History) -> Collection[int]:
+        """Returns those alive, the best first."""
+        alive = _latest(history, self.population)
+        return [alive[i].id for i in crowded_order(np.array([trial.losses for trial in alive]))] if alive else []
 
 
 def _latest(history: History, count: int) -> list[Trial]:

@@ -21,7 +21,7 @@ has a mean test accuracy of 94.15 % (500 searches, standard error .01; published
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -89,6 +89,10 @@ class LocalSearch(Strategy):
             if centre.id not in now.spent and (genotype := _neighbour(problem, centre, now, running, rng)) is not None:
                 return Proposal(genotype, parents=(centre.id,), operator="neighbour")  # line 4
         return start({_MOVES: now.moves})  # line 6
+
+    def likely_parents(self, problem: Problem, history: History) -> Collection[int]:
+        """Returns the archive, what entered it last first."""
+        return [trial.id for trial in reversed(self._fold.over(problem, history.finished).archive)]
 
 
 def _neighbour(problem: Problem, centre: Trial, now: Descent, running: set[Key], rng: np.random.Generator) -> Genotype | None:

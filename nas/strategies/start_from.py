@@ -39,3 +39,6 @@ class StartFrom(Strategy):
 
     def keeps(self, problem: Problem, history: History) -> Collection[int]:
         return self.strategy.keeps(problem, history)
+
+    def likely_parents(self, problem: Problem, history: History) -> Collection[int]:
+        return self.strategy.likely_parents(problem, history)

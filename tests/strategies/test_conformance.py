@@ -74,6 +74,17 @@ def test_an_empty_history_gives_a_valid_genotype(lab: Any, name: str, make: Call
     assert proposal.parents == ()
 
 
+def test_parents_are_among_the_likely_ones(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
+    """Their weights are kept where children inherit."""
+    problem, strategy, other = problem_for(lab, name), make(), make()
+
+    def watch(history: History, proposal: Proposal) -> None:
+        likely = list(other.likely_parents(problem, history))
+        assert len(likely) == len(set(likely)) and set(proposal.parents) <= set(likely)
+
+    lab.grow(problem, strategy, length(name, 25), watch=watch)
+
+
 def test_failed_trials_alone_give_valid_genotypes(lab: Any, name: str, make: Callable[[], Strategy]) -> None:
     problem = problem_for(lab, name)
     trials = lab.grow(problem, make(), 20, fails=lambda number: True)

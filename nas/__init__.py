@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nas.domains import integer as integer
     from nas.domains import real as real
     from nas.errors import NasError as NasError
+    from nas.final import train_network as train_network
+    from nas.final import train_networks as train_networks
     from nas.library import load_space as load_space
     from nas.loop import resume as resume
     from nas.loop import search as search
@@ -48,6 +50,8 @@ _EXPORTS = {
     "resume": "nas.loop",
     "scale": "nas.scaling",
     "search": "nas.loop",
+    "train_network": "nas.final",
+    "train_networks": "nas.final",
 }
 """Name to the module it lives in; each is imported when it is first used."""
 

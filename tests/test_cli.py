@@ -6,8 +6,9 @@ import inspect
 import json
 import os
 import re
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from nas.blocks import BLOCKS
 from nas.cli import main
 from nas.cli.app import COMMANDS
+from nas.final import TrainingStopped
 
 HEAD = "from nas import Space, choice, integer, real\nfrom nas.blocks import *\n"
 TOY = """
@@ -450,16 +452,12 @@ def test_a_damaged_json_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nowhere.json" in refused(["show", "nowhere.json"], capsys)
 
 
-def test_a_training_that_is_stopped_says_what_was_kept(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    np.savez("bars.npz", x=rng.integers(0, 255, (60, 8, 8), dtype=np.uint8), y=np.arange(60) % 3)
+def test_a_training_that_is_stopped_says_how_it_goes_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise TrainingStopped(Path("mine"), signal.SIGINT)
 
-    def stopped(*arguments: object, on_epoch: Callable[[dict[str, float]], None], **options: object) -> None:
-        values = dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds"), 0.5)
-        on_epoch({"epoch": 1, **values})
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("nas.final.train_network", stopped)
-    assert main(["train", "vgg_like", "--sample", "1", "--data", "bars.npz", "--epochs", "4"]) == 130
-    err = capsys.readouterr().err
-    assert err == "stopped after 1 of 4 epochs: nothing was kept; the same command starts again\n"
+    monkeypatch.setattr("nas.final.train_networks", stopped)
+    assert main(["train", "lenet-5", "--data", "fashion-mnist-12k"]) == 130
+    assert capsys.readouterr().err == "stopped; the same command with --out mine goes on from the last checkpoints\n"

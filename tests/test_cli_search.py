@@ -243,9 +243,14 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert main(["train", "r@best", "--data", "bars.npz", "--epochs", "3", "--json"]) == 0
     out, err = capsys.readouterr()
     trained = json.loads(out)
-    assert "seed 0, device cpu\n" in err or "device cuda\n" in err
-    assert Path(trained["record"]) == Path("runs/trained-1/metrics.json") and Path(trained["record"]).is_file()
-    assert trained["test_accuracy"] > 0.5
-    assert Path("runs/trained-1/network.safetensors").is_file()
+    assert "1 network fixed before any test image is looked at" in err and "3 epochs each (asked for), 1 training" in err
+    (network,) = trained["networks"]
+    assert (trained["folder"], trained["epochs"]) == (str(Path("runs/trained-1")), 3)
+    assert network["test_accuracy"] > 0.5 and network["test_images"] == 48
+    assert [Path(path).is_file() for seed in network["seeds"] for path in (seed["source"], seed["weights"], seed["curve"])] == [
+        True
+    ] * 3
+    assert main(["train", "r", "--epochs", "3", "--out", "runs/trained-1"]) == 0, "the data are those of the run"
+    assert "everything is trained" in capsys.readouterr().out
     profile = json.loads(said(["profile", "tiny.py", "--data", "bars.npz", "--samples", "20", "--workers", "1", "--json"], capsys))
     assert profile["candidates"] > 0 and profile["workers"] == 1

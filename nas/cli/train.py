@@ -2,118 +2,126 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from nas.cli.options import DataOptions, Device, Json, print_json
+from nas.cli.options import DataOptions, Device, Json, Workers, print_json
+
+if TYPE_CHECKING:
+    from nas.final.events import FinalEvent
 
 _DATA = DataOptions()
+QUIET_SECONDS = 5.0
+"""Lines of progress come no closer than this, but for those that end a training."""
 
 
 def train(
-    network: str,
-    /,
-    *,
-    data: str,
-    epochs: int = 30,
+    *networks: str,
+    front: bool = False,
+    data: str | None = None,
+    epochs: int | None = None,
+    budget: str | None = None,
+    train_seeds: int = 1,
+    hold_out: bool = False,
+    test: Annotated[bool, Parameter(name="--test", negative="--no-test")] = True,
     recipe: str | None = None,
     class_weights: Literal["none", "balanced"] | None = None,
     sample: int | None = None,
     device: Device = "auto",
+    workers: Workers = None,
     threads: int = 1,
     seed: int = 0,
     out: Path | None = None,
-    test: Annotated[bool, Parameter(name="--test", negative="--no-test")] = True,
     trust_code: bool = False,
     data_options: DataOptions = _DATA,
     json: Json = False,
 ) -> None:
-    """Train one network at length, measure the test images once, and write its source, weights, metrics and the curve as CSV.
+    """Train chosen networks at length, measure the test images once when all is trained, and export them.
 
-    Without data options, the data of a network's run are read as the run read them.
+    Training and validation images are trained on. The same command goes on where it was stopped or killed. In the folder lie
+    source, weights and curve of each network and seed, and final.json and final.csv with all figures.
 
     Args:
-        network: RUN@ID, RUN@best, RUN@knee, a classic (nas list networks), a JSON file, or a space by name or file.
-        data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
-        epochs: Passes over the training images.
-        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; that of the run, or the default, when left out.
+        networks: RUN (its best network), RUN@ID, RUN@best:params<=50k, RUN@knee, a classic (nas list networks), a JSON file, or a
+            space by name or file; several are trained side by side.
+        front: A RUN stands for all networks of its front instead.
+        data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function; those of the run when left out.
+        epochs: Passes over the images; with --budget the most; 30 when both are left out.
+        budget: Time for everything, such as 1h: the epochs are chosen by measured speed so that all ends in time.
+        train_seeds: How many times each network is trained: figures become means with their spread.
+        hold_out: Keep the validation images apart and measure them after each epoch.
+        test: Measure the test images.
+        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME, taken as it is; that of the run, or the default, made fit for
+            long training, when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         sample: Draw the network from the space with this seed.
-        threads: Of the processor; more are quicker on idle cores and far slower beside other work, and change the figures.
-        seed: Of weights, order, augmentation and dropout.
+        threads: Of the processor, for each training; more are quicker on idle cores, far slower beside other work, and change
+            the figures.
+        seed: Of weights, order, augmentation and dropout; the first of several.
         out: Folder to write into; runs/trained-N when left out.
-        test: Measure the test images.
-        trust_code: Execute code that the run or file brings along (operations of somebody's own).
+        trust_code: Execute code that a run or file brings along (operations of somebody's own).
     """
-    from dataclasses import replace
-
     from nas.arguments import load_recipe
-    from nas.device import settle
-    from nas.final import network_and_data, recipe_of, train_network
-    from nas.hints import data_flags
-    from nas.lines import counted
+    from nas.final import TrainingStopped, train_networks
+    from nas.final.results import plain, results_text
 
-    given = data_options.given()
-    found, dataset, options = network_and_data(network, data, given, sample=sample)
-    chosen = load_recipe(recipe) or recipe_of(found.found)
-    if class_weights is not None:
-        chosen = replace(chosen, class_weights=class_weights)
     say = sys.stderr if json else sys.stdout
-    done = 0
-
-    def tell(entry: Mapping[str, float]) -> None:
-        nonlocal done
-        done = int(entry["epoch"])
-        values = ", ".join(f"{name} {entry[name]:.4f}" for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"))
-        print(f"epoch {entry['epoch']} of {epochs}: {values}, {entry['seconds']:.1f} s", file=say, flush=True)
-
-    used = settle(device, "fp32").device
-    as_searched = f", read with {' '.join(data_flags(options))} as in the run" if options and not given else ""
-    head = f"{found.name} on {dataset.name}{as_searched}, {counted(epochs, 'epoch')}, seed {seed}, device {used}"
-    print(head, f"recipe {_recipe(chosen)}", sep="\n", file=say)
+    show = _Lines(say)
     try:
-        results = train_network(
-            found,
-            dataset,
+        trained = train_networks(
+            networks,
+            data,
+            front=front,
             epochs=epochs,
-            recipe=chosen,
-            seed=seed,
-            device=used,
-            threads=threads,
-            out=out or _free_folder(),
+            budget=budget,
+            train_seeds=train_seeds,
+            hold_out=hold_out,
             test=test,
-            on_epoch=tell,
+            recipe=load_recipe(recipe),
+            recipe_options={"class_weights": class_weights} if class_weights else None,
+            seed=seed,
+            sample=sample,
+            workers=workers,
+            threads=threads,
+            device=device,
+            out=out,
+            data_options=data_options.given() or None,
             trust_code=trust_code,
+            progress=show,
         )
-    except KeyboardInterrupt:
-        print(
-            f"stopped after {done} of {counted(epochs, 'epoch')}: nothing was kept; the same command starts again", file=sys.stderr
-        )
+    except TrainingStopped as stop:
+        print(f"stopped; the same command with --out {stop.folder} goes on from the last checkpoints", file=sys.stderr)
         raise
+    print("", results_text(trained), "", _written(trained.folder), sep="\n", file=say)
     if json:
-        print_json(results)
-    else:
-        _show(results)
+        results: Mapping[str, Any] = {"folder": trained.folder, "epochs": trained.epochs}
+        print_json({**results, "networks": [plain(network) for network in trained.networks]})
 
 
-def _recipe(recipe: Any) -> str:
-    from dataclasses import asdict
+class _Lines:
+    """Prints what happens, a time before each line of progress."""
 
-    return ", ".join(f"{name} {value}" for name, value in asdict(recipe).items())
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._last = datetime.min
+
+    def __call__(self, event: FinalEvent) -> None:
+        from nas.final.events import Chosen, Planned, Trained
+
+        now = datetime.now()
+        if isinstance(event, Chosen | Planned):
+            print(f"{event}\n", file=self._file, flush=True)
+            return
+        if isinstance(event, Trained) and event.epoch < event.epochs and (now - self._last).total_seconds() < QUIET_SECONDS:
+            return
+        self._last = now
+        print(f"{now:%H:%M:%S} {event}", file=self._file, flush=True)
 
 
-def _free_folder() -> Path:
-    return next(folder for n in itertools.count(1) if not (folder := Path("runs") / f"trained-{n}").exists())
-
-
-def _show(results: Mapping[str, Any]) -> None:
-    from nas.lines import aligned
-
-    names = ("val_accuracy", "val_loss", "test_accuracy", "test_accuracy_low", "test_accuracy_high", "test_loss", "params", "macs")
-    print(aligned([(name, results[name]) for name in names if name in results]))
-    print(f"wrote {results['source']}, {results['weights']}, {results['curve']}, {results['record']}")
+def _written(folder: Path) -> str:
+    return f"wrote {folder}: final.json, final.csv, and NETWORK/seed-N/network.py with weights and curve"

@@ -1,0 +1,268 @@
+"""Measures speed, trains segment by segment on all slots, and measures the test images at the very end. Chooses nothing.
+
+Everything it works with is passed in: folder, evaluator, executor.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.costs import cost_of
+from nas.errors import EvaluationError
+from nas.evaluate import Request
+from nas.executors.base import UnseenJob
+from nas.final.events import Failed, FinalEvent, Looking, Trained
+from nas.final.folder import FinalFolder, Look, Training, took_in
+from nas.final.picks import Pick
+from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
+from nas.jobs import POLL_SECONDS
+from nas.measurement import Measurement, Outcome
+from nas.recipe import Task
+from nas.source import write_source
+
+if TYPE_CHECKING:
+    from nas.data import Dataset
+    from nas.evaluate import Evaluator
+    from nas.executors.base import Executor
+
+PROBE_BATCHES = 4
+"""Batches of images on which speed is measured."""
+PROBE_WORK = 6e10
+"""Multiply-adds of forward and backward passes that measuring speed takes at least: a second or two of a core with bf16."""
+PROBE_PASSES = (2, 20)
+"""Least and most passes over these batches after the first one, in which kernels are chosen."""
+TRIES = 2
+"""How often the same segment may fail by itself before its training is given up."""
+
+
+@dataclass
+class Work:
+    """What a final training is made of, while it runs.
+
+    Attributes:
+        picks: The networks, by key.
+        trainings: One a network and seed.
+        folder: Where everything is kept.
+        task: What is measured.
+        tell: Told of every event.
+        stopped: Asked often; a reason ends everything at once.
+    """
+
+    picks: Mapping[str, Pick]
+    trainings: Sequence[Training]
+    folder: FinalFolder
+    task: Task
+    tell: Callable[[FinalEvent], None]
+    stopped: Callable[[], str]
+
+
+def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset) -> dict[str, float]:
+    """Returns the seconds of an epoch of each network on one slot, all slots busy; empty where it was stopped.
+
+    Args:
+        work: Its networks are looked at.
+        evaluator: Trains on `few`.
+        few: An excerpt.
+        whole: What is trained on later.
+
+    Raises:
+        EvaluationError: When a network cannot be trained at all.
+    """
+    once = list(work.picks.values())
+    again = [work.picks[training.network] for training in work.trainings if training.seed != work.trainings[0].seed]
+    waiting = once + again[: max(0, evaluator.slots - len(once))]  # so that all slots are busy
+    running: dict[int, Pick] = {}
+    found: dict[str, list[float]] = {pick.key: [] for pick in once}
+    ticket = 0
+    while (waiting or running) and not work.stopped():
+        while waiting and len(running) < evaluator.slots:
+            ticket, pick = ticket + 1, waiting.pop(0)
+            running[ticket] = pick
+            evaluator.submit(ticket, _probe(pick, few.size("train")))
+        for ended, measured in evaluator.collect(POLL_SECONDS):
+            pick = running.pop(ended)
+            if measured.outcome is not Outcome.COMPLETE and measured.outcome is not Outcome.DIVERGED:
+                raise EvaluationError(f"{pick.name} cannot be trained: {measured.outcome}: {measured.error}")
+            passes = measured.curve[1:] or measured.curve or ({"seconds": measured.seconds},)
+            found[pick.key] += [entry["seconds"] for entry in passes]
+    if work.stopped():
+        return {}
+    times = whole.size("train") / few.size("train")
+    return {key: times * _median(seconds) for key, seconds in found.items()}
+
+
+def _probe(pick: Pick, images: int) -> Request:
+    passes = round(PROBE_WORK / (3 * max(1, cost_of(pick.graph).macs) * images))
+    epochs = 1 + min(max(passes, PROBE_PASSES[0]), PROBE_PASSES[1])
+    # laid out for many epochs, so that images are augmented as they will be
+    return Request(
+        pick.fingerprint, None, lambda: write_source(pick.graph), pick.recipe_for(MOST_EPOCHS), 0, MOST_EPOCHS, last_epoch=epochs
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def seconds_to_go(work: Work, slots: int) -> float:
+    """Returns when all trainings will have ended, from how long their epochs took so far."""
+    plan = work.folder.state.plan
+    assert plan is not None
+    alive = [training for training in work.trainings if not _ended(training, {})]
+    pace = [t.seconds / t.epochs if t.epochs else plan.epoch_seconds[t.network] for t in alive]
+    return time_needed([plan.epochs - t.epochs for t in alive], pace, slots)
+
+
+def train_all(work: Work, evaluator: Evaluator) -> None:
+    """Trains everything that is not complete, until it is or `stopped` says so; what fails by itself is tried once more.
+
+    A segment that is in flight when it is stopped is lost, and trained again by the next start.
+
+    Args:
+        work: Its trainings are changed in place and written down after each segment.
+        evaluator: Trains.
+    """
+    failures: dict[int, int] = {}
+    running: dict[int, tuple[int, int]] = {}
+    ticket = 0
+    while not work.stopped():
+        while len(running) < evaluator.slots and (i := _next(work, running, failures)) is not None:
+            ticket += 1
+            request = _segment(work, work.trainings[i])
+            running[ticket] = i, request.end
+            evaluator.submit(ticket, request)
+        if not running:
+            return
+        results = evaluator.collect(POLL_SECONDS)
+        if work.stopped():  # what asked this process to stop may have ended the trainings too
+            return
+        for ended, measured in results:
+            i, end = running.pop(ended)
+            _take(work, i, end, measured, failures, evaluator.slots)
+
+
+def _next(work: Work, running: Mapping[int, tuple[int, int]], failures: Mapping[int, int]) -> int | None:
+    plan = work.folder.state.plan
+    assert plan is not None
+    in_flight = {i for i, _ in running.values()}
+    remaining = [
+        0.0 if _ended(training, failures, i) else (plan.epochs - training.epochs) * plan.epoch_seconds[training.network]
+        for i, training in enumerate(work.trainings)
+    ]
+    return next_training(remaining, [i not in in_flight for i in range(len(remaining))])
+
+
+def _ended(training: Training, failures: Mapping[int, int], i: int = 0) -> bool:
+    given_up = training.outcome == Outcome.DIVERGED or failures.get(i, 0) >= TRIES
+    return training.complete or given_up
+
+
+def _segment(work: Work, training: Training) -> Request:
+    plan, pick, place = work.folder.state.plan, work.picks[training.network], work.folder.place(training.network, training.seed)
+    assert plan is not None
+    end = min(plan.epochs, training.epochs + segment_epochs(plan.epoch_seconds[training.network]))
+    return Request(
+        pick.fingerprint,
+        None,
+        lambda: write_source(pick.graph),
+        pick.recipe_for(plan.epochs),
+        training.seed,
+        plan.epochs,
+        first_epoch=training.epochs,
+        last_epoch=end,
+        resume_from=place / training.checkpoint if training.checkpoint else None,
+        checkpoint=place / _file(end),
+    )
+
+
+def _file(epoch: int) -> str:
+    return f"epoch-{epoch}.safetensors"
+
+
+def _take(work: Work, i: int, end: int, measured: Measurement, failures: dict[int, int], slots: int) -> None:
+    """Writes down how a segment ended, and tells of it."""
+    training, plan = work.trainings[i], work.folder.state.plan
+    assert plan is not None
+    took_in(training, measured, _file(end), plan.epochs)
+    work.folder.keep(training)
+    name = work.picks[training.network].name
+    if measured.outcome is Outcome.COMPLETE:
+        failures.pop(i, None)
+        ended = sum(_ended(t, failures, k) for k, t in enumerate(work.trainings))
+        to_go = seconds_to_go(work, slots)
+        total = len(work.trainings)
+        work.tell(Trained(name, training.seed, training.epochs, plan.epochs, training.curve[-1], ended, total, to_go))
+    else:
+        failures[i] = failures.get(i, 0) + 1
+        again = not _ended(training, failures, i)
+        work.tell(Failed(name, training.seed, str(measured.outcome), measured.error, again))
+
+
+def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
+    """Measures the test images once for each training that is complete and has not been measured; notes it before it is done.
+
+    Args:
+        work: Its trainings are changed in place and written down.
+        executor: Where it is done; it has nothing else in flight.
+        dataset: The only one that holds the test images.
+    """
+    plan = work.folder.state.plan
+    assert plan is not None
+    waiting = [training for training in work.trainings if training.complete and not training.test]
+    if not waiting or work.stopped():
+        return
+    look = Look(time.time(), [(training.network, training.seed) for training in waiting], dataset.size("test"))
+    look.not_in_run = note_look(work, look)
+    work.folder.state.looks.append(look)
+    work.folder.save()
+    work.tell(Looking(len(waiting), look.images, look.not_in_run))
+    for ticket, training in enumerate(waiting):
+        pick = work.picks[training.network]
+        job = UnseenJob(
+            source=write_source(pick.graph),
+            recipe=asdict(pick.recipe_for(plan.epochs)),
+            task=asdict(work.task),
+            data=str(dataset.folder),
+            weights=str(work.folder.weights(training).absolute()),
+            device=plan.device,
+        )
+        executor.submit(ticket, job)
+    left = len(waiting)
+    while left and not work.stopped():
+        for result in executor.collect(POLL_SECONDS):
+            left -= 1
+            training = waiting[result.ticket]
+            training.error, training.test = result.done.error, dict(result.done.metrics)
+            training.exported = False  # an earlier start may have written a file that does not know of it
+            work.folder.keep(training)
+            if result.done.outcome is not Outcome.COMPLETE:
+                name = work.picks[training.network].name
+                work.tell(Failed(name, training.seed, f"on the test images {result.done.outcome}", training.error, False))
+    note_look(work, look)
+
+
+def note_look(work: Work, look: Look) -> dict[str, str]:
+    """Writes a look, with what it has shown so far, into the runs of its networks; returns the runs that could not be told."""
+    from nas.looks import write_look
+
+    missed = {}
+    keys = {key for key, _ in look.trainings}
+    found: dict[Path, list[dict[str, Any]]] = {
+        pick.found.run.folder: [] for key, pick in work.picks.items() if key in keys and pick.found
+    }
+    for training in work.trainings:
+        pick = work.picks[training.network]
+        if pick.found and (training.network, training.seed) in look.trainings:
+            accuracy = training.test.get("test_accuracy")
+            entry = {"id": pick.found.id, "fingerprint": pick.fingerprint, "seed": training.seed, "epochs": training.epochs}
+            found[pick.found.run.folder].append(entry | {"test_accuracy": accuracy})
+    for folder, entries in found.items():
+        why = write_look(Path(folder), look.at, str(work.folder.folder.resolve()), look.images, entries)
+        if why:
+            missed[str(folder)] = why
+    return missed

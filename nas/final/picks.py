@@ -1,0 +1,275 @@
+"""Which networks are trained at length, on which images, by which recipe, and what the search knew of them. Trains nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.addresses import Network, find_network
+from nas.arguments import changed_recipe
+from nas.costs import cost_of
+from nas.data import Dataset, load_data
+from nas.database import DATABASE
+from nas.errors import EvaluationError, RecipeError
+from nas.export import is_own_text
+from nas.graph import Graph
+from nas.hints import data_flags
+from nas.intervals import wilson
+from nas.lines import counted
+from nas.outline import shape_words
+from nas.recipe import Recipe, strong
+from nas.run import Found, Run, open_run
+from nas.source import write_source
+
+if TYPE_CHECKING:
+    from nas.api import AnyNetwork
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A network that is trained at length.
+
+    Attributes:
+        name: For people: `RUN@ID`, or the name it was asked for by.
+        key: Its id in its run, or its name, as a file may be called; no other pick has it.
+        graph: Simplified, in canonical order.
+        fingerprint: Its identity.
+        recipe: Closed: the user's own, or the one it was found with.
+        strengthened: Whether `nas.recipe.strong` makes the recipe fit for long training; a user's own one is left as it is.
+        found: Its row, where it comes from a run.
+        search: What the search measured: `val_accuracy`, its 95 % interval `val_accuracy_low` and `val_accuracy_high`, `val_images`
+            and `epochs`; empty where no search measured it by training on so many images.
+    """
+
+    name: str
+    key: str
+    graph: Graph = field(repr=False)
+    fingerprint: str
+    recipe: Recipe
+    strengthened: bool
+    found: Found | None = field(default=None, repr=False)
+    search: Mapping[str, float] = field(default_factory=dict)
+
+    def recipe_for(self, epochs: int) -> Recipe:
+        """Returns the recipe of a training of so many epochs."""
+        return strong(self.recipe, epochs) if self.strengthened else self.recipe
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the final folder keeps of it, before anything is trained."""
+        cost = cost_of(self.graph)
+        run = {"run": str(self.found.run.folder.resolve()), "id": self.found.id} if self.found else {}
+        known = {"name": self.name, "key": self.key, "fingerprint": self.fingerprint, **run}
+        return {**known, "params": cost.params, "macs": cost.macs, "search": dict(self.search)}
+
+
+@dataclass(frozen=True)
+class Picks:
+    """All networks of one final training, and their images.
+
+    Attributes:
+        picks: The networks, in the order in which they were named; of a front the most accurate first.
+        dataset: With all its splits.
+        notes: What a user should know of the choice.
+    """
+
+    picks: tuple[Pick, ...]
+    dataset: Dataset
+    notes: tuple[str, ...]
+
+
+def pick_networks(
+    networks: Sequence[AnyNetwork | Found | Network | Run],
+    data: Any,
+    data_options: Mapping[str, Any],
+    *,
+    front: bool,
+    sample: int | None,
+    recipe: Recipe | None,
+    recipe_options: Mapping[str, Any],
+    trust_code: bool,
+) -> Picks:
+    """Finds networks and the images they are trained on.
+
+    Args:
+        networks: What `nas.find_network` takes or returns; a run, or its folder, stands for its best network.
+        data: What `load_data` takes; None: what the first network's run was searched with.
+        data_options: Passed on to `load_data`; none: for networks of a run and the data it was searched with, those of the run.
+        front: Whether a run stands for all networks of its front.
+        sample: Seed of the genotype drawn from an open space.
+        recipe: For all networks; None: for each the one it was found with (`Recipe()` for any other network), strengthened.
+        recipe_options: Fields of the recipe to change.
+        trust_code: Whether code that a run or a JSON file brings along may be executed.
+
+    Raises:
+        NasError: When one of them is not there, is for other images or another number of classes, or needs code without trust.
+    """
+    if not networks:
+        raise EvaluationError("no network given; expected a run, RUN@best, RUN@ID, the name of a classic network or a file")
+    of_runs = [_of_run(network, front) for network in networks]
+    found = next((known[0].found for known in of_runs if known), None)
+    dataset = _load(data, data_options, found)
+    shape, classes = dataset.input_shape, len(dataset.class_names)
+    all_known: list[Network] = []
+    for asked, known in zip(networks, of_runs, strict=True):
+        if known is None:
+            assert not isinstance(asked, Found | Network | Run)
+            known = [find_network(asked, sample=sample, input_shape=shape, classes=classes)]
+        all_known += known
+    unique, notes = _distinct(all_known)
+    notes += _data_notes(unique, dataset)
+    picks: list[Pick] = []
+    for network in unique:
+        _check_fits(network, dataset)
+        _check_trust(network, trust_code)
+        key = _free_key(network, {pick.key for pick in picks})
+        base = changed_recipe(recipe or recipe_of(network.found), recipe_options).closed()
+        picks.append(
+            Pick(
+                name=network.name,
+                key=key,
+                graph=network.graph,
+                fingerprint=network.fingerprint,
+                recipe=base,
+                strengthened=recipe is None,
+                found=network.found,
+                search=_searched(network.found),
+            )
+        )
+    return Picks(tuple(picks), dataset, tuple(notes))
+
+
+def recipe_of(found: Found | None) -> Recipe:
+    """Returns the recipe a network of a run was found with; the default for any other network.
+
+    Raises:
+        RecipeError: When the run was written by another version, whose recipe had other fields.
+    """
+    try:
+        return Recipe(**found.recipe) if found else Recipe()
+    except TypeError as error:
+        raise RecipeError(f"the run's recipe is none of this version: {error}; give one") from None
+
+
+def _of_run(network: AnyNetwork | Found | Network | Run, front: bool) -> list[Network] | None:
+    """Returns what was found already and what a run knows, None for any other network."""
+    if isinstance(network, str | Path) and (Path(network) / DATABASE).is_file():
+        network = open_run(network)
+    if isinstance(network, Run):
+        table = network.front() if front else None
+        if table is not None and table.empty:
+            raise EvaluationError(f"the front of {network.folder} is empty: no network was measured")
+        rows = [network.best()] if table is None else network.networks(map(str, table["fingerprint"]))
+        return [_named(found) for found in rows]
+    if isinstance(network, str | Path) and "@" in str(network):
+        network = find_network(network)
+    if isinstance(network, Found):
+        return [_named(network)]
+    if isinstance(network, Network):
+        return [_named(network.found) if network.found else network]
+    return None
+
+
+def _named(found: Found) -> Network:
+    # the file that it is written into may travel, the folder's path need not
+    return Network(f"{found.run.folder.name}@{found.id}", found.graph, found.fingerprint, found=found)
+
+
+def _distinct(networks: Sequence[Network]) -> tuple[list[Network], list[str]]:
+    """Returns each network once, and a line for each that was named again."""
+    kept: dict[str, Network] = {}
+    notes = []
+    for network in networks:
+        first = kept.setdefault(network.fingerprint, network)
+        if first is not network:
+            same = "was named more than once" if first.name == network.name else f"is the same network as {first.name}"
+            notes.append(f"{network.name} {same} and is trained once")
+    return list(kept.values()), notes
+
+
+# ---- images
+
+
+def _arguments(found: Found | None) -> Mapping[str, Any]:
+    """Returns what the search was called with that found a network, as far as it is recorded."""
+    starts = found.run.starts() if found else []
+    return (starts[-1]["options"].get("arguments") or {}) if starts else {}
+
+
+def _load(data: Any, options: Mapping[str, Any], found: Found | None) -> Dataset:
+    arguments = _arguments(found)
+    searched = arguments.get("data")
+    if data is None and not isinstance(searched, str):
+        why = "its run does not say where its images lie" if found else "only networks of a run know theirs"
+        raise EvaluationError(f"no data given, and {why}; expected the name of a data set, a folder of images or arrays")
+    same = data is None or _same_place(data, searched)
+    recorded = arguments.get("data_options") or {}
+    return load_data(searched if data is None else data, **(options or (recorded if same else {})))
+
+
+def _same_place(data: Any, searched: Any) -> bool:
+    if not isinstance(data, str | Path) or not isinstance(searched, str):
+        return False
+    return str(data) == searched or Path(data).resolve() == Path(searched).resolve()
+
+
+def _check_fits(network: Network, dataset: Dataset) -> None:
+    wanted = (network.graph.input_shape, network.graph.output_shape)
+    given = (dataset.input_shape, (len(dataset.class_names),))
+    if wanted != given:
+        flags = " ".join(data_flags(_arguments(network.found).get("data_options") or {}))
+        read = f"; its run read {_arguments(network.found)['data']} with {flags}" if flags else ""
+        raise EvaluationError(
+            f"{network.name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but "
+            f"{dataset.name} has images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}{read}"
+        )
+
+
+def _data_notes(networks: Sequence[Network], dataset: Dataset) -> list[str]:
+    """Returns what is to be said of the test images: where they come from, and whether a search may have seen some of them."""
+    notes = [note for note in dataset.notes if note.startswith("test") or "test image" in note]
+    others = {
+        str(network.found.run.folder)
+        for network in networks
+        if network.found and (network.found.run.settings.get("data") or {}).get("digest") not in (None, dataset.digest)
+    }
+    return notes + [
+        f"{folder} was searched with other images or another split: what its search trained on may be among these test images"
+        for folder in sorted(others)
+    ]
+
+
+# ---- single networks
+
+
+def _check_trust(network: Network, trust_code: bool) -> None:
+    if not trust_code and not is_own_text(network.graph, write_source(network.graph)):
+        raise EvaluationError(
+            f"{network.name} holds an operation of somebody's own, whose code would be executed; "
+            "say --trust-code where you trust it"
+        )
+
+
+def _free_key(network: Network, taken: set[str]) -> str:
+    name = network.found.id if network.found else re.sub(r"[^\w.-]+", "-", network.name).strip("-.")[:60]
+    name = name or network.fingerprint[:7]
+    return name if name not in taken else f"{name}-{network.fingerprint[:7]}"
+
+
+def _searched(found: Found | None) -> dict[str, float]:
+    """Returns what the search measured of a network."""
+    measurement = found.measurement if found else None
+    if found is None or measurement is None or "val_accuracy" not in measurement.metrics or not found.run.validation_images:
+        return {}
+    share, images = measurement.metrics["val_accuracy"], found.run.validation_images
+    low, high = wilson(share, images)
+    return {
+        "val_accuracy": share,
+        "val_accuracy_low": low,
+        "val_accuracy_high": high,
+        "val_images": images,
+        "epochs": measurement.epochs,
+    }

@@ -1,0 +1,109 @@
+"""Settles, once a final training, where it runs and how many epochs there are: by measured speed, so that all ends in time."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.data import Dataset, excerpt
+from nas.errors import EvaluationError
+from nas.evaluate import TrainingEvaluator
+from nas.final.engine import PROBE_BATCHES, Work, measure_speed
+from nas.final.folder import Plan
+from nas.final.timing import MOST_EPOCHS, SPARE, epochs_within, time_needed
+from nas.lines import counted, spell_seconds
+
+if TYPE_CHECKING:
+    from nas.executors.base import Executor
+
+DEFAULT_EPOCHS = 30
+"""Of each training, where neither epochs nor a budget are given."""
+PROBE_DEADLINE = 600.0
+"""Seconds after which measuring the speed of one network is given up."""
+
+
+def make_plan(
+    work: Work,
+    executor: Executor,
+    dataset: Dataset,
+    *,
+    epochs: int | None,
+    seconds: float | None,
+    device: str,
+    precision: str,
+    threads: int,
+) -> Plan | None:
+    """Measures speed, and settles the rest by it.
+
+    Args:
+        work: Its networks.
+        executor: Where trainings will run.
+        dataset: What they are trained on.
+        epochs: That were asked for; with `seconds` the most.
+        seconds: That everything may take; None: any time.
+        device: Where.
+        precision: In what.
+        threads: Of each training.
+
+    Returns:
+        The plan; None where it was stopped.
+
+    Raises:
+        EvaluationError: When a network cannot be trained, or not one epoch of each fits into the time.
+    """
+    folder = work.folder.folder / "probe"
+    batch = max(pick.recipe_for(MOST_EPOCHS).batch_size for pick in work.picks.values())
+    few = excerpt(dataset, folder, PROBE_BATCHES * batch)
+    evaluator = TrainingEvaluator(
+        few, work.task, device=device, precision=precision, executor=executor, threads=threads, deadline=PROBE_DEADLINE
+    )
+    facts = evaluator.describe()
+    speed = measure_speed(work, evaluator, few, dataset)
+    shutil.rmtree(folder, ignore_errors=True)
+    if not speed:
+        return None
+    chosen = _epochs(work, speed, executor.slots, epochs, seconds)
+    recipes = {key: asdict(pick.recipe_for(chosen)) for key, pick in work.picks.items()}
+    return Plan(
+        epochs=chosen,
+        epoch_seconds=speed,
+        recipes=recipes,
+        slots=executor.slots,
+        device=facts["device"],
+        precision=facts["precision"],
+        precision_reason=facts["precision_reason"],
+        asked_device=device,
+        torch=facts["torch"],
+    )
+
+
+def _epochs(work: Work, speed: dict[str, float], slots: int, epochs: int | None, seconds: float | None) -> int:
+    if seconds is None:
+        return epochs or DEFAULT_EPOCHS
+    each = [speed[training.network] for training in work.trainings]
+    left = (1 - SPARE) * seconds - work.folder.elapsed
+    chosen = epochs_within(left, each, slots, epochs or MOST_EPOCHS)
+    if not chosen:
+        once = time_needed([1] * len(each), each, slots)
+        raise EvaluationError(
+            f"not one epoch of {counted(len(each), 'training')} fits into {spell_seconds(seconds)}: it takes about "
+            f"{spell_seconds(once)}, {slots} at a time; give more time, or fewer networks or seeds"
+        )
+    return chosen
+
+
+def reason(plan: Plan, epochs: int | None, seconds: float | None) -> str:
+    """Returns in words how the number of epochs came about."""
+    if seconds is None:
+        return "asked for" if epochs else "the default; --epochs or --budget change it"
+    share = f"{spell_seconds(seconds)} with {SPARE:.0%} to spare"
+    if plan.epochs == (epochs or MOST_EPOCHS):
+        return f"{'asked for' if epochs else 'the most there are'}; they fit into {share}"
+    return f"as many as fit into {share}" + (f", fewer than the {epochs} asked for" if epochs else "")
+
+
+def images_folder(folder: Path) -> Path:
+    """Returns where the joined images lie while they are trained on."""
+    return folder / "images"

@@ -1,0 +1,134 @@
+"""What is chosen for a final training, and on which images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nas
+from nas.blocks import Classifier, Conv, Sequential
+from nas.domains import choice
+from nas.errors import NasError
+from nas.final.events import Chosen
+from nas.final.picks import Picks, pick_networks
+from nas.loop import search
+from nas.recipe import Recipe
+from nas.run import Run
+
+SHARES = {2: 0.5, 4: 0.7, 8: 0.65, 16: 0.9}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NAS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("big", "other"):
+        np.savez(tmp_path / f"{name}.npz", x=rng.integers(0, 256, (60, 16, 16), dtype=np.uint8), y=np.arange(60) % 3)
+    return tmp_path
+
+
+def searched(data: Any = "big.npz", out: str = "run", **options: Any) -> Run:
+    space = nas.Space(Sequential(Conv(channels=choice(*SHARES)), Classifier()))
+
+    def share(architecture: nas.Architecture) -> dict[str, float]:
+        return {"val_accuracy": SHARES[architecture.graph.facts[1].shape[0]]}
+
+    arguments = {"data_options": {"image_size": 8, "seed": 3}, "evaluations": 4, "epochs": 1, "strategy": "exhaustive"} | options
+    return search(space, data, evaluator=share, out=out, **arguments)
+
+
+def picked(*networks: Any, data: Any = None, options: Any = None, front: bool = False, recipe: Recipe | None = None) -> Picks:
+    return pick_networks(
+        networks,
+        data,
+        options or {},
+        front=front,
+        sample=None,
+        recipe=recipe,
+        recipe_options={},
+        trust_code=False,
+    )
+
+
+def test_a_run_stands_for_its_best_network_or_its_front() -> None:
+    run = searched()
+    best = run.best()
+    for named in ("run", run, "run@best", best, nas.find_network("run@best")):
+        (pick,) = picked(named).picks
+        assert (pick.fingerprint, pick.name, pick.key) == (best.fingerprint, f"run@{best.id}", best.id)
+    front = picked(run, front=True).picks
+    assert [pick.fingerprint for pick in front] == list(run.front()["fingerprint"]) and len(front) == 3
+    assert [pick.key for pick in picked("run", front=True).picks] == [pick.key for pick in front]
+
+
+def test_a_network_named_twice_is_trained_once() -> None:
+    run = searched()
+    found = picked("run@best", run.best(), run)
+    assert len(found.picks) == 1
+    assert [note for note in found.notes if "trained once" in note] == [
+        f"run@{run.best().id} was named more than once and is trained once"
+    ] * 2
+
+
+def test_other_networks_get_names_that_a_folder_can_have() -> None:
+    graphs = [
+        nas.build_graph("lenet-5", input_shape=(1, 28, 28), classes=10),
+        nas.build_graph("cifar-resnet-20", input_shape=(1, 28, 28)),
+    ]
+    keys = [pick.key for pick in picked("lenet-5", *graphs, data="fashion-mnist-12k").picks]
+    assert keys[0] == "lenet-5" and keys[1:] == ["the-graph"], "a graph of the same network is the same network"
+
+
+def test_the_data_of_a_run_are_read_as_the_run_read_them(folder: Path) -> None:
+    run = searched()
+    found = picked("run@best")
+    assert found.dataset.input_shape == (1, 8, 8) and found.dataset.digest == run.settings["data"]["digest"]
+    assert picked(run.best(), data=folder / "." / "big.npz").dataset.digest == found.dataset.digest
+    told = r"run@\w+ takes images of 1 x 8 x 8 .* has images of 1 x 16 x 16 in 3 classes; its run read .*big\.npz with --image-size 8 --split-seed 3$"
+    with pytest.raises(NasError, match=told):
+        picked("run@best", data="other.npz")
+    with pytest.raises(NasError, match="has images of 1 x 4 x 4"):
+        picked("run@best", options={"image_size": 4})
+    other = picked("run@best", data="other.npz", options={"image_size": 8})
+    assert any("run was searched with other images or another split" in note for note in other.notes)
+    assert not any("searched with other" in note for note in found.notes)
+
+
+def test_a_run_of_arrays_needs_its_data_again() -> None:
+    arrays = (np.zeros((60, 8, 8), np.uint8), np.arange(60) % 3)
+    searched(arrays, data_options=None)
+    with pytest.raises(NasError, match="no data given, and its run does not say where its images lie"):
+        picked("run@best")
+    assert picked("run@best", data=arrays).picks
+
+
+def test_the_users_own_recipe_wins() -> None:
+    searched(recipe=Recipe(batch_size=16, shift=1))
+    (pick,) = picked("run").picks
+    assert (pick.recipe_for(3), pick.recipe_for(60).shift) == (pick.recipe, 1)
+    assert pick.recipe_for(60).flip_average and pick.recipe_for(60).batch_size == 16
+    mine = Recipe(batch_size=8)
+    assert picked("run", recipe=mine).picks[0].recipe_for(60) == mine
+
+
+def test_the_choice_is_told_with_what_the_search_knew() -> None:
+    run = searched()
+    found = run.best()
+    told = str(Chosen("final", [pick.described for pick in picked(run, "run@best:params<=100").picks], "images", ["a note"]))
+    assert told.splitlines()[0] == "final training in final: 2 networks fixed before any test image is looked at"
+    assert f"run@{found.id}" in told and "a note" in told
+    assert "val_accuracy" not in told, "an evaluator of somebody's own says nothing of images"
+
+
+def test_a_front_on_which_nothing_was_measured() -> None:
+    def fails(architecture: nas.Architecture) -> dict[str, float]:
+        raise ValueError("no")
+
+    space = nas.Space(Sequential(Conv(channels=choice(2, 4)), Classifier()), (1, 8, 8), 3)
+    search(space, evaluator=fails, evaluations=1, epochs=1, out="run")
+    with pytest.raises(NasError, match="the front of run is empty"):
+        picked("run", front=True)

@@ -13,6 +13,9 @@ from dataclasses import fields
 from nas.graph import Graph
 from nas.ops import Concat, Conv2d, Linear, Op
 
+NOWHERE = "-"
+"""Where a block of the child stands in the parent that is new, though another one of the parent's has its path."""
+
 _ROUNDS = 6
 """How far along the edges of a block its nodes are told apart."""
 

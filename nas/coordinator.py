@@ -218,7 +218,7 @@ class _Loop:
             journal.weights.file(job.row.fingerprint, job.row.recipe),
             self.strategy.importance,
         )
-        if job.row.inherit_from is None:
+        if job.row.inherit_from is None or request.first_epoch:  # what was trained before goes on with its own weights
             return request
         parent = journal.ledger.evaluated(job.row.inherit_from)
         assert parent is not None  # it was when this was proposed

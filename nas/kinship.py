@@ -16,6 +16,7 @@ from math import prod
 
 import numpy as np
 
+from nas.alignment import NOWHERE
 from nas.channels import NEW
 from nas.domains import Genotype
 from nas.graph import Graph
@@ -59,7 +60,7 @@ def _values(child: Graph, parent: Graph, taken: Taken) -> int:
 
 
 def aligned_paths(child: Graph, parent: Graph, decided: Genotype, decided_before: Genotype) -> dict[str, str]:
-    """Returns the path in the parent of each block of the child that stands elsewhere there.
+    """Returns the path in the parent of each block of the child that stands elsewhere there, or `NOWHERE`.
 
     Args:
         child: Simplified.
@@ -74,9 +75,10 @@ def aligned_paths(child: Graph, parent: Graph, decided: Genotype, decided_before
     for label in dict.fromkeys(child.labels):
         for step in reversed(list(_INDEX.finditer(label))):
             if (at := label[: step.end()]) in moved:
-                found[label] = moved[at] + label[step.end() :]
+                found[label] = NOWHERE if moved[at] == NOWHERE else moved[at] + label[step.end() :]
                 break
-    return {label: before for label, before in found.items() if label != before}
+    there = set(parent.labels)
+    return {label: before for label, before in found.items() if label != before and (before != NOWHERE or label in there)}
 
 
 @dataclass
@@ -139,9 +141,10 @@ def _table(mine: Sequence[_Part], theirs: Sequence[_Part]) -> tuple[np.ndarray, 
 
 
 def _align(mine: _Part, theirs: _Part, moved: dict[str, str]) -> None:
-    """Writes down for each repetition the path of the one that it is aligned with."""
+    """Writes down for each repetition the path of the one that it is aligned with, `NOWHERE` for a new one."""
     for base, parts in mine.repeats.items():
         ours, others = _ordered(parts), _ordered(theirs.repeats.get(base, {}))
+        moved.update((part.at, NOWHERE) for part in ours)
         best, pairs = _table(ours, others)
         i = j = 0
         while i < len(ours) and j < len(others):

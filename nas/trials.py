@@ -54,7 +54,7 @@ def trial_rows(
                 "outcome": str(result.outcome),
                 **costs[fingerprint],
                 **result.metrics,
-                **({} if result.inherited is None else {"inherited": result.inherited}),
+                **next(({"inherited": share} for row in segments if (share := row.measurement.inherited) is not None), {}),
                 "epochs": best.to_epoch,
                 "seconds": sum(row.measurement.seconds for row in segments),
                 "proposals": times[fingerprint],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from nas.database import Lock, close_writer, explained, open_reader, open_writer
 from nas.errors import RunError
+from nas.lines import counted
 
 _KEY = "looks at the test images"
 
@@ -43,6 +45,17 @@ def write_look(run: Path, at: float, folder: str, images: int, networks: Sequenc
     except RunError as problem:
         return str(problem)
     return ""
+
+
+def look_words(looks: Sequence[Mapping[str, Any]]) -> str:
+    """Returns in a line how often the test images were measured, when and where at last; empty where they never were."""
+    if not looks:
+        return ""
+    last = looks[-1]
+    when = datetime.fromtimestamp(last["at"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    networks = len({entry["fingerprint"] for entry in last["networks"]})
+    ended = f"{'at last' if len(looks) > 1 else 'on'} {when} for {counted(networks, 'network')} in {last['folder']}"
+    return f"measured {counted(len(looks), 'time')}, {ended}"
 
 
 def read_looks(run: Path) -> list[dict[str, Any]]:

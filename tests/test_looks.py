@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.database import Lock
-from nas.looks import read_looks, write_look
+from nas.looks import look_words, read_looks, write_look
 from nas.record import Record
 
 NETWORK = {"id": "abc", "fingerprint": "abcdef", "seed": 0, "epochs": 3, "test_accuracy": None}
@@ -36,3 +36,10 @@ def test_a_run_that_is_being_searched_says_so(tmp_path: Path) -> None:
 def test_what_is_no_run_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "run.db").write_text("no database, but long enough to look like one" * 10)
     assert "no SQLite file" in write_look(tmp_path, 1.0, "/final", 1, [])
+
+
+def test_looks_in_words() -> None:
+    assert look_words([]) == ""
+    look = {"at": 0.0, "folder": "/final", "images": 9, "networks": [NETWORK, NETWORK | {"seed": 1}]}
+    assert look_words([look]) == "measured 1 time, on 1970-01-01 00:00 UTC for 1 network in /final"
+    assert look_words([look, look]) == "measured 2 times, at last 1970-01-01 00:00 UTC for 1 network in /final"

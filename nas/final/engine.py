@@ -16,8 +16,9 @@ from nas.errors import EvaluationError
 from nas.evaluate import Request
 from nas.executors.base import UnseenJob
 from nas.final.events import Failed, FinalEvent, Looking, Trained
-from nas.final.folder import FinalFolder, Look, Training, took_in
+from nas.final.folder import FinalFolder
 from nas.final.picks import Pick
+from nas.final.state import Look, Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
 from nas.jobs import POLL_SECONDS
 from nas.measurement import Measurement, Outcome

@@ -11,8 +11,9 @@ from nas.costs import cost_of
 from nas.errors import EvaluationError
 from nas.export import export_network
 from nas.files import write_whole
-from nas.final.folder import CURVE, SOURCE, TABLE, Training
+from nas.final.folder import CURVE, SOURCE, TABLE
 from nas.final.results import FinalTraining, csv_text, network_results, plain
+from nas.final.state import Training
 from nas.lines import counted
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from nas.graph import Graph
 from nas.hints import data_flags
 from nas.intervals import wilson
 from nas.lines import counted
+from nas.looks import look_words, read_looks
 from nas.outline import shape_words
 from nas.recipe import Recipe, strong
 from nas.run import Found, Run, open_run
@@ -240,6 +241,21 @@ def _data_notes(networks: Sequence[Network], dataset: Dataset) -> list[str]:
         f"{folder} was searched with other images or another split: what its search trained on may be among these test images"
         for folder in sorted(others)
     ]
+
+
+def earlier_looks(picks: Sequence[Pick], folder: Path) -> list[str]:
+    """Returns a line for each run whose networks were measured on the test images before, by another final training.
+
+    Args:
+        picks: Networks.
+        folder: Of this final training.
+    """
+    lines = []
+    for run in sorted({pick.found.run.folder for pick in picks if pick.found}):
+        looks = [look for look in read_looks(run) if look["folder"] != str(folder.resolve())]
+        if looks:
+            lines.append(f"test images of {run}: {look_words(looks)}; whoever chooses by those figures chooses on the test")
+    return lines
 
 
 # ---- single networks

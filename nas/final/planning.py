@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.data import Dataset, excerpt
 from nas.errors import EvaluationError
 from nas.evaluate import TrainingEvaluator
 from nas.final.engine import PROBE_BATCHES, Work, measure_speed
-from nas.final.folder import Plan
+from nas.final.state import Plan
 from nas.final.timing import MOST_EPOCHS, SPARE, epochs_within, time_needed
 from nas.lines import counted, spell_seconds
 
@@ -28,7 +27,6 @@ def make_plan(
     work: Work,
     executor: Executor,
     dataset: Dataset,
-    *,
     epochs: int | None,
     seconds: float | None,
     device: str,
@@ -92,18 +90,3 @@ def _epochs(work: Work, speed: dict[str, float], slots: int, epochs: int | None,
             f"{spell_seconds(once)}, {slots} at a time; give more time, or fewer networks or seeds"
         )
     return chosen
-
-
-def reason(plan: Plan, epochs: int | None, seconds: float | None) -> str:
-    """Returns in words how the number of epochs came about."""
-    if seconds is None:
-        return "asked for" if epochs else "the default; --epochs or --budget change it"
-    share = f"{spell_seconds(seconds)} with {SPARE:.0%} to spare"
-    if plan.epochs == (epochs or MOST_EPOCHS):
-        return f"{'asked for' if epochs else 'the most there are'}; they fit into {share}"
-    return f"as many as fit into {share}" + (f", fewer than the {epochs} asked for" if epochs else "")
-
-
-def images_folder(folder: Path) -> Path:
-    """Returns where the joined images lie while they are trained on."""
-    return folder / "images"

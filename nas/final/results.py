@@ -11,7 +11,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from nas.costs import cost_of
-from nas.final.folder import CURVE, SOURCE, WEIGHTS, Training
+from nas.final.folder import CURVE, SOURCE, WEIGHTS
+from nas.final.state import Training
 from nas.intervals import indistinguishable, wilson
 from nas.lines import Cell, aligned, counted, spell_seconds
 

@@ -9,28 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.budget import duration
-from nas.data import Dataset, joined
 from nas.device import check_names
 from nas.errors import EvaluationError
-from nas.evaluate import TrainingEvaluator, default_workers, found_device
+from nas.evaluate import default_workers, found_device
 from nas.executors.local import LocalExecutor
-from nas.final.engine import Work, measure_tests, seconds_to_go, train_all
-from nas.final.events import Chosen, FinalEvent, Planned
-from nas.final.exports import export_all, finish
-from nas.final.folder import FinalFolder, Plan
-from nas.final.picks import pick_networks
-from nas.final.planning import images_folder, make_plan, reason
+from nas.final.course import Wish, go_on
+from nas.final.engine import Work
+from nas.final.events import Chosen, FinalEvent
+from nas.final.exports import finish
+from nas.final.folder import FinalFolder
+from nas.final.picks import earlier_looks, pick_networks
 from nas.final.results import FinalTraining, TrainedNetwork
-from nas.final.timing import segment_epochs
+from nas.final.words import image_words
 from nas.interrupts import Interrupts
-from nas.lines import counted
-from nas.recipe import Recipe, Task, changed_fields
+from nas.recipe import Recipe, Task
 from nas.run import Run
 
 if TYPE_CHECKING:
     from nas.addresses import Network
     from nas.api import AnyNetwork
-    from nas.executors.base import Executor
     from nas.run import Found
 
 
@@ -140,10 +137,12 @@ def train_networks(
         "hold_out": hold_out,
         "strengthened": recipe is None,
         "threads": threads,
+        "precision": precision,
         "metrics": task.metrics,
     }
     place = Path(out) if out is not None else _free_folder()
     device = found_device(device)
+    wish = Wish(epochs, seconds, hold_out, test, device, precision, threads)
     slots = min(len(picks.picks) * train_seeds, workers or max(1, default_workers(device) // threads))
     with (
         Interrupts() as interrupts,
@@ -154,15 +153,9 @@ def train_networks(
         work = Work(
             {pick.key: pick for pick in picks.picks}, trainings, folder, task, progress or (lambda event: None), interrupts.reason
         )
-        work.tell(Chosen(str(place), folder.state.picks, _images(picks.dataset, hold_out, test), picks.notes))
-        images = picks.dataset if hold_out else joined(picks.dataset, images_folder(place))
-        ready = _settle(work, executor, images, epochs, seconds, device, precision, threads)
-        if ready:
-            _train(work, executor, images, threads)
-            if test and picks.dataset.size("test"):
-                measure_tests(work, executor, picks.dataset)
-            export_all(work, picks.dataset, trust_code)
-        if interrupts.signal and not (ready and all(training.exported for training in trainings)):
+        notes = (*picks.notes, *earlier_looks(picks.picks, place))
+        work.tell(Chosen(str(place), folder.state.picks, image_words(picks.dataset, hold_out, test), notes))
+        if not go_on(work, executor, picks.dataset, wish, trust_code):
             raise TrainingStopped(place, interrupts.signal)
         return finish(work, picks.dataset.size("test"))
 
@@ -170,90 +163,6 @@ def train_networks(
 def train_network(network: AnyNetwork | Found | Network | Run, data: Any = None, **options: Any) -> TrainedNetwork:
     """Trains one network at length; see `train_networks`, whose other arguments it takes."""
     return train_networks([network], data, **options).networks[0]
-
-
-def _settle(
-    work: Work,
-    executor: Executor,
-    images: Dataset,
-    epochs: int | None,
-    seconds: float | None,
-    device: str,
-    precision: str,
-    threads: int,
-) -> bool:
-    """Makes the plan where there is none, and tells it; returns whether there is one now."""
-    state = work.folder.state
-    if state.plan is None:
-        state.plan = make_plan(
-            work, executor, images, epochs=epochs, seconds=seconds, device=device, precision=precision, threads=threads
-        )
-        work.folder.save()
-    plan = state.plan
-    if plan is None:
-        return False
-    work.tell(
-        Planned(
-            epochs=plan.epochs,
-            why=reason(plan, epochs, seconds),
-            trainings=len(work.trainings),
-            slots=executor.slots,
-            rates={pick.name: images.size("train") / plan.epoch_seconds[key] for key, pick in work.picks.items()},
-            seconds=seconds_to_go(work, executor.slots),
-            where=_where(work, plan),
-            done=sum(training.epochs for training in work.trainings),
-        )
-    )
-    return True
-
-
-def _train(work: Work, executor: Executor, images: Dataset, threads: int) -> None:
-    """Trains what is left to train, where and in what precision the plan says."""
-    plan = work.folder.state.plan
-    assert plan is not None
-    longest = max(segment_epochs(seconds) * seconds for seconds in plan.epoch_seconds.values())
-    evaluator = TrainingEvaluator(
-        images,
-        work.task,
-        device=plan.device,
-        precision=plan.precision,
-        deadline=LEAST_DEADLINE + 20 * longest,
-        executor=executor,
-        threads=threads,
-    )
-    for training in work.trainings:
-        work.folder.sweep(training)
-    evaluator.describe()  # waits until a worker has found everything in order
-    train_all(work, evaluator)
-
-
-LEAST_DEADLINE = 600.0
-"""Seconds, beside 20 times what it should take, after which a segment counts as hung."""
-
-
-def _where(work: Work, plan: Plan) -> str:
-    picks = list(work.picks.values())
-    recipes = [pick.recipe_for(plan.epochs) for pick in picks]
-    first = ", ".join(f"{name} {value}" for name, value in asdict(recipes[0]).items())
-    if any(pick.strengthened for pick in picks):
-        changed = changed_fields(picks[0].recipe, recipes[0])
-        first += f" (for long training: {', '.join(changed) or 'nothing changed'})"
-    more = "" if all(recipe == recipes[0] for recipe in recipes) else f"; recipe of {picks[0].name}, each network has its own"
-    return f"device {plan.device}, {plan.precision} ({plan.precision_reason}); recipe {first}{more}"
-
-
-def _images(dataset: Dataset, hold_out: bool, test: bool) -> str:
-    """Returns in words which images are trained on, and which are measured."""
-    train, val, unseen = (counted(dataset.size(split), f"{word} image") for split, word in zip(_SPLITS, _WORDS, strict=True))
-    trained = f"trained on {train}; {val} held out, measured after each epoch" if hold_out else f"trained on {train} and {val}"
-    if not dataset.size("test"):
-        return f"{dataset.name}: {trained}; there are no test images, so none are measured"
-    if not test:
-        return f"{dataset.name}: {trained}; the {unseen} are left alone"
-    return f"{dataset.name}: {trained}; {unseen} measured once, when all is trained"
-
-
-_SPLITS, _WORDS = ("train", "val", "test"), ("training", "validation", "test")
 
 
 def _checked(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nas import pareto
 from nas.hints import guessing, inheriting
 from nas.lines import counted, number, spell_seconds
+from nas.looks import look_words, read_looks
 from nas.measurement import Outcome
 from nas.objectives import OBJECTIVES, Objective
 from nas.report.baselines import Baseline, gather_baselines
@@ -141,6 +142,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [
         ("command", shlex.join(str(word) for word in command) if command else "called from Python"),
         *settings_rows(settings, last),
+        ("test images", look_words(read_looks(run.folder)) or "never measured by a final training"),
         ("space digest", settings["space"]["digest"]),
         *((("data digest", settings["data"]["digest"]),) if settings.get("data") else ()),
     ]

@@ -62,7 +62,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Here]:
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of one epoch."""
-    for module in ("engine", "timing", "training"):
+    for module in ("engine", "timing"):
         monkeypatch.setattr(f"nas.final.{module}.segment_epochs", lambda seconds: 1)
 
 

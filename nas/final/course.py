@@ -1,0 +1,114 @@
+"""The course of a final training: plan, train, look at the test images, export; each step only where it is not done yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nas.data import Dataset, joined
+from nas.evaluate import TrainingEvaluator
+from nas.final.engine import Work, measure_tests, seconds_to_go, train_all
+from nas.final.events import Planned
+from nas.final.exports import export_all
+from nas.final.planning import make_plan
+from nas.final.state import Plan
+from nas.final.timing import segment_epochs
+from nas.final.words import epochs_words, where_words
+
+if TYPE_CHECKING:
+    from nas.executors.base import Executor
+
+LEAST_DEADLINE = 600.0
+"""Seconds, beside 20 times what it should take, after which a segment counts as hung."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asked for; see `nas.final.train_networks`.
+
+    Attributes:
+        epochs: None: not said.
+        seconds: The budget; None: any time.
+        hold_out: Whether validation images are kept apart.
+        test: Whether the test images are measured.
+        device: Where; a name that stands for one place.
+        precision: In what.
+        threads: Of each training.
+    """
+
+    epochs: int | None
+    seconds: float | None
+    hold_out: bool
+    test: bool
+    device: str
+    precision: str
+    threads: int
+
+
+def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_code: bool) -> bool:
+    """Does all that is not done yet; returns whether everything is.
+
+    Args:
+        work: What is trained.
+        executor: Where; it has nothing in flight.
+        dataset: With all its splits.
+        wish: How.
+        trust_code: Whether an export may execute code that a run or a JSON file brings along.
+    """
+    state = work.folder.state
+    if state.plan is None or not all(training.complete for training in work.trainings):
+        images = dataset if wish.hold_out else joined(dataset, work.folder.folder / "images")
+        if state.plan is None:
+            state.plan = make_plan(work, executor, images, wish.epochs, wish.seconds, wish.device, wish.precision, wish.threads)
+        if state.plan is None:
+            return False
+        evaluator = _evaluator(work, executor, images, wish, state.plan)
+        _tell(work, dataset, wish, executor.slots)
+        train_all(work, evaluator)
+    else:
+        _tell(work, dataset, wish, executor.slots)
+    if wish.test and dataset.size("test"):
+        measure_tests(work, executor, dataset)
+    export_all(work, dataset, trust_code)
+    return not work.stopped() or all(training.exported for training in work.trainings)
+
+
+def _evaluator(work: Work, executor: Executor, images: Dataset, wish: Wish, plan: Plan) -> TrainingEvaluator:
+    """Returns who trains, where and in what precision the plan says; another device than before is settled anew."""
+    same = wish.device == plan.asked_device
+    longest = max(segment_epochs(seconds) * seconds for seconds in plan.epoch_seconds.values())
+    evaluator = TrainingEvaluator(
+        images,
+        work.task,
+        device=plan.device if same else wish.device,
+        precision=plan.precision if same else wish.precision,
+        deadline=LEAST_DEADLINE + 20 * longest,
+        executor=executor,
+        threads=wish.threads,
+    )
+    facts = evaluator.describe()
+    if not same:
+        found = {name: facts[name] for name in ("device", "precision", "precision_reason", "torch")}
+        work.folder.state.plan = msgspec.structs.replace(plan, asked_device=wish.device, **found)
+    work.folder.save()
+    return evaluator
+
+
+def _tell(work: Work, dataset: Dataset, wish: Wish, slots: int) -> None:
+    plan = work.folder.state.plan
+    assert plan is not None
+    images = dataset.size("train") + (0 if wish.hold_out else dataset.size("val"))
+    work.tell(
+        Planned(
+            epochs=plan.epochs,
+            why=epochs_words(plan, wish.epochs, wish.seconds),
+            trainings=len(work.trainings),
+            slots=slots,
+            rates={pick.name: images / plan.epoch_seconds[key] for key, pick in work.picks.items()},
+            seconds=seconds_to_go(work, slots),
+            where=where_words(list(work.picks.values()), plan),
+            done=sum(training.epochs for training in work.trainings),
+        )
+    )

@@ -1,0 +1,48 @@
+"""What was settled, in words: images, epochs, device and recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from nas.data import Dataset
+from nas.final.picks import Pick
+from nas.final.state import Plan
+from nas.final.timing import MOST_EPOCHS, SPARE
+from nas.lines import counted, spell_seconds
+from nas.recipe import changed_fields
+
+
+def epochs_words(plan: Plan, epochs: int | None, seconds: float | None) -> str:
+    """Returns in words how the number of epochs came about."""
+    if seconds is None:
+        return "asked for" if epochs else "the default; --epochs or --budget change it"
+    share = f"{spell_seconds(seconds)} with {SPARE:.0%} to spare"
+    if plan.epochs == (epochs or MOST_EPOCHS):
+        return f"{'asked for' if epochs else 'the most there are'}; they fit into {share}"
+    return f"as many as fit into {share}" + (f", fewer than the {epochs} asked for" if epochs else "")
+
+
+def where_words(picks: Sequence[Pick], plan: Plan) -> str:
+    """Returns in words where everything is trained, in what precision, and by which recipe."""
+    recipes = [pick.recipe_for(plan.epochs) for pick in picks]
+    first = ", ".join(f"{name} {value}" for name, value in asdict(recipes[0]).items())
+    if any(pick.strengthened for pick in picks):
+        changed = changed_fields(picks[0].recipe, recipes[0])
+        first += f" (for long training: {', '.join(changed) or 'nothing changed'})"
+    more = "" if all(recipe == recipes[0] for recipe in recipes) else f"; recipe of {picks[0].name}, each network has its own"
+    return f"device {plan.device}, {plan.precision} ({plan.precision_reason}); recipe {first}{more}"
+
+
+def image_words(dataset: Dataset, hold_out: bool, test: bool) -> str:
+    """Returns in words which images are trained on, and which are measured."""
+    train, val, unseen = (counted(dataset.size(split), f"{word} image") for split, word in zip(_SPLITS, _WORDS, strict=True))
+    trained = f"trained on {train}; {val} held out, measured after each epoch" if hold_out else f"trained on {train} and {val}"
+    if not dataset.size("test"):
+        return f"{dataset.name}: {trained}; there are no test images, so none are measured"
+    if not test:
+        return f"{dataset.name}: {trained}; the {unseen} are left alone"
+    return f"{dataset.name}: {trained}; {unseen} measured once, when all is trained"
+
+
+_SPLITS, _WORDS = ("train", "val", "test"), ("training", "validation", "test")

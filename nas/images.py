@@ -49,7 +49,8 @@ def normaliser(dataset: Dataset, place: torch.device, memory: torch.memory_forma
     offset, factor = -mean / std, 1 / (std * dataset.preprocessing["divide_by"])
 
     def normalise(batch: Tensor) -> Tensor:
-        floats = torch.empty(batch.shape, dtype=torch.float32, device=place, memory_format=memory).copy_(batch)
-        return torch.addcmul(offset, floats, factor, out=floats)
+        # in this order: to cast bytes into another layout, or to scale channels side by side, takes a CPU three times as long
+        floats = batch.to(torch.float32, copy=True).mul_(factor).add_(offset)
+        return torch.empty(floats.shape, device=place, memory_format=memory).copy_(floats)
 
     return normalise

@@ -77,6 +77,22 @@ def _prctl(option: int, value: int) -> None:
             ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
+def keep_freed_memory() -> bool:
+    """Tells glibc to keep what is freed, for the next allocation, instead of giving it back to the system; False elsewhere.
+
+    A training step frees what the next one allocates again: fetching it as fresh pages took a tenth of the step. Blocks above 32
+    MiB, the most that can be set, still come and go. Children that are forked do likewise.
+    """
+    try:
+        tune = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return False
+    return all([tune(_M_MMAP_THRESHOLD, 32 << 20), tune(_M_TRIM_THRESHOLD, 1 << 30), tune(_M_TOP_PAD, 64 << 20)])
+
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+
+
 def prefer_for_oom() -> None:
     """Makes this process the first that Linux kills when memory runs out, before the one that keeps the record."""
     with contextlib.suppress(OSError):

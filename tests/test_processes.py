@@ -57,3 +57,22 @@ def test_descendants_are_killed_even_those_whose_parent_ended() -> None:
     root = str(Path(__file__).resolve().parents[1])
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.split() == ["gone", "gone"], done.stderr
+
+
+@pytest.mark.skipif(not (sys.platform == "linux" and os.confstr("CS_GNU_LIBC_VERSION")), reason="needs glibc")
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_used_again(keep: bool) -> None:
+    code = f"""
+        import resource
+        from nas.processes import keep_freed_memory
+
+        assert not {keep} or keep_freed_memory()
+        faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(20):
+            before = faults()
+            blocks = [bytearray(3_000_000 + i) for i in range(8)]
+            del blocks
+        print(faults() - before)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert (int(done.stdout) < 100) == keep

@@ -77,6 +77,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # denormal numbers are many times slower and say nothing
+    processes.keep_freed_memory()
     forks = hasattr(os, "fork") and sys.platform != "darwin" and "--no-fork" not in arguments
     outbox.write(encode(Hello(str(torch.__version__), forks)))
     if forks:

@@ -6,6 +6,7 @@ describe(dataset)                   -> str          what `nas data` prints
 prepare_image(photo, preprocessing) -> (C, H, W)    the one way from a photo to bytes
 joined(dataset, folder)             -> Dataset      training and validation images as one training split
 excerpt(dataset, folder, images)    -> Dataset      a few images of it
+fold(dataset, folder, number, n)    -> Dataset      the same images cut anew, one of n folds to validate on
 """
 
 from __future__ import annotations
@@ -14,6 +15,6 @@ from nas.data.dataset import Dataset
 from nas.data.image import prepare_image
 from nas.data.load import DATA_SETS, load_data
 from nas.data.summary import describe
-from nas.data.views import excerpt, joined
+from nas.data.views import excerpt, fold, joined
 
-__all__ = ["DATA_SETS", "Dataset", "describe", "excerpt", "joined", "load_data", "prepare_image"]
+__all__ = ["DATA_SETS", "Dataset", "describe", "excerpt", "fold", "joined", "load_data", "prepare_image"]

@@ -3,6 +3,7 @@
     meta.json                 all that a `Dataset` knows
     {split}_images.npy        (N, C, H, W), uint8 or float32
     {split}_labels.npy        (N,), int64
+    {split}_groups.npy        (N,), int64, where the data bring groups along
 
 Nothing in the folder changes once it is in place. Opening maps files into memory: all processes of a machine share one copy.
 """
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from nas.data.content import SPLITS
 from nas.errors import DataError, UnknownNameError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder; another one is decoded anew."""
 
 
@@ -41,6 +42,7 @@ class Dataset:
         preprocessing: What `prepare_image` needs to make such an array from a photo, and `divide_by`: what values are divided by
             before mean and std apply (255 for bytes, 1 for floats). `color` is None where no photo can be made into such an array.
         counts: Split to images of each class.
+        grouped: Whether the data bring along groups of images that must not be torn apart.
         notes: What a user should know: choices made, duplicates, imbalance.
     """
 
@@ -54,6 +56,7 @@ class Dataset:
     flip: bool
     preprocessing: Mapping[str, Any] = field(hash=False)
     counts: Mapping[str, tuple[int, ...]] = field(hash=False)
+    grouped: bool = False
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -81,11 +84,13 @@ class Dataset:
                 flip=meta["flip"],
                 preprocessing=meta["preprocessing"],
                 counts={split: tuple(meta["counts"][split]) for split in SPLITS},
+                grouped=meta["grouped"],
                 notes=tuple(meta["notes"]),
             )
             for split in SPLITS:
-                images, labels = dataset.images(split).shape, dataset.labels(split).shape
-                if images != (dataset.size(split), *dataset.input_shape) or labels != images[:1]:
+                images, labels, groups = dataset.images(split).shape, dataset.labels(split).shape, dataset.groups(split)
+                whole = labels == images[:1] and (groups is None or groups.shape == labels)
+                if images != (dataset.size(split), *dataset.input_shape) or not whole:
                     raise DataError(f"decoded data in {folder} are damaged: {split} has {images} images and {labels} labels")
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
@@ -100,6 +105,10 @@ class Dataset:
     def labels(self, split: str) -> NDArray[np.int64]:
         """Returns the class indices of a split, `(N,)`, mapped into memory and read-only."""
         return self._mapped(split, "labels")
+
+    def groups(self, split: str) -> NDArray[np.int64] | None:
+        """Returns the group numbers of a split, `(N,)`, the same number for the same group in all splits; None without groups."""
+        return self._mapped(split, "groups") if self.grouped else None
 
     def size(self, split: str) -> int:
         """Returns how many images a split has.

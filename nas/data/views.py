@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nas.data.content import CHUNK_BYTES, SPLITS
 from nas.data.dataset import FORMAT, Dataset
+from nas.data.folds import fold_numbers
 from nas.errors import DataError
 
 Part = tuple[str, NDArray[np.int64] | None]
@@ -54,12 +55,53 @@ def excerpt(dataset: Dataset, folder: Path, images: int) -> Dataset:
     return _view(dataset, folder, parts, f"{images} of train")
 
 
+def fold(dataset: Dataset, folder: Path, number: int, folds: int, *, seed: int = 0) -> Dataset:
+    """Returns the training and validation images cut anew: one fold of them to validate on, all others to train on.
+
+    Values are normalised as before; the test is empty.
+
+    Args:
+        dataset: Decoded.
+        folder: Where the images are copied to; one that holds this view already is used as it is.
+        number: Which fold, from 0.
+        folds: How many there are, see `nas.data.folds.fold_numbers`.
+        seed: Of the cut.
+
+    Raises:
+        DataError: When the folder cannot be written, or classes are too small for so many folds.
+    """
+    joint, numbers = ("train", "val"), folds_of(dataset, folds, seed=seed)
+    own = dict(zip(joint, np.split(numbers, [dataset.size("train")]), strict=True))
+    parts = {
+        "train": [(split, np.flatnonzero(own[split] != number)) for split in joint],
+        "val": [(split, np.flatnonzero(own[split] == number)) for split in joint],
+    }
+    return _view(dataset, folder, parts, fold_name(number, folds, seed))
+
+
+def folds_of(dataset: Dataset, folds: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Returns the fold of each training image and then of each validation image, see `nas.data.folds.fold_numbers`."""
+    labels = np.concatenate([dataset.labels(split) for split in ("train", "val")])
+    groups = [found for split in ("train", "val") if (found := dataset.groups(split)) is not None]
+    return fold_numbers(labels, np.concatenate(groups) if groups else None, dataset.class_names, folds, seed=seed)
+
+
+def fold_name(number: int, folds: int, seed: int) -> str:
+    """Returns what a fold is called in the digest of its view."""
+    return f"fold {number} of {folds}, seed {seed}"
+
+
+def view_digest(dataset: Dataset, what: str) -> str:
+    """Returns the digest of a view, known before it is made."""
+    return hashlib.sha256(f"{dataset.digest} {what}".encode()).hexdigest()
+
+
 def _spaced(count: int, share: float) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, num=round(count * share)).astype(np.int64)
 
 
 def _view(dataset: Dataset, folder: Path, parts: Mapping[str, Sequence[Part]], what: str) -> Dataset:
-    digest = hashlib.sha256(f"{dataset.digest} {what}".encode()).hexdigest()
+    digest = view_digest(dataset, what)
     try:
         found = Dataset.open(folder)
         if found.digest == digest:
@@ -81,6 +123,7 @@ def _view(dataset: Dataset, folder: Path, parts: Mapping[str, Sequence[Part]], w
             "flip": dataset.flip,
             "preprocessing": dict(dataset.preprocessing),
             "counts": counts,
+            "grouped": False,
             "notes": [],
         }
         (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

@@ -52,6 +52,8 @@ def write_dataset(
         counts[split] = np.bincount(labels, minlength=len(content.class_names)).tolist()
         np.save(folder / f"{split}_labels.npy", labels, allow_pickle=False)
         digest.update(labels.astype("<i8").tobytes())
+        if content.groups is not None:
+            np.save(folder / f"{split}_groups.npy", content.groups[indices[split]], allow_pickle=False)
         _write_images(content, indices[split], split, folder, digest, twins)
     mean, std = channel_statistics(np.load(folder / "train_images.npy", mmap_mode="r"))
     notes = [*content.notes, *group_notes(content, indices), *twins.notes(content), *class_notes(counts, content.class_names, std)]
@@ -67,6 +69,7 @@ def write_dataset(
         "flip": content.flip,
         "preprocessing": {**content.preprocessing, "divide_by": divide_by},
         "counts": counts,
+        "grouped": content.groups is not None,
         "notes": notes,
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")

@@ -50,6 +50,18 @@ def check_inherits(function: Any) -> None:
         )
 
 
+def check_prescreen(count: int, function: Any) -> None:
+    """Raises RunError where networks are to be scored before training, and that makes no sense."""
+    from nas.evaluate import Evaluator
+
+    if type(count) is not int or count < 0:
+        raise RunError(f"prescreen is {count!r}, expected how many candidates are scored for each proposal: 10, say, or 0 for none")
+    if count and function is not None and not isinstance(function, Evaluator):
+        raise RunError(
+            f"evaluator {evaluator_name(function)} has no images to score networks on; leave --prescreen (prescreen) out"
+        )
+
+
 def bound_space(
     space: Space,
     data: Any,

@@ -13,6 +13,7 @@ from nas.arguments import (
     changed_recipe,
     check_inherits,
     check_numbers,
+    check_prescreen,
     evaluator_name,
     free_folder,
     load_recipe,
@@ -89,6 +90,7 @@ def search(
     baselines: Sequence[str] = (),
     warm_start: Sequence[str | Path | Run | Earlier] = (),
     inherit: bool = False,
+    prescreen: int = 0,
     data_options: Mapping[str, Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
@@ -125,6 +127,8 @@ def search(
         warm_start: Folders of earlier runs that the strategy learns from, on other data or of another space too (see `nas.warm`).
         inherit: Let networks that are made from others begin with the weights of the one they share most with (`nas.growth`): they
             are trained longer in effect, so a search compares them less fairly. `prune` does so anyway.
+        prescreen: For each proposal so many candidates are scored untrained, and the most promising at equal cost is trained, as
+            long as that helps (`nas.prescreen`); 1 scores without choosing, 0 scores nothing.
         data_options: Passed on to `load_data`.
         input_shape: `(channels, height, width)` of the images, where there are no data and the space leaves it open.
         classes: How many classes there are, likewise.
@@ -146,6 +150,7 @@ def search(
     check_numbers(epochs, seed, workers, deadline)
     chosen = given_strategy(strategy, strategy_options or {}, out)
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
+    check_prescreen(prescreen, function)
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = bound_space(
         load_space(space), data, data_options or {}, needed=function is None, input_shape=input_shape, classes=classes
@@ -173,6 +178,8 @@ def search(
     if inherit:
         check_inherits(function)
         settings["inherit"] = True
+    if prescreen:
+        settings["prescreen"] = prescreen
     led = StartFrom(starts, proposing) if starts else proposing
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
@@ -201,6 +208,7 @@ def search(
                 on_event=tell,
                 stopped=interrupts.reason,
                 faulted=faulted,
+                prescreen=prescreen,
             )
         record.close(reason)
     if interrupts.signal:
@@ -210,8 +218,8 @@ def search(
 
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
-    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "data_options", "input_shape",
-    "classes", "strategy_options",
+    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "prescreen", "data_options",
+    "input_shape", "classes", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 

@@ -1,7 +1,7 @@
 """How promising untrained networks are by their scores, at equal cost, and what that was worth so far. Arrays in, numbers out.
 
-* **The promise** of a network is its mean rank over `SCORES` among all networks that were scored in the run. One that has not all
-  of them is ranked by those it has.
+* **The promise** of a network is its mean rank over all scores but `YARDSTICKS`, among all networks that were scored in the run.
+  One that has not all of them is ranked by those it has.
 * **At equal cost.** Every score grows with the size of a network, and so does accuracy: the most promising one of ten would mostly
   be the largest of ten, and a search for a Pareto front would no longer look at small networks. Yet costs are exact before
   training and are no news. So what the exact objectives explain is taken off the mean rank, by least squares with a
@@ -12,21 +12,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas.correlation import Agreement, kendall
-from nas.rows import Scored
+from nas.objectives import Objective
+from nas.rows import EvaluationRow, Scored, ScreeningRow
 
 Floats = NDArray[np.float64]
 
-SCORES = ("synflow", "naswot", "jacob_cov")
-"""What decides; see `nas.zerocost`."""
 YARDSTICKS = ("params", "depth")
-"""Exact costs that are shown beside them: a score that says no more than these is not worth its time."""
+"""Exact costs that stand beside the scores and decide nothing: a score that says no more than these is not worth its time."""
 MEAN = "mean rank"
 
 _ROWS = 3  # networks for each coefficient of a polynomial, at least
@@ -56,8 +55,7 @@ def promises(candidates: Sequence[Scored]) -> Floats | None:
     Returns:
         None while there are too few to tell what costs explain.
     """
-    mean = _mean([_ranks(candidates, name) for name in SCORES])
-    return _unexplained(mean, [c.costs for c in candidates])
+    return _unexplained(_mean(_all_ranks(candidates), len(candidates)), [c.costs for c in candidates])
 
 
 def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Sequence[Scored]) -> list[Worth]:
@@ -71,12 +69,35 @@ def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Seque
     place = {candidate.fingerprint: i for i, candidate in enumerate(scored)}
     at = [place[candidate.fingerprint] for candidate in trained]
     costs = [candidate.costs for candidate in scored]
-    ranks = {name: _ranks(scored, name) for name in (*SCORES, *YARDSTICKS)}
-    ranks[MEAN] = _mean([ranks[name] for name in SCORES])
+    ranks = _all_ranks(scored)
+    ranks |= {name: _ranks(scored, name) for name in YARDSTICKS} | {MEAN: _mean(ranks, len(scored))}
     return [
         Worth(name, _agreement(values[at], accuracies), _at_equal_cost(_unexplained(values, costs), at, accuracies, costs))
         for name, values in ranks.items()
     ]
+
+
+def recorded_worths(
+    objectives: Sequence[Objective], screenings: Sequence[ScreeningRow], evaluations: Sequence[EvaluationRow]
+) -> list[Worth]:
+    """Returns the worth of each score in a record, by what was measured at the end of each network's first segment.
+
+    Args:
+        objectives: What was ranked; the first measured one is what a promise is of.
+        screenings: By the proposal's number.
+        evaluations: In the order in which they ended.
+
+    Returns:
+        Empty where nothing was both scored and measured.
+    """
+    scored = {candidate.fingerprint: candidate for row in reversed(screenings) for candidate in reversed(row.candidates)}
+    proposed = {row.proposal: row.candidates[row.chosen] for row in screenings if row.candidates}
+    found = [row for row in evaluations if row.from_epoch == 0 and row.proposal in proposed and row.measurement.outcome.measured]
+    if not found:
+        return []
+    aim = next(objective for objective in objectives if not objective.exact)
+    accuracies = [-aim.loss(row.measurement.metrics[aim.name]) for row in found]
+    return worths([proposed[row.proposal] for row in found], accuracies, list(scored.values()))
 
 
 def _at_equal_cost(
@@ -101,9 +122,15 @@ def _ranks(candidates: Sequence[Scored], name: str) -> Floats:
     return values
 
 
-def _mean(ranks: Sequence[Floats]) -> Floats:
-    """Returns the mean of the ranks that each candidate has; NaN where it has none."""
-    stacked = np.stack(ranks)
+def _all_ranks(candidates: Sequence[Scored]) -> dict[str, Floats]:
+    """Returns the ranks by every score that decides."""
+    names = dict.fromkeys(name for candidate in candidates for name in candidate.scores if name not in YARDSTICKS)
+    return {name: _ranks(candidates, name) for name in names}
+
+
+def _mean(ranks: Mapping[str, Floats], count: int) -> Floats:
+    """Returns the mean of the ranks that each of `count` candidates has; NaN where it has none."""
+    stacked = np.stack([np.full(count, np.nan), *ranks.values()])
     known = np.isfinite(stacked)
     sums, counts = np.where(known, stacked, 0).sum(axis=0), known.sum(axis=0)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
@@ -112,9 +139,11 @@ def _mean(ranks: Sequence[Floats]) -> Floats:
 def _unexplained(values: Floats, costs: Sequence[ArrayLike]) -> Floats | None:
     """Returns what a quadratic polynomial of the costs does not explain; None while there are too few values for one."""
     known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return None
     axes = np.array(costs, dtype=np.float64).reshape(len(values), -1)[known]  # (k, e): e exact objectives
-    axes = axes[:, axes.std(axis=0) > 0] if len(known) else axes[:, :0]
-    axes = (axes - axes.mean(axis=0)) / axes.std(axis=0) if axes.size else axes
+    axes = axes[:, axes.std(axis=0) > 0]
+    axes = (axes - axes.mean(axis=0)) / axes.std(axis=0)
     terms = np.concatenate([np.ones((len(known), 1)), axes, axes**2], axis=1)
     if len(known) < _ROWS * terms.shape[1]:
         return None

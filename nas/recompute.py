@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import Genotype, identity
 from nas.ledger import Ledger, replay_steps
-from nas.rows import ProposalRow
+from nas.prescreen import Screen
+from nas.promise import YARDSTICKS
+from nas.rows import ProposalRow, ScreeningRow
 from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
-    from nas.problem import Problem
+    from nas.problem import Candidate, Problem
     from nas.run import Run
 
 
@@ -23,7 +26,7 @@ class Mismatch:
     Attributes:
         trial: Its number.
         what: What differs: a decision's path, "parents", "operator", "fingerprint", "inherit_from", "aligned",
-            "rejected" or "repeat_of".
+            "rejected", "repeat_of" or "screening".
         recorded: What the record says.
         computed: What came out now.
     """
@@ -53,20 +56,41 @@ def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
     proposals, evaluations, costs = run.rows()
     ledger = Ledger(run.objectives)
     seed = int(run.settings["seed"])
+    screenings = {row.proposal: row for row in run.screenings()}
+    screen = _recorded_screen(int(run.settings.get("prescreen", 0)), problem, screenings.values())
     found = []
     for row in replay_steps(ledger, proposals, evaluations, costs):
-        mismatch = _compare(row, problem, strategy, seed, ledger)
+        mismatch = _compare(row, screenings.get(row.id), problem, strategy, seed, ledger, screen)
         if mismatch is not None:
             found.append(mismatch)
     return found
 
 
-def _compare(row: ProposalRow, problem: Problem, strategy: Strategy, seed: int, ledger: Ledger) -> Mismatch | None:
+def _recorded_screen(count: int, problem: Problem, screenings: Iterable[ScreeningRow]) -> Screen | None:
+    """Returns a screen that takes every score from the record."""
+    scores = {candidate.fingerprint: candidate.scores for row in screenings for candidate in row.candidates}
+
+    def recorded(candidates: Sequence[Candidate], given_up: object) -> list[Mapping[str, float]]:
+        known = [scores.get(candidate.fingerprint, {}) for candidate in candidates]
+        return [{name: value for name, value in found.items() if name not in YARDSTICKS} for found in known]
+
+    return Screen(count, problem, recorded) if count else None
+
+
+def _compare(
+    row: ProposalRow,
+    screening: ScreeningRow | None,
+    problem: Problem,
+    strategy: Strategy,
+    seed: int,
+    ledger: Ledger,
+    screen: Screen | None,
+) -> Mismatch | None:
     history = ledger.history()
     if history.proposed != row.id or len(history.finished) != row.seen:
         return Mismatch(row.id, "seen", row.seen, len(history.finished))
     try:
-        accepted = next_candidate(problem, strategy, history, seed)
+        accepted = (screen.next_candidate if screen else next_candidate)(problem, strategy, history, seed)
     except (NothingFeasible, Exhausted) as problem_found:
         return Mismatch(row.id, "genotype", dict(row.genotype), str(problem_found))
     proposal = accepted.proposal
@@ -85,7 +109,7 @@ def _compare(row: ProposalRow, problem: Problem, strategy: Strategy, seed: int, 
     for name in ("fingerprint", "parents", "operator", "inherit_from", "aligned", "rejected", "repeat_of"):
         if getattr(now, name) != getattr(row, name):
             return Mismatch(row.id, name, getattr(row, name), getattr(now, name))
-    return None
+    return None if accepted.screening == screening else Mismatch(row.id, "screening", screening, accepted.screening)
 
 
 def _first_difference(recorded: Genotype, computed: Genotype) -> str:

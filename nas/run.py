@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
+from nas.correlation import Agreement
 from nas.database import DATABASE, open_reader
 from nas.domains import Genotype
 from nas.errors import RunError
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, plain_genotype
-from nas.storage import read_baselines, read_costs, read_evaluations, read_networks, read_proposals, read_recipes
+from nas.promise import recorded_worths
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, ScreeningRow, plain_genotype
+from nas.storage import read_baselines, read_costs, read_evaluations, read_networks, read_proposals, read_recipes, read_screenings
 from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows, with_bounds, with_intervals
 
 if TYPE_CHECKING:
@@ -156,12 +159,38 @@ class Run:
         with open_reader(self.folder) as connection:
             return list(read_proposals(connection)), list(read_evaluations(connection)), read_costs(connection)
 
+    def screenings(self) -> list[ScreeningRow]:
+        """Returns the candidates that proposals were chosen from, by the proposal's number; see `nas.prescreen`."""
+        with open_reader(self.folder) as connection:
+            return list(read_screenings(connection))
+
+    def scores(self) -> pandas.DataFrame:
+        """Returns one row a score of untrained networks: how far it ranked the accuracies that were measured.
+
+        Columns: `score` ("mean rank" is what decides, `params` and `depth` stand for comparison), `tau`, `tau_low`, `tau_high`
+        (Kendall's correlation with its 95 % interval), `equal_cost`, `equal_cost_low`, `equal_cost_high` (the same among networks
+        of equal exact objectives), `networks` (how many were measured). NaN where nothing can be said.
+        """
+        import pandas
+
+        found = recorded_worths(self.objectives, self.screenings(), self.rows()[1])
+        rows = [
+            {
+                "score": worth.name,
+                **_bounds("tau", worth.plain),
+                **_bounds("equal_cost", worth.equal_cost),
+                "networks": worth.plain.count if worth.plain else 0,
+            }
+            for worth in found
+        ]
+        return pandas.DataFrame(rows, columns=["score", *_bounds("tau", None), *_bounds("equal_cost", None), "networks"])
+
     def trials(self) -> pandas.DataFrame:
         """Returns one row a network, at its deepest training segment, in the order in which they were first proposed.
 
         Columns: `id`, the objectives, `outcome`, the other costs and metrics by name, `epochs`, `seconds` (over all segments),
-        `inherited` (where any was to: the share of its values that it began with from its parent), `proposals` (how often it was
-        proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
+        `inherited` and `inherited_from` (where any was to: the share of its values that it began with from another network, and
+        that one's id), `proposals` (how often it was proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
         Of equally deep segments (an open recipe) the better one in the order of the objectives stands for the network.
         """
         import pandas
@@ -338,3 +367,8 @@ class Run:
 
     def _found(self, fingerprint: str) -> Found:
         return self.networks([fingerprint])[0]
+
+
+def _bounds(name: str, found: Agreement | None) -> dict[str, float]:
+    values = (found.tau, found.low, found.high) if found else (math.nan,) * 3
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))

@@ -79,7 +79,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.arguments", "nas.coordinator", "nas.recompute", "nas.session"),
     ("nas.trials",),
     ("nas.run",),
-    ("nas.warm",),
+    ("nas.warm", "nas.screened"),
     ("nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
     ("nas.given", "nas.scaling", "nas.chosen"),
     ("nas.loop",),

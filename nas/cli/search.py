@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from nas.cli.options import (
     Constraints,
@@ -56,6 +56,7 @@ def search(
     baselines: str | None = None,
     warm_start: str | None = None,
     inherit: bool = False,
+    prescreen: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
     strategy_option: Annotated[list[str] | None, Parameter(name="--strategy-option", consume_multiple=False)] = None,
     evaluation: Annotated[EvaluationOptions, Parameter(group="How networks are evaluated")] = _EVALUATION,
     data_options: Annotated[DataOptions, Parameter(group="How images are read")] = _DATA,
@@ -77,6 +78,7 @@ def search(
         baselines: Networks to train first in the same way and to show beside the front, likewise; they count towards no limit.
         warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
         inherit: Let networks that are made from others begin with their weights; compares them less fairly.
+        prescreen: Candidates that are scored untrained for each proposal, such as 10; the most promising at equal cost is trained.
         strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
     from nas.loop import search as run_search
@@ -98,6 +100,7 @@ def search(
             baselines=names(baselines or ""),
             warm_start=names(warm_start or ""),
             inherit=inherit,
+            prescreen=prescreen,
             data_options=data_options.given() or None,
             strategy_options=read_pairs(strategy_option or (), "--strategy-option") or None,
             progress=progress,

@@ -1,0 +1,111 @@
+"""The promise of untrained networks and what it was worth: small cases by hand, and what must not move them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from nas.measurement import Measurement, Outcome
+from nas.objectives import objectives
+from nas.promise import MEAN, promises, recorded_worths, worths
+from nas.rows import EvaluationRow, Scored, ScreeningRow
+
+
+def drawn(count: int, seed: int = 0, **weights: float) -> tuple[list[Scored], np.ndarray, np.ndarray]:
+    """Networks whose scores grow with cost; `weights` say how much a hidden quality adds. Returns them, cost and quality."""
+    rng = np.random.default_rng(seed)
+    cost, quality = rng.uniform(0, 3, count), rng.normal(size=count)
+    scores = {name: 2 * cost + weight * quality + 0.3 * rng.normal(size=count) for name, weight in weights.items()}
+    found = [
+        Scored(f"n{i}", {**{name: float(s[i]) for name, s in scores.items()}, "params": math.exp(cost[i])}, (float(cost[i]),))
+        for i in range(count)
+    ]
+    return found, cost, quality
+
+
+def test_without_an_exact_objective_the_promise_is_the_mean_rank() -> None:
+    """Ranks 0, 1/2, 1 and 1, 0, 1/2; their means 1/2, 1/4, 3/4, whose mean is 1/2."""
+    candidates = [Scored(n, {"a": a, "b": b}) for n, a, b in (("x", 1, 30), ("y", 2, 10), ("z", 5, 20))]
+    assert promises(candidates) == pytest.approx([0, -0.25, 0.25])
+
+
+def test_equal_scores_share_a_rank_and_yardsticks_decide_nothing() -> None:
+    candidates = [Scored(n, {"a": a, "params": p}) for n, a, p in (("x", 1, 9), ("y", 4, 5), ("z", 4, 1))]
+    assert promises(candidates) == pytest.approx([-0.5, 0.25, 0.25])
+
+
+def test_a_missing_score_is_no_low_score() -> None:
+    candidates = [Scored("w", {}), Scored("x", {"a": 1.0}), Scored("y", {"a": 2.0, "b": 3.0}), Scored("z", {"a": 3.0, "b": 2.0})]
+    found = promises(candidates)
+    assert found is not None
+    assert math.isnan(found[0])
+    assert found[1:] == pytest.approx([-5 / 12, 1 / 3, 1 / 12])  # 0; (1/2 + 1) / 2; (1 + 0) / 2, less their mean
+
+
+def test_nothing_is_promised_before_cost_can_be_told_apart() -> None:
+    candidates, _, _ = drawn(9, a=1.0)
+    assert promises(candidates[:8]) is None
+    assert promises(candidates) is not None
+    assert promises([]) is None
+    flat = [Scored(c.fingerprint, c.scores, (5.0,)) for c in candidates[:3]]  # all cost the same: there is nothing to tell apart
+    assert promises(flat) is not None
+
+
+def test_the_promise_does_not_favour_large_networks_and_finds_good_ones() -> None:
+    candidates, cost, quality = drawn(300, a=1.0, b=1.0)
+    found = promises(candidates)
+    assert found is not None
+    assert abs(np.corrcoef(found, cost)[0, 1]) < 0.02
+    assert np.corrcoef(found, quality)[0, 1] > 0.85
+    chosen = [cost[i : i + 10][int(np.argmax(found[i : i + 10]))] for i in range(0, 300, 10)]
+    assert 1.1 < float(np.mean(chosen)) < 1.9  # the mean cost is 1.5; by rank alone it would be 2.6
+    by_rank = [cost[i : i + 10][np.argmax([c.scores["a"] for c in candidates[i : i + 10]])] for i in range(0, 300, 10)]
+    assert float(np.mean(by_rank)) > 2.3
+
+
+def test_a_score_keeps_its_promise_however_it_is_scaled() -> None:
+    candidates, _, _ = drawn(40, a=1.0, b=0.5)
+    scaled = [Scored(c.fingerprint, {"a": math.exp(c.scores["a"]), "b": c.scores["b"] * 1e6}, c.costs) for c in candidates]
+    assert promises(scaled) == pytest.approx(promises(candidates))
+
+
+def test_the_order_of_candidates_does_not_matter() -> None:
+    candidates, _, _ = drawn(40, a=1.0)
+    forth, back = promises(candidates), promises(candidates[::-1])
+    assert forth is not None and back is not None
+    assert back[::-1] == pytest.approx(forth)
+
+
+def test_worth_tells_a_score_that_follows_cost_from_one_that_knows_more() -> None:
+    candidates, cost, quality = drawn(120, knows=1.0, follows=0.0)
+    found = {worth.name: worth for worth in worths(candidates[:60], (np.tanh(cost) + 0.2 * quality)[:60].tolist(), candidates)}
+    assert list(found) == ["knows", "follows", "params", "depth", MEAN]
+    knows, follows = found["knows"].equal_cost, found["follows"].equal_cost
+    plain = found["follows"].plain
+    assert knows is not None and follows is not None and plain is not None
+    assert plain.low > 0.2  # which is what makes it look useful
+    assert follows.low < 0 < follows.high
+    assert knows.low > 0.3
+    assert knows.count == 60
+    assert found["depth"].plain is None  # nobody has it
+
+
+def test_what_was_not_measured_or_measured_later_is_left_out() -> None:
+    candidates, _, quality = drawn(30, a=1.0)
+    screenings = [ScreeningRow(i, (candidates[i], candidates[i + 10]), chosen=i % 2) for i in range(20)]
+    screenings.append(ScreeningRow(20, (), off="useless"))
+    accuracy = {c.fingerprint: float(q) for c, q in zip(candidates, quality, strict=True)}
+
+    def row(number: int, first: int, outcome: Outcome = Outcome.COMPLETE) -> EvaluationRow:
+        screening = screenings[number]
+        name = screening.candidates[screening.chosen].fingerprint if screening.candidates else "n0"
+        measured = Measurement(outcome, {"val_accuracy": accuracy[name]} if outcome.measured else {})
+        return EvaluationRow(number, name, "r", "d", 0, first, first + 1, measured)
+
+    rows = [row(i, 0) for i in range(15)] + [row(15, 0, Outcome.CRASHED), row(3, 1), row(20, 0)]
+    found = recorded_worths(objectives(["val_accuracy", "params"]), screenings, rows)
+    assert found[-1].name == MEAN
+    assert found[-1].plain is not None and found[-1].plain.count == 15
+    assert recorded_worths(objectives(["val_accuracy"]), screenings, rows[15:16]) == []

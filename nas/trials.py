@@ -54,7 +54,7 @@ def trial_rows(
                 "outcome": str(result.outcome),
                 **costs[fingerprint],
                 **result.metrics,
-                **next(({"inherited": share} for row in segments if (share := row.measurement.inherited) is not None), {}),
+                **_lineage(proposals, segments, ids),
                 "epochs": best.to_epoch,
                 "seconds": sum(row.measurement.seconds for row in segments),
                 "proposals": times[fingerprint],
@@ -66,6 +66,15 @@ def trial_rows(
             }
         )
     return rows
+
+
+def _lineage(proposals: Sequence[ProposalRow], segments: Sequence[EvaluationRow], ids: Mapping[str, str]) -> dict[str, float | str]:
+    """Returns whose weights a network began with, and which share of its values that was; empty where it was to begin anew."""
+    for row in segments:
+        parent = proposals[row.proposal].inherit_from
+        if row.measurement.inherited is not None and parent is not None:
+            return {"inherited": row.measurement.inherited, "inherited_from": ids[proposals[parent].fingerprint]}
+    return {}
 
 
 def baseline_rows(baselines: Iterable[BaselineRow], costs: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:

@@ -40,10 +40,12 @@ def recorded(
     with Record(folder, settings, start_options(arguments, Budget(5), 1, "cpu")) as record:
         recipe = record.add_recipe({})
         for k, accuracy in enumerate(accuracies):
-            record.add_network(NetworkRow(f"{k:032x}", {"params": k + 1}, b"{}", "text"))
-            record.add_proposal(ProposalRow(k, f"{k:032x}", recipe, {"a": k}, finished=k))
-            metrics = {"val_accuracy": accuracy, "val_balanced_accuracy": accuracy}
             share = inherited[k] if inherited else None
+            record.add_network(NetworkRow(f"{k:032x}", {"params": k + 1}, b"{}", "text"))
+            record.add_proposal(
+                ProposalRow(k, f"{k:032x}", recipe, {"a": k}, finished=k, inherit_from=0 if share is not None else None)
+            )
+            metrics = {"val_accuracy": accuracy, "val_balanced_accuracy": accuracy}
             measurement = Measurement(Outcome.COMPLETE, metrics, (), 2, inherited=share)
             record.add_evaluation(EvaluationRow(k, f"{k:032x}", recipe, "", 0, 0, 2, measurement))
     return open_run(folder)
@@ -105,6 +107,9 @@ def test_inherited_weights_are_told(tmp_path: Path, shares: tuple[float | None, 
     table = run.trials()
     assert ("inherited" in table.columns) == bool(said)
     assert [None if value != value else value for value in table.get("inherited", shares)] == list(shares)
+    if said:
+        first = table["id"][0]
+        assert table["inherited_from"].fillna("").tolist() == ["" if share is None else first for share in shares]
 
 
 def test_networks_that_only_guess_are_told_with_what_to_try(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nas.domains import choice, integer, real
 from nas.errors import RecipeError
-from nas.recipe import LONG, Recipe, Task
+from nas.recipe import LONG, Recipe, Task, changed_fields, strong
 from nas.rows import recipe_text
 
 GOOD = {
@@ -98,3 +98,15 @@ def test_metrics_of_one_column_are_refused_by_name(metrics: tuple[str, ...], col
 
 def test_metrics_of_one_file_with_names_of_their_own_are_taken() -> None:
     assert len(Task(metrics=("accuracy", "a.py:f", "a.py:g")).metrics) == 3
+
+
+def test_a_long_training_averages_weights_and_mirror_images() -> None:
+    long = strong(Recipe(), LONG, 6400)
+    assert changed_fields(Recipe(), long) == ("flip_average True", "average 0.99"), "an epoch has 100 steps of 64 images"
+    assert strong(Recipe(), LONG, 60).average == 0 and strong(Recipe(batch_size=1), LONG, 10**6).average == 0.9999
+    assert strong(Recipe(), LONG - 1, 6400) == Recipe(), "without mirror images in training they are no help in the end"
+
+
+def test_what_somebody_chose_stays() -> None:
+    mine = Recipe(average=0.5, flip=False, shift=0, label_smoothing=0.0, cutout=4)
+    assert changed_fields(mine, strong(mine, LONG, 6400)) == ("flip_average True",)

@@ -22,7 +22,7 @@ from nas.final.state import Look, Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
 from nas.jobs import POLL_SECONDS
 from nas.measurement import Measurement, Outcome
-from nas.recipe import Task
+from nas.recipe import Recipe, Task
 from nas.source import write_source
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
         while waiting and len(running) < evaluator.slots:
             ticket, pick = ticket + 1, waiting.pop(0)
             running[ticket] = pick
-            evaluator.submit(ticket, _probe(pick, few.size("train")))
+            recipe = pick.recipe_for(MOST_EPOCHS, whole.size("train"))  # the images are augmented as they may be later
+            evaluator.submit(ticket, _probe(pick, recipe, few.size("train")))
         for ended, measured in evaluator.collect(POLL_SECONDS):
             pick = running.pop(ended)
             if measured.outcome is not Outcome.COMPLETE and measured.outcome is not Outcome.DIVERGED:
@@ -96,13 +97,10 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
     return {key: times * _median(seconds) for key, seconds in found.items()}
 
 
-def _probe(pick: Pick, images: int) -> Request:
+def _probe(pick: Pick, recipe: Recipe, images: int) -> Request:
     passes = round(PROBE_WORK / (3 * max(1, cost_of(pick.graph).macs) * images))
     epochs = 1 + min(max(passes, PROBE_PASSES[0]), PROBE_PASSES[1])
-    # laid out for many epochs, so that images are augmented as they will be
-    return Request(
-        pick.fingerprint, None, lambda: write_source(pick.graph), pick.recipe_for(MOST_EPOCHS), 0, MOST_EPOCHS, last_epoch=epochs
-    )
+    return Request(pick.fingerprint, None, lambda: write_source(pick.graph), recipe, 0, MOST_EPOCHS, last_epoch=epochs)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -171,7 +169,7 @@ def _segment(work: Work, training: Training) -> Request:
         pick.fingerprint,
         None,
         lambda: write_source(pick.graph),
-        pick.recipe_for(plan.epochs),
+        plan.recipe(pick.key),
         training.seed,
         plan.epochs,
         first_epoch=training.epochs,
@@ -226,7 +224,7 @@ def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
         pick = work.picks[training.network]
         job = UnseenJob(
             source=write_source(pick.graph),
-            recipe=asdict(pick.recipe_for(plan.epochs)),
+            recipe=plan.recipes[pick.key],
             task=asdict(work.task),
             data=str(dataset.folder),
             weights=str(work.folder.weights(training).absolute()),

@@ -28,11 +28,13 @@ def export_all(work: Work, dataset: Dataset, trust_code: bool) -> None:
     Raises:
         EvaluationError: When a file cannot be written, or outputs differ.
     """
+    plan = work.folder.state.plan
+    assert plan is not None
     for training in work.trainings:
         if not training.complete or training.exported or work.stopped():
             continue
         pick, place = work.picks[training.network], work.folder.place(training.network, training.seed)
-        recipe = pick.recipe_for(training.epochs)
+        recipe = plan.recipe(pick.key)
         export_network(
             pick.graph,
             place / SOURCE,

@@ -54,9 +54,9 @@ class Pick:
     found: Found | None = field(default=None, repr=False)
     search: Mapping[str, float] = field(default_factory=dict)
 
-    def recipe_for(self, epochs: int) -> Recipe:
-        """Returns the recipe of a training of so many epochs."""
-        return strong(self.recipe, epochs) if self.strengthened else self.recipe
+    def recipe_for(self, epochs: int, images: int) -> Recipe:
+        """Returns the recipe of a training of so many epochs on so many images."""
+        return strong(self.recipe, epochs, images) if self.strengthened else self.recipe
 
     @property
     def described(self) -> dict[str, Any]:

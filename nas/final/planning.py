@@ -52,7 +52,7 @@ def make_plan(
         EvaluationError: When a network cannot be trained, or not one epoch of each fits into the time.
     """
     folder = work.folder.folder / "probe"
-    batch = max(pick.recipe_for(MOST_EPOCHS).batch_size for pick in work.picks.values())
+    batch = max(pick.recipe.batch_size for pick in work.picks.values())
     few = excerpt(dataset, folder, PROBE_BATCHES * batch)
     evaluator = TrainingEvaluator(
         few, work.task, device=device, precision=precision, executor=executor, threads=threads, deadline=PROBE_DEADLINE
@@ -63,7 +63,7 @@ def make_plan(
     if not speed:
         return None
     chosen = _epochs(work, speed, executor.slots, epochs, seconds)
-    recipes = {key: asdict(pick.recipe_for(chosen)) for key, pick in work.picks.items()}
+    recipes = {key: asdict(pick.recipe_for(chosen, dataset.size("train"))) for key, pick in work.picks.items()}
     return Plan(
         epochs=chosen,
         epoch_seconds=speed,

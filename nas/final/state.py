@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from nas.measurement import Measurement, Outcome
+from nas.recipe import Recipe
 
 FORMAT = 1
 """Version of `final.json`."""
@@ -34,6 +35,10 @@ class Plan(msgspec.Struct, frozen=True):
     precision_reason: str
     asked_device: str
     torch: str
+
+    def recipe(self, network: str) -> Recipe:
+        """Returns how a network is trained."""
+        return Recipe(**self.recipes[network])
 
 
 class Look(msgspec.Struct):

@@ -25,7 +25,7 @@ def epochs_words(plan: Plan, epochs: int | None, seconds: float | None) -> str:
 
 def where_words(picks: Sequence[Pick], plan: Plan) -> str:
     """Returns in words where everything is trained, in what precision, and by which recipe."""
-    recipes = [pick.recipe_for(plan.epochs) for pick in picks]
+    recipes = [plan.recipe(pick.key) for pick in picks]
     first = ", ".join(f"{name} {value}" for name, value in asdict(recipes[0]).items())
     if any(pick.strengthened for pick in picks):
         changed = changed_fields(picks[0].recipe, recipes[0])

@@ -109,10 +109,10 @@ def test_a_run_of_arrays_needs_its_data_again() -> None:
 def test_the_users_own_recipe_wins() -> None:
     searched(recipe=Recipe(batch_size=16, shift=1))
     (pick,) = picked("run").picks
-    assert (pick.recipe_for(3), pick.recipe_for(60).shift) == (pick.recipe, 1)
-    assert pick.recipe_for(60).flip_average and pick.recipe_for(60).batch_size == 16
+    assert pick.recipe_for(3, 1000) == pick.recipe and pick.recipe_for(60, 1000).flip_average
+    assert (pick.recipe_for(60, 1000).shift, pick.recipe_for(60, 1000).batch_size) == (1, 16)
     mine = Recipe(batch_size=8)
-    assert picked("run", recipe=mine).picks[0].recipe_for(60) == mine
+    assert picked("run", recipe=mine).picks[0].recipe_for(60, 1000) == mine
 
 
 def test_the_choice_is_told_with_what_the_search_knew() -> None:

@@ -19,12 +19,16 @@ from nas.blocks import Classifier, Conv, Sequential
 from nas.builder import GraphBuilder
 from nas.canonical import canonical
 from nas.data import Dataset, load_data
+from nas.database import Lock
+from nas.domains import choice
 from nas.errors import NasError
 from nas.executors.base import Done, Job, TrainJob, UnseenJob
 from nas.final import FinalTraining, TrainingStopped, train_network, train_networks
 from nas.final.events import Chosen, Failed, FinalEvent, Looking, Planned, Trained
 from nas.final.results import results_text
 from nas.graph import Graph, graph_from_json
+from nas.looks import read_looks
+from nas.loop import search
 from nas.measurement import Outcome
 from nas.ops import Op, Shape
 from nas.recipe import Recipe
@@ -327,3 +331,53 @@ def test_speed_is_measured_on_a_few_images(tmp_path: Path, data: Dataset, here: 
 def test_a_space_with_nothing_open(tmp_path: Path, data: Dataset, here: object) -> None:
     space = Space(body=Sequential(Conv(channels=4, kernel=3), Classifier()))
     assert train_network(space, data, epochs=1, out=tmp_path / "out", **HOW).seeds[0].outcome == "complete"
+
+
+def test_another_device_than_before_is_settled_anew(tmp_path: Path, data: Dataset, here: Callable[..., Here], short: None) -> None:
+    def kill(job: Job) -> None:
+        if isinstance(job, TrainJob) and job.first_epoch == 1:
+            raise Killed
+
+    here(kill)
+    with pytest.raises(Killed):
+        two(data, tmp_path / "out")
+    file = tmp_path / "out" / "final.json"
+    state = json.loads(file.read_text())
+    state["plan"] |= {"asked_device": "cuda", "device": "cuda", "precision": "bf16", "precision_reason": "the device has bf16"}
+    file.write_text(json.dumps(state))
+    here()
+    assert all(seed.outcome == "complete" for network in two(data, tmp_path / "out").networks for seed in network.seeds)
+    plan = json.loads(file.read_text())["plan"]
+    assert (plan["device"], plan["precision"], plan["asked_device"]) == ("cpu", "fp32", "cpu")
+
+
+def test_a_look_at_the_test_images_stands_in_the_run(tmp_path: Path, data: Dataset, here: Callable[..., Here]) -> None:
+    def look(job: Job) -> None:
+        if isinstance(job, UnseenJob):
+            during.append(read_looks(run.folder)[-1]["networks"][0]["test_accuracy"])
+
+    during: list[float | None] = []
+    here(look)
+    space = Space(Sequential(Conv(channels=choice(2, 4)), Classifier()))
+    run = search(space, data, evaluator=lambda _: {"val_accuracy": 0.5}, evaluations=2, epochs=1, out=tmp_path / "run")
+    seen: list[FinalEvent] = []
+    for name in ("a", "b", "a"):
+        trained = train_network(run, data, epochs=1, out=tmp_path / name, progress=seen.append, **HOW)
+    looks = read_looks(run.folder)
+    assert [look["folder"] for look in looks] == [str(tmp_path / "a"), str(tmp_path / "b")] and looks[0]["images"] == 18
+    (entry,) = looks[0]["networks"]
+    assert (entry["id"], entry["seed"], entry["epochs"]) == (run.best().id, 0, 1)
+    assert entry["test_accuracy"] == trained.test_accuracy and during == [None, None], "written before it is taken, completed after"
+    notes = [[note for note in event.notes if "chooses on the test" in note] for event in seen if isinstance(event, Chosen)]
+    assert (
+        [len(lines) for lines in notes] == [0, 1, 1]
+        and "measured 1 time, on 20" in notes[1][0]
+        and str(tmp_path / "a") in notes[1][0]
+    )
+    lock = Lock(run.folder)
+    try:
+        train_network(run, data, epochs=1, out=tmp_path / "c", progress=seen.append, **HOW)
+    finally:
+        lock.release()
+    assert "this look could not be noted in" in str(next(event for event in reversed(seen) if isinstance(event, Looking)))
+    assert len(read_looks(run.folder)) == 2

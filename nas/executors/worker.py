@@ -61,8 +61,6 @@ from nas.zerocost import minibatch, zero_cost_scores
 
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for a job whose time is up."""
-SAMPLE = 256
-"""Training images that say which statistics layers have that begin as the identity."""
 TICK = 0.2
 """Seconds between looks at the clock, the parent and a child that may have died."""
 
@@ -230,7 +228,7 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
     torch.manual_seed(job.seed)
     module, dataset, recipe = compile_source(job.source), Dataset.open(job.data), Recipe(**job.recipe)
     graph = graph_from_json(job.graph) if job.graph else None
-    inherited = begin_with(module, graph, job.inherit, dataset, job.seed) if graph and job.inherit else None
+    inherited = begin_with(module, graph, job.inherit, job, dataset, recipe) if graph and job.inherit else None
     importances: dict[str, list[float]] = {}
 
     def scored() -> dict[str, torch.Tensor]:
@@ -285,12 +283,13 @@ def score_untrained(job: ScoreJob) -> Done:
     return Done(Outcome.COMPLETE, found.scores, seconds=time.monotonic() - begin, facts=found.missing)
 
 
-def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance, dataset: Dataset, seed: int) -> float:
+def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance, job: TrainJob, dataset: Dataset, recipe: Recipe) -> float:
     """Copies the parent's weights into a new network; returns the share taken over, 0 where they are gone."""
-    if not Path(inherit.weights).is_file():  # deleted by hand: the network is trained from nothing
+    weights = Path(inherit.weights)
+    if not weights.is_file():  # deleted by hand: the network is trained from nothing
         return 0.0
-    parent, images = graph_from_json(inherit.graph), minibatch(dataset, seed, SAMPLE)
-    return inherit_file(module, graph, parent, Path(inherit.weights), inherit.aligned, seed=seed, images=images)
+    images = minibatch(dataset, job.seed, recipe.batch_size)  # no more than training holds in memory
+    return inherit_file(module, graph, graph_from_json(inherit.graph), weights, inherit.aligned, seed=job.seed, images=images)
 
 
 def check(job: CheckJob) -> Done:

@@ -46,6 +46,13 @@ class Twins:
         return lines
 
 
+def split_notes(content: Content, indices: dict[str, NDArray[np.int64]]) -> list[str]:
+    """Returns a line where the test set was cut out of the training images, because the data bring none."""
+    if "test" in content.splits:
+        return []
+    return [f"test: the data bring none, so {counted(len(indices['test']), 'image')} were cut from those of training"]
+
+
 def group_notes(content: Content, indices: dict[str, NDArray[np.int64]]) -> list[str]:
     """Returns one line for each pair of splits that share groups; only splits that the data bring along can."""
     if content.groups is None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from nas.data.checks import Twins, class_notes, group_notes
+from nas.data.checks import Twins, class_notes, group_notes, split_notes
 from nas.data.content import SPLITS, Content, chunks
 from nas.data.dataset import FORMAT
 from nas.data.splits import assign_splits
@@ -56,7 +56,13 @@ def write_dataset(
             np.save(folder / f"{split}_groups.npy", content.groups[indices[split]], allow_pickle=False)
         _write_images(content, indices[split], split, folder, digest, twins)
     mean, std = channel_statistics(np.load(folder / "train_images.npy", mmap_mode="r"))
-    notes = [*content.notes, *group_notes(content, indices), *twins.notes(content), *class_notes(counts, content.class_names, std)]
+    notes = [
+        *content.notes,
+        *split_notes(content, indices),
+        *group_notes(content, indices),
+        *twins.notes(content),
+        *class_notes(counts, content.class_names, std),
+    ]
     divide_by = 255 if content.dtype == np.uint8 else 1
     meta = {
         "format": FORMAT,

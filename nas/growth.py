@@ -14,9 +14,10 @@ evaluation mode, up to rounding) where the child differs from its parent by noth
 * **more parts of a concatenation**: whoever reads them begins with weights of zero for them;
 * another share of dropout.
 
-It is not preserved, and everything that has no model keeps its fresh values, with other operations (a pooling, an activation,
-a stride, a convolution for a residual block), attention or an Inception module put in, fewer channels, smaller kernels, grouped
-convolutions and local response normalisation whose width changes, and layers put in before an activation such as SiLU.
+It is not preserved with other operations (a pooling, an activation, a stride, a residual block for a convolution), with attention
+or an Inception module put in, smaller kernels, grouped convolutions and local response normalisation whose width changes, and layers
+put in before an activation such as SiLU: then what has a model takes its weights, and all else keeps its fresh values. Fewer channels
+preserve it where those dropped are zero in the parent, which is a matter of values and not said here.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.alignment import NOWHERE
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.domains import choice, integer
 from nas.errors import RunError, StrategyError
@@ -71,7 +72,7 @@ def test_of_two_parents_the_one_that_gives_more_is_taken() -> None:
 def test_repetitions_that_moved_are_named() -> None:
     finished = [trial(0, genotype((4, 3), (16, 1)))]
     found = heir(finished, Proposal(genotype((4, 3), (4, 3), (16, 1)), parents=(0,)))
-    assert found.inherit_from == 0 and found.aligned == {"repeat[2]": "repeat[1]"}
+    assert found.inherit_from == 0 and found.aligned == {"repeat[1]": NOWHERE, "repeat[2]": "repeat[1]"}
 
 
 def test_what_begins_the_search_or_decides_for_itself_is_left_alone() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from nas.device import check_names
+from nas.device import DETERMINISTIC, check_names
 from nas.errors import EvaluationError, RecipeError
 from nas.executors.base import CheckJob, Executor, Inheritance, Result, ScoreJob, TrainJob
 from nas.executors.local import LocalExecutor
@@ -58,6 +58,7 @@ class Request:
         graph: Returns the network's graph as JSON; called only by evaluators that train, and only for the next two.
         inherit: Whose weights it begins with; None: it begins from nothing.
         importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
+        data: Folder of the decoded images to train and validate on instead of the evaluator's own.
     """
 
     fingerprint: str
@@ -74,6 +75,7 @@ class Request:
     graph: Callable[[], str] | None = None
     inherit: Inheritance | None = None
     importance: str = ""
+    data: Path | None = None
 
     @property
     def end(self) -> int:
@@ -151,7 +153,8 @@ class TrainingEvaluator(Evaluator):
         task: What is measured.
         workers: How many; None: one for each core this process may use, on CUDA two (not tried).
         device: `auto` (CUDA where it is, else CPU), `cpu`, `cuda` or `mps`.
-        precision: `auto`, `fp32` or `bf16`.
+        precision: `auto`, `fp32`, `bf16` or `deterministic`.
+        kind: Sources of networks of the kind that will be evaluated: with them precisions are tried.
         deadline: Seconds after which an evaluation is killed; None: never.
         executor: Where jobs run; None: in worker processes on this machine. It is closed with the evaluator.
         threads: Of the processor, for each evaluation. More than one is quicker on idle cores only, and changes the figures.
@@ -169,6 +172,7 @@ class TrainingEvaluator(Evaluator):
         workers: int | None = None,
         device: str = "auto",
         precision: str = "auto",
+        kind: Sequence[str] = (),
         deadline: float | None = None,
         executor: Executor | None = None,
         threads: int = 1,
@@ -178,13 +182,16 @@ class TrainingEvaluator(Evaluator):
             raise EvaluationError(f"workers is {workers}, expected at least 1")
         if deadline is not None and not deadline > 0:
             raise EvaluationError(f"deadline is {deadline} s, expected a number above 0")
+        if precision == DETERMINISTIC and threads != 1:
+            raise EvaluationError(f"threads is {threads}, expected 1 where training is deterministic; leave one of them out")
         if executor is None:
             device = found_device(device)
         self._task = {"name": (task or Task()).name, "metrics": [_absolute(metric) for metric in (task or Task()).metrics]}
         self._data = str(dataset.folder)
         self._device, self._precision, self._deadline, self._threads = device, precision, deadline, threads
         self._executor = executor or LocalExecutor(workers or default_workers(device))
-        self._executor.submit(_CHECK, CheckJob(task=self._task, data=self._data, device=device, precision=precision))
+        check = CheckJob(task=self._task, data=self._data, device=device, precision=precision, networks=list(kind))
+        self._executor.submit(_CHECK, check)
         self._facts: dict[str, str] | None = None
         self._checkpoints: dict[int, str] = {}
         self._last_score = _CHECK
@@ -202,7 +209,7 @@ class TrainingEvaluator(Evaluator):
             source=request.source(),
             recipe=dataclasses.asdict(request.recipe),
             task=self._task,
-            data=self._data,
+            data=self._data if request.data is None else str(request.data.absolute()),
             epochs=request.epochs,
             first_epoch=request.first_epoch,
             last_epoch=request.end,

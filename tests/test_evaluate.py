@@ -255,3 +255,11 @@ def test_real_workers_train_a_real_network(tmp_path: Path) -> None:
         assert len(measured.curve) == measured.epochs == 4
         assert (tmp_path / f"{ticket}.safetensors").is_file()
     assert found[0].metrics["val_loss"] == found[1].metrics["val_loss"]
+
+
+def test_other_images_than_its_own() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE))
+    with training(executor) as evaluator:
+        evaluator.submit(0, request(data=Path("elsewhere")))
+    job = executor.jobs[-1]
+    assert isinstance(job, TrainJob) and Path(job.data) == Path("elsewhere").absolute()

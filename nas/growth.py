@@ -15,9 +15,9 @@ evaluation mode, up to rounding) where the child differs from its parent by noth
 * another share of dropout.
 
 It is not preserved with other operations (a pooling, an activation, a stride, a residual block for a convolution), with attention
-or an Inception module put in, smaller kernels, grouped convolutions and local response normalisation whose width changes, and layers
-put in before an activation such as SiLU: then what has a model takes its weights, and all else keeps its fresh values. Fewer channels
-preserve it where those dropped are zero in the parent, which is a matter of values and not said here.
+or an Inception module put in, smaller kernels, grouped convolutions and local response normalisation whose width changes, and
+layers put in before an activation such as SiLU: then what has a model takes its weights, and all else keeps its fresh values.
+Fewer channels preserve it where those dropped are zero in the parent, which is a matter of values and not said here.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nas.budget import Budget, parse_budget
+from nas.domains import Domain
 from nas.errors import EvaluationError, RunError, SpaceError, UnknownNameError
-from nas.recipe import Recipe
+from nas.recipe import Recipe, batches
+from nas.schedule import raised_rungs
 from nas.userfile import load_object
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ def budget_of(budget: str | float | Budget | None, evaluations: str | int | None
     return budget
 
 
-def check_numbers(epochs: int, seed: int, workers: int | None, deadline: float | None) -> None:
+def check_numbers(seed: int, workers: int | None, deadline: float | None) -> None:
     """Raises RunError where a number of a search makes no sense, and names it."""
-    for name, number, least in (("epochs", epochs, 1), ("seed", seed, 0), ("workers", 1 if workers is None else workers, 1)):
+    for name, number, least in (("seed", seed, 0), ("workers", 1 if workers is None else workers, 1)):
         if type(number) is not int or number < least:
             raise RunError(f"{name} is {number!r}, expected a whole number of at least {least}")
     if deadline is not None and not (type(deadline) in (int, float) and 0 < deadline < float("inf")):
@@ -140,6 +142,35 @@ def changed_recipe(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
         if name not in known:
             raise UnknownNameError("field of the recipe", name, known)
     return replace(recipe, **options)
+
+
+def fitting_rungs(rungs: Sequence[int], function: Any, dataset: Dataset | None, recipe: Recipe) -> tuple[int, ...]:
+    """Returns the rungs of a search, those raised that are too short to learn from.
+
+    Args:
+        rungs: As they are asked for, in epochs.
+        function: Who evaluates; None: training.
+        dataset: What is trained on.
+        recipe: Says how many steps an epoch has.
+
+    Raises:
+        EvaluationError: When there are several, and a function evaluates that is not told the epochs.
+    """
+    from nas.evaluate import Evaluator, takes_epochs
+
+    if len(rungs) == 1 or isinstance(function, Evaluator):
+        return tuple(rungs)
+    if function is not None:
+        if not takes_epochs(function):
+            raise EvaluationError(
+                f"evaluator {evaluator_name(function)} cannot say what a network is worth after {rungs[0]} and after {rungs[-1]} "
+                "epochs; give it a second parameter, f(architecture, epochs), or give one number of epochs"
+            )
+        return tuple(rungs)
+    assert dataset is not None
+    size: object = recipe.batch_size
+    sizes = size.examples() if isinstance(size, Domain) else (size,)
+    return raised_rungs(rungs, min(batches(dataset.size("train"), int(str(images)))[0] for images in sizes))
 
 
 def evaluator_name(function: Any) -> str:

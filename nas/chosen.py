@@ -80,13 +80,13 @@ def _begun_with(run: Run) -> Chosen:
     return Chosen(make_strategy(named, **options), named, options, "this run began with it")
 
 
-def choose(space: Space, budget: Budget, epochs: int, *, learns: bool = False) -> Chosen:
+def choose(space: Space, budget: Budget, epochs: float, *, learns: bool = False) -> Chosen:
     """Returns what `auto` chooses for a search that begins; see the head of this module for the rule.
 
     Args:
         space: With its recipe.
         budget: What may be spent.
-        epochs: Of each training.
+        epochs: Of each network, on average.
         learns: Whether there are earlier runs to learn from.
     """
     if learns:
@@ -102,9 +102,9 @@ def choose(space: Space, budget: Budget, epochs: int, *, learns: bool = False) -
     return _made("exhaustive", f"{counted(most, 'evaluation')} suffice for {words}")
 
 
-def _evaluations(budget: Budget, epochs: int) -> int | None:
+def _evaluations(budget: Budget, epochs: float) -> int | None:
     """Returns how many networks will be evaluated unless the space ends before; None where time may end it."""
-    limits = [budget.evaluations, None if budget.epochs_total is None else budget.epochs_total // epochs]
+    limits = [budget.evaluations, None if budget.epochs_total is None else int(budget.epochs_total // epochs)]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known and budget.seconds is None else None
 

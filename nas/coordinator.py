@@ -19,14 +19,15 @@ from nas.budget import Budget
 from nas.errors import StrategyError
 from nas.events import Event
 from nas.executors.base import Inheritance
-from nas.jobs import POLL_SECONDS, Job, Training, checked, revived
+from nas.jobs import POLL_SECONDS, Job, Training, checked, reached, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
 from nas.prescreen import Screen
 from nas.recipe import Recipe
 from nas.record import Record
-from nas.rows import ProposalRow
+from nas.rows import PromotionRow, ProposalRow
+from nas.schedule import checked_rungs
 from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def search_loop(
     *,
     budget: Budget,
     seed: int = 0,
-    epochs: int = 1,
+    epochs: int | Sequence[int] = 1,
     recipe: Recipe | None = None,
     data: str = "",
     baselines: Sequence[Network] = (),
@@ -69,7 +70,7 @@ def search_loop(
         record: Where everything is kept. It is not closed here, but all that ended is committed.
         budget: When to end, in totals (see `Budget.after`).
         seed: Seed of the search and of every training.
-        epochs: Epochs of each training.
+        epochs: Epochs of each training; several rising ones are the rungs of `nas.schedule`.
         recipe: How networks are trained whose architecture does not say; None: `Recipe()`.
         data: Digest of the data with its split.
         baselines: Trained first, to compare with what is found; see `train_baselines`.
@@ -85,11 +86,12 @@ def search_loop(
         NothingFeasible, Exhausted: When not one candidate could be proposed.
         EvaluationError: When the evaluator does not measure an objective, or gives a metric the name of an exact cost.
         StrategyError: When the strategy fails, or wants the weights of a trial that was not evaluated.
-        RunError: When the record cannot be written.
+        RunError: When the record cannot be written, or the epochs are no rungs.
     """
-    training = Training(seed, epochs, recipe or Recipe(), data)
+    *cycles, last = checked_rungs(epochs)
+    training = Training(seed, last, recipe or Recipe(), data, tuple(cycles))
     journal = Journal(record, problem.objectives, training, on_event, partial(strategy.keeps, problem))
-    limits = Limits(budget, epochs, journal.ledger, lambda: journal.elapsed, stopped)
+    limits = Limits(budget, training.rungs[0], journal.ledger, lambda: journal.elapsed, stopped)
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     if prescreen:
         loop.screen = Screen(prescreen, problem, loop.scores, record.screenings())
@@ -105,7 +107,8 @@ def search_loop(
 class _Loop:
     """A search while it runs: which proposals wait, which are in flight, and why there is no next one.
 
-    What is to be evaluated before the strategy is asked for more goes into `queue`.
+    What an earlier start left unfinished goes into `queue` and comes first; then whoever may go on to the next rung; then the
+    strategy is asked.
     """
 
     problem: Problem
@@ -114,7 +117,7 @@ class _Loop:
     training: Training
     journal: Journal
     limits: Limits
-    queue: deque[ProposalRow]
+    queue: deque[tuple[ProposalRow, PromotionRow | None]]
     in_flight: dict[int, Job] = field(default_factory=dict)
     reason: str = ""
     screen: Screen | None = None
@@ -139,7 +142,7 @@ class _Loop:
         ready: list[Job] = []
         began = time.monotonic()
         while len(self.in_flight) + len(ready) < self.evaluator.slots:
-            job = self._next(len(ready))
+            job = self._next(ready)
             if job is None:
                 break
             ready.append(job)
@@ -148,16 +151,17 @@ class _Loop:
                 ready, began = [], time.monotonic()
         self._submit(ready)
 
-    def _next(self, ready: int) -> Job | None:
+    def _next(self, ready: Sequence[Job]) -> Job | None:
         """Returns the next job, None when there is none to be had now: then `reason` says why."""
-        ledger = self.journal.ledger
+        ledger, flying = self.journal.ledger, [*self.in_flight.values(), *ready]
+        running, spans = len(flying), [job.span(self.training) for job in flying]
+        fresh, epochs = sum(job.promotion is None for job in flying), sum(end - begin for begin, end in spans)
         while True:
-            running = len(self.in_flight) + ready
-            self.reason = self.limits.reached(running)
+            if not self.limits.over() and (job := self._unfinished(fresh, epochs) or self._promoted(epochs)) is not None:
+                return job
+            self.reason = self.limits.reached(fresh, epochs)
             if self.reason:
                 return None
-            if self.queue:
-                return revived(self.queue.popleft(), self.problem, self.journal.folder)
             if not running and (exhausted := self.limits.exhausted()):
                 self.reason = exhausted
                 return None
@@ -174,6 +178,28 @@ class _Loop:
                 return job
             if running and ledger.tail % MAX_REPEATS == 0:
                 return None  # What is being evaluated may bring the strategy to something new.
+
+    def _unfinished(self, fresh: int, epochs: int) -> Job | None:
+        """Returns the first of what an earlier start left unfinished that the budget still allows; None where there is none.
+
+        Args:
+            fresh: New networks in flight.
+            epochs: Epochs in flight.
+        """
+        for item in self.queue:
+            row, step = item
+            if self.limits.fits(step.to_epoch - step.from_epoch, epochs) if step else not self.limits.reached(fresh, epochs):
+                self.queue.remove(item)
+                return revived(row, self.problem, self.journal.folder, step)
+        return None
+
+    def _promoted(self, epochs: int) -> Job | None:
+        """Takes the best network that may go on beside the epochs in flight to its next rung; returns None where there is none."""
+        promotion = self.journal.ledger.ladder.next(lambda more: self.limits.fits(more, epochs))
+        if promotion is None:
+            return None
+        row, step = self.journal.promote(promotion)
+        return revived(row, self.problem, self.journal.folder, step, again=False)
 
     def _propose(self) -> Job | None:
         """Makes the next proposal and writes it down; returns None when it repeats an earlier one."""
@@ -211,14 +237,15 @@ class _Loop:
             self.evaluator.submit(job.row.id, self._request(job))
 
     def _request(self, job: Job) -> Request:
-        journal = self.journal
+        journal, (begin, end) = self.journal, job.span(self.training)
         request = job.request(
             self.training,
             partial(journal.source, job.candidate),
-            journal.weights.file(job.row.fingerprint, job.row.recipe),
+            journal.weights.file(job.row.fingerprint, job.row.recipe, end if self.training.cycles else None),
             self.strategy.importance,
+            journal.weights.of(job.row.id) if begin else None,
         )
-        if job.row.inherit_from is None or request.first_epoch:  # what was trained before goes on with its own weights
+        if job.row.inherit_from is None or begin:  # what was trained before goes on with its own weights
             return request
         parent = journal.ledger.evaluated(job.row.inherit_from)
         assert parent is not None  # it was when this was proposed
@@ -232,22 +259,26 @@ class _Loop:
         if self.limits.stopped():  # what asked this process to stop may have ended the evaluations too: they stay pending
             results = [(ticket, found) for ticket, found in results if found.outcome not in _BROKEN_OFF]
         for ticket, measurement in results:
-            self._end(self.in_flight.pop(ticket).row, measurement)
+            job = self.in_flight.pop(ticket)
+            if self.training.cycles:
+                measurement = reached(measurement, job.span(self.training)[1])
+            self._end(job.row, measurement, job.promotion)
         if any(measurement.seconds >= GROUP_SECONDS for _, measurement in results):
             self.journal.commit()
         self.journal.commit_if_due(TOUCH_SECONDS)
 
-    def _end(self, row: ProposalRow, measurement: Measurement) -> None:
+    def _end(self, row: ProposalRow, measurement: Measurement, step: PromotionRow | None) -> None:
         journal = self.journal
         objectives, first = journal.ledger.objectives, not journal.ledger.front.points
-        journal.end(row, checked(measurement, journal.costs[row.fingerprint], objectives, first=first))
+        journal.end(row, checked(measurement, journal.costs[row.fingerprint], objectives, first=first), step)
 
     def _suspect(self) -> None:
         """Ends what brought this process down too often, so that the search can go on without it."""
-        for row in list(self.queue):
-            self.journal.blame(row)
-            if row.faults + 1 >= MAX_FAULTS:
-                self.queue.remove(row)
-                error = f"this process broke down {row.faults + 1} times while it was evaluated"
-                self._end(row, Measurement(Outcome.CRASHED, error=error))
+        for row, step in list(self.queue):
+            self.journal.blame(step or row)
+            faults = (step or row).faults + 1
+            if faults >= MAX_FAULTS:
+                self.queue.remove((row, step))
+                error = f"this process broke down {faults} times while it was evaluated"
+                self._end(row, Measurement(Outcome.CRASHED, error=error), step)
         self.journal.commit()

@@ -6,6 +6,7 @@ Training happens in worker processes (`nas.executors`); a plain function runs in
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import math
 import numbers
@@ -295,14 +296,15 @@ class CallableEvaluator(Evaluator):
     """Measures with a plain function `f(architecture) -> dict of metrics`, in the process of the search, one at a time.
 
     Args:
-        function: Called with `Request.architecture`. What it raises makes the outcome "crashed" (a MemoryError: "out of memory"),
-            a metric that is not finite makes it "diverged".
+        function: Called with `Request.architecture`, and where it has a parameter `epochs`, with how many there are to be. What it
+            raises makes the outcome "crashed" (a MemoryError: "out of memory"), a metric that is not finite makes it "diverged".
     """
 
-    def __init__(self, function: Callable[[Any], Mapping[str, float]]) -> None:
+    def __init__(self, function: Callable[..., Mapping[str, float]]) -> None:
         if not callable(function):
             raise EvaluationError(f"an evaluator is a function of the architecture, got {type(function).__name__}")
         self._function = function
+        self._takes_epochs = takes_epochs(function)
         self._waiting: list[tuple[int, Request]] = []
 
     @property
@@ -329,7 +331,8 @@ class CallableEvaluator(Evaluator):
         metrics: dict[str, float] = {}
         error = ""
         try:
-            returned = self._function(request.architecture)
+            epochs = {"epochs": request.end} if self._takes_epochs else {}
+            returned = self._function(request.architecture, **epochs)
         except Exception as raised:
             outcome = Outcome.OUT_OF_MEMORY if isinstance(raised, MemoryError) else Outcome.CRASHED
             error = f"{type(raised).__name__}: {next(iter(str(raised).splitlines()), '')}".rstrip(": ")
@@ -340,8 +343,16 @@ class CallableEvaluator(Evaluator):
                 metrics = checked_metrics(returned)
             except ValueError as wrong:
                 outcome, error = Outcome.DIVERGED if _has_infinite(returned) else Outcome.CRASHED, str(wrong)
-        epochs = request.end if outcome is Outcome.COMPLETE else request.first_epoch
-        return Measurement(outcome, metrics, epochs=epochs, seconds=time.perf_counter() - begin, error=error)
+        reached = request.end if outcome is Outcome.COMPLETE else request.first_epoch
+        return Measurement(outcome, metrics, epochs=reached, seconds=time.perf_counter() - begin, error=error)
+
+
+def takes_epochs(function: Callable[..., Any]) -> bool:
+    """Returns whether a function has a parameter `epochs`."""
+    try:
+        return "epochs" in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # some functions written in C tell nothing of their parameters
+        return False
 
 
 def _has_infinite(returned: object) -> bool:

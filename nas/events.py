@@ -109,6 +109,29 @@ class Screened:
 
 
 @dataclass(frozen=True)
+class Promoted:
+    """A network is trained on, to the next rung; the record says so and the training starts.
+
+    Attributes:
+        trial: Number of the proposal.
+        fingerprint: The network.
+        from_epoch: Epochs it was trained for.
+        to_epoch: Epochs it will have been trained for.
+        again: Whether it was in flight when an earlier start ended.
+    """
+
+    trial: int
+    fingerprint: str
+    from_epoch: int
+    to_epoch: int
+    again: bool = False
+
+    def __str__(self) -> str:
+        again = " (run again)" if self.again else ""
+        return f"trial {self.trial} {self.fingerprint[:7]}: goes on from {self.from_epoch} to {self.to_epoch} epochs{again}"
+
+
+@dataclass(frozen=True)
 class Repeated:
     """A proposal is a network that was proposed before: it costs nothing.
 
@@ -144,6 +167,7 @@ class Evaluated:
         evaluations: Distinct networks that ended so far, this one included.
         elapsed: Seconds spent so far, over all starts.
         objectives: Names of the objectives, in order.
+        from_epoch: Epochs trained before this segment.
     """
 
     trial: int
@@ -157,11 +181,13 @@ class Evaluated:
     evaluations: int
     elapsed: float
     objectives: tuple[str, ...] = ()
+    from_epoch: int = 0
 
     def __str__(self) -> str:
         values = "".join(f", {name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
         end = f": {self.error}" if self.error else ""
-        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s{values}{end}"
+        on = f", epochs {self.from_epoch} to {self.epochs}" if self.from_epoch else ""
+        return f"trial {self.trial} {self.fingerprint[:7]}: {self.outcome} in {self.seconds:.1f} s{on}{values}{end}"
 
 
 @dataclass(frozen=True)
@@ -215,13 +241,16 @@ class FrontMoved:
     Attributes:
         front: Its networks, best in the first objective first.
         elapsed: Seconds spent so far, over all starts.
+        epochs: After how many its networks were measured, where that is not the same throughout the run; else 0.
     """
 
     front: tuple[FrontPoint, ...]
     elapsed: float
+    epochs: int = 0
 
     def __str__(self) -> str:
-        return f"front: {counted(len(self.front), 'network')}"
+        after = f" after {counted(self.epochs, 'epoch')}" if self.epochs else ""
+        return f"front: {counted(len(self.front), 'network')}{after}"
 
 
 @dataclass(frozen=True)
@@ -242,5 +271,5 @@ class Ended:
         return f"search ends: {self.reason}; {counted(self.evaluations, 'evaluation')}, {self.elapsed:.0f} s"
 
 
-Event = Started | BaselineEvaluated | Refused | Proposed | Screened | Repeated | Evaluated | FrontMoved | Ended
+Event = Started | BaselineEvaluated | Refused | Proposed | Screened | Promoted | Repeated | Evaluated | FrontMoved | Ended
 """Any of the above."""

@@ -97,7 +97,7 @@ def guessing(run: Run) -> str:
     best, share = run.trials()["val_accuracy"].max(), max(counts) / sum(counts)
     if not best <= share + 1e-9:
         return ""
-    name, epochs = data["class_names"][counts.index(max(counts))], run.settings["epochs"]
+    name, epochs = data["class_names"][counts.index(max(counts))], ",".join(map(str, run.rungs))
     recipe = run.settings["space"]["definition"].get("recipe") or {}
     tries = [f"more than --epochs {epochs}", "another objective such as val_balanced_accuracy"]
     if recipe.get("class_weights") != "balanced":

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import EvaluationError, RunError
 from nas.evaluate import Request
+from nas.lines import counted
 from nas.measurement import Measurement, Outcome
 from nas.objectives import Objective
 from nas.problem import Rejected
 from nas.recipe import Recipe
-from nas.rows import ProposalRow
+from nas.rows import PromotionRow, ProposalRow
 
 if TYPE_CHECKING:
     from nas.problem import Candidate, Problem
@@ -28,15 +29,22 @@ class Training:
 
     Attributes:
         seed: Seed of the search and of every training.
-        epochs: Epochs of each training.
+        epochs: Epochs of a network that is trained to the end.
         recipe: How networks are trained whose architecture does not say.
         data: Digest of the data with its split.
+        cycles: The lower rungs, in epochs; the learning rate begins anew at each.
     """
 
     seed: int
     epochs: int
     recipe: Recipe
     data: str
+    cycles: tuple[int, ...] = ()
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """All rungs, in epochs; one where all networks are trained for equally long."""
+        return (*self.cycles, self.epochs)
 
     def recipe_of(self, candidate: Candidate) -> Recipe:
         """Returns how a candidate is trained."""
@@ -51,7 +59,7 @@ class Training:
             source: Returns the network's text; called only by evaluators that need it.
             recipe: Closed; None: that of the run.
         """
-        return Request(fingerprint, architecture, source, recipe or self.recipe, self.seed, self.epochs)
+        return Request(fingerprint, architecture, source, recipe or self.recipe, self.seed, self.epochs, cycles=self.cycles)
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,26 @@ class Job:
         row: As it is recorded.
         candidate: What it decodes to.
         again: Whether it was in flight when an earlier start ended.
+        promotion: What takes it from one rung to the next, as it is recorded; None: it is trained for the first time.
     """
 
     row: ProposalRow
     candidate: Candidate
     again: bool = False
+    promotion: PromotionRow | None = None
 
-    def request(self, training: Training, source: Callable[[], str], checkpoint: Path, importance: str = "") -> Request:
+    def span(self, training: Training) -> tuple[int, int]:
+        """Returns the epochs before and after."""
+        return (self.promotion.from_epoch, self.promotion.to_epoch) if self.promotion else (0, training.rungs[0])
+
+    def request(
+        self,
+        training: Training,
+        source: Callable[[], str],
+        checkpoint: Path,
+        importance: str = "",
+        resume_from: Path | None = None,
+    ) -> Request:
         """Returns what an evaluator is asked.
 
         Args:
@@ -76,19 +97,30 @@ class Job:
             source: Returns the network's text; called only by evaluators that need it.
             checkpoint: Where to leave weights.
             importance: Which importances are measured at the end, empty for none.
+            resume_from: Its weights after the epochs before; None where there are none.
         """
-        candidate = self.candidate
+        candidate, (begin, end) = self.candidate, self.span(training)
         fresh = training.request(self.row.fingerprint, candidate.architecture, source, training.recipe_of(candidate))
-        return replace(fresh, checkpoint=checkpoint, graph=lambda: candidate.graph.to_json().decode(), importance=importance)
+        return replace(
+            fresh,
+            first_epoch=begin,
+            last_epoch=end,
+            resume_from=resume_from,
+            checkpoint=checkpoint,
+            graph=lambda: candidate.graph.to_json().decode(),
+            importance=importance,
+        )
 
 
-def revived(row: ProposalRow, problem: Problem, folder: Path) -> Job:
+def revived(row: ProposalRow, problem: Problem, folder: Path, promotion: PromotionRow | None = None, *, again: bool = True) -> Job:
     """Returns a recorded proposal as a job again.
 
     Args:
-        row: A proposal that was in flight when an earlier start ended.
+        row: As it is recorded.
         problem: Of this start.
         folder: Of the run, for the message.
+        promotion: What takes it to its next rung; None: its first training was in flight when an earlier start ended.
+        again: Whether it was in flight when an earlier start ended.
 
     Raises:
         RunError: When it is refused now, or has become another network.
@@ -102,7 +134,20 @@ def revived(row: ProposalRow, problem: Problem, folder: Path) -> Job:
         raise RunError(
             f"trial {row.id} of {folder} is another network now ({ids}); its blocks or operations changed: choose another folder"
         )
-    return Job(row, candidate, again=True)
+    return Job(row, candidate, again, promotion)
+
+
+def reached(measurement: Measurement, end: int) -> Measurement:
+    """Returns the measurement, as crashed where it is a result after other epochs than those that were asked for.
+
+    Args:
+        measurement: What the evaluator says.
+        end: The rung that it is to be ranked at, in epochs.
+    """
+    if not measurement.outcome.measured or measurement.epochs == end:
+        return measurement
+    error = f"measured after {counted(measurement.epochs, 'epoch')}, asked for after {end}: unequal epochs are not compared"
+    return replace(measurement, outcome=Outcome.CRASHED, error=error)
 
 
 def checked(measurement: Measurement, costs: Mapping[str, float], objectives: Sequence[Objective], *, first: bool) -> Measurement:

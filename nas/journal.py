@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.budget import Budget
-from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Repeated, Screened, Started
-from nas.ledger import Ledger, replay
+from nas.events import Ended, Evaluated, Event, FrontMoved, Promoted, Proposed, Repeated, Screened, Started
+from nas.ledger import Ledger, losses_of, replay
 from nas.measurement import Measurement
 from nas.objectives import Objective
 from nas.record import Record
-from nas.rows import EvaluationRow, NetworkRow, ProposalRow, plain_json
+from nas.rows import EvaluationRow, NetworkRow, PromotionRow, ProposalRow, plain_json
+from nas.schedule import Promotion
 from nas.strategies.base import History
 from nas.weights import KeptWeights
 
@@ -45,9 +47,10 @@ class Journal:
 
     Attributes:
         ledger: The trials in memory.
-        costs: Exact costs of the networks that are pending, by fingerprint.
+        costs: Exact costs of the networks that are in flight, by fingerprint.
         weights: The files of the weights that are kept.
-        unfinished: Proposals of earlier starts whose evaluation did not end, by number.
+        unfinished: Proposals of earlier starts that were in flight, in the order in which they came to be: each with its promotion,
+            or None where it was trained for the first time.
         on_event: As given.
     """
 
@@ -60,10 +63,18 @@ class Journal:
         wanted: Callable[[History], Iterable[int]] = lambda history: (),
     ) -> None:
         proposals, evaluations, costs = record.rows()
-        self.ledger: Ledger = replay(objectives, proposals, evaluations, costs)
+        promotions, ended = record.promotions(), {(row.proposal, row.from_epoch) for row in evaluations}
+        self.ledger: Ledger = replay(objectives, proposals, evaluations, costs, training.rungs, promotions)
         self.weights = KeptWeights(record.folder, evaluations)
-        self.unfinished = [row for row in proposals if row.finished is None and row.repeat_of is None]
-        self.costs = {row.fingerprint: costs[row.fingerprint] for row in self.unfinished}
+        fresh = [row for row in proposals if row.finished is None and row.repeat_of is None]
+        climbs = [row for row in promotions if (row.proposal, row.from_epoch) not in ended]
+        waiting: list[tuple[ProposalRow, PromotionRow | None]] = [*((row, None) for row in fresh)]
+        waiting += [(proposals[row.proposal], row) for row in climbs]
+        self.unfinished = sorted(waiting, key=lambda item: (item[1] or item[0]).created)
+        self.costs = {row.fingerprint: costs[row.fingerprint] for row, _ in self.unfinished}
+        self._in_flight = Counter(row.fingerprint for row, _ in self.unfinished)
+        self._climbing = {row.proposal for row in climbs}
+        self._promotions = len(promotions)
         self.on_event = on_event
         self._record, self._training, self._wanted = record, training, wanted
         self._names = tuple(objective.name for objective in objectives)
@@ -89,7 +100,7 @@ class Journal:
         folder, pending = str(record.folder), len(self.unfinished)
         self._tell(Started(folder, budget, ledger.evaluations, pending, ledger.epochs, record.seconds_before))
         if ledger.front.points:
-            self._tell(FrontMoved(tuple(ledger.front.points), record.elapsed))
+            self._tell(self._front())
 
     def source(self, candidate: Candidate) -> str:
         """Returns a candidate's text, and keeps it for the record."""
@@ -117,7 +128,7 @@ class Journal:
             created=time.time(),
         )
         if row.repeat_of is None:
-            self.costs[candidate.fingerprint] = dict(candidate.costs)
+            self._take_off(candidate)
         if not self._record.knows(candidate.fingerprint):
             self._record.add_network(NetworkRow(candidate.fingerprint, candidate.costs, candidate.graph.to_json()))
         place = ledger.propose(row)
@@ -129,52 +140,79 @@ class Journal:
             self._outbox.append(Repeated(row.id, row.repeat_of, row.fingerprint, row.rejected))
         return row
 
+    def promote(self, promotion: Promotion) -> tuple[ProposalRow, PromotionRow]:
+        """Writes down that a network goes on to its next rung; returns what it was proposed as, and that."""
+        trial, begin, end = promotion.trial, promotion.from_epoch, promotion.to_epoch
+        row = PromotionRow(self._promotions, trial, begin, end, self.ledger.segments, time.time())
+        self._promotions += 1
+        self._record.add_promotion(row)
+        self.ledger.promote(promotion)
+        self._climbing.add(trial)
+        return self._record.proposal(trial), row
+
     def start(self, jobs: Iterable[Job]) -> None:
         """Commits jobs, so that their evaluation may start."""
         for job in jobs:
-            row, costs = job.row, job.candidate.costs
-            self._outbox.append(Proposed(row.id, row.fingerprint, row.operator, row.parents, costs, row.rejected, job.again))
+            row, step = job.row, job.promotion
+            if step is None:
+                costs = job.candidate.costs
+                self._outbox.append(Proposed(row.id, row.fingerprint, row.operator, row.parents, costs, row.rejected, job.again))
+            else:
+                if not job.again:
+                    self._take_off(job.candidate)
+                self._outbox.append(Promoted(row.id, row.fingerprint, step.from_epoch, step.to_epoch, job.again))
         if self._outbox:
             self.commit()
 
-    def end(self, row: ProposalRow, measurement: Measurement) -> None:
-        """Writes down how the evaluation of a proposal ended."""
+    def end(self, row: ProposalRow, measurement: Measurement, step: PromotionRow | None = None) -> None:
+        """Writes down how a training segment of a proposal ended.
+
+        Args:
+            row: The proposal.
+            measurement: What came out.
+            step: The promotion that it was trained for; None: it was trained for the first time.
+        """
         ledger, record, training, costs = self.ledger, self._record, self._training, self.costs[row.fingerprint]
         if measurement.checkpoint:
             measurement = replace(measurement, checkpoint=self.weights.relative(measurement.checkpoint))
-        values = {**costs, **measurement.metrics}
-        front, epochs = ledger.front.points, max(measurement.epochs, 0)
+        values, begin = {**costs, **measurement.metrics}, step.from_epoch if step else 0
+        front, epochs = ledger.front.points, max(measurement.epochs, begin)
         if (source := self._sources.pop(row.fingerprint, None)) is not None:
             record.add_network(NetworkRow(row.fingerprint, costs, b"", source))
         record.add_evaluation(
-            EvaluationRow(row.id, row.fingerprint, row.recipe, training.data, training.seed, 0, epochs, measurement, time.time())
+            EvaluationRow(
+                row.id, row.fingerprint, row.recipe, training.data, training.seed, begin, epochs, measurement, time.time()
+            )
         )
-        ended = ledger.end(row.id, measurement.outcome, values, epochs, measurement.importances)
-        if all(trial.fingerprint != row.fingerprint for trial in ledger.pending.values()):  # one with another recipe may be
-            del self.costs[row.fingerprint]
-        for number, place in ended:
-            record.finish(number, place)
+        self._land(row.fingerprint)
+        if step is None:
+            for number, place in ledger.end(row.id, measurement.outcome, values, epochs, measurement.importances):
+                record.finish(number, place)
+        else:
+            self._climbing.discard(row.id)
+            ledger.end_promoted(Promotion(row.id, begin, step.to_epoch), measurement.outcome, values, epochs - begin)
         self._outbox.append(
             Evaluated(
                 trial=row.id,
                 fingerprint=row.fingerprint,
                 outcome=measurement.outcome,
                 values=values,
-                losses=ledger.finished[ended[0][1]].losses,
+                losses=losses_of(ledger.objectives, values, measurement.outcome),
                 epochs=epochs,
                 seconds=measurement.seconds,
                 error=measurement.error,
                 evaluations=ledger.evaluations,
                 elapsed=record.elapsed,
                 objectives=self._names,
+                from_epoch=begin,
             )
         )
         self.weights.add(row.id, measurement.checkpoint)
         if ledger.front.points is not front:
-            self._outbox.append(FrontMoved(tuple(ledger.front.points), record.elapsed))
+            self._outbox.append(self._front())
 
-    def blame(self, row: ProposalRow) -> None:
-        """Counts one more breakdown of this process while a proposal was in flight."""
+    def blame(self, row: ProposalRow | PromotionRow) -> None:
+        """Counts one more breakdown of this process while a proposal or a promotion was in flight."""
         self._record.blame(row)
 
     def commit(self) -> None:
@@ -198,11 +236,27 @@ class Journal:
         """Deletes the weights that nobody needs any more."""
         if self.weights:
             needed = [trial.inherit_from for trial in self.ledger.pending.values() if trial.inherit_from is not None]
+            needed += [*self._climbing, *self.ledger.ladder.waiting()]
             self.weights.keep(self.ledger.front.points, self._wanted(self.ledger.history()), needed)
 
     def rollback(self) -> None:
         """Forgets what was written since the last commit; nobody was told of it."""
         self._record.rollback()
+
+    def _take_off(self, candidate: Candidate) -> None:
+        """Keeps the costs of a network while it is in flight."""
+        self._in_flight[candidate.fingerprint] += 1
+        self.costs[candidate.fingerprint] = dict(candidate.costs)
+
+    def _land(self, fingerprint: str) -> None:
+        """Forgets the costs of a network that is in flight no more; with another recipe it may still be."""
+        self._in_flight[fingerprint] -= 1
+        if not self._in_flight[fingerprint]:
+            del self._in_flight[fingerprint], self.costs[fingerprint]
+
+    def _front(self) -> FrontMoved:
+        ledger = self.ledger
+        return FrontMoved(tuple(ledger.front.points), self.elapsed, ledger.top if self._training.cycles else 0)
 
     def _tell(self, event: Event) -> None:
         self._outbox.append(event)

@@ -11,7 +11,8 @@ from nas.events import FrontPoint
 from nas.measurement import Outcome
 from nas.objectives import Objective
 from nas.pareto import weakly_dominates
-from nas.rows import EvaluationRow, ProposalRow
+from nas.rows import EvaluationRow, PromotionRow, ProposalRow
+from nas.schedule import Ladder, Promotion
 from nas.strategies.base import History, Trial
 
 _NOTHING: Mapping[str, Any] = {}
@@ -55,23 +56,34 @@ def _losses(point: FrontPoint) -> tuple[float, ...]:
 class Ledger:
     """All trials of one run.
 
+    Strategies see every trial as it was measured at the lowest rung: those all had the same epochs. What was trained on is ranked
+    with its like, on the ladder and in a front of its own.
+
+    Args:
+        objectives: What is ranked.
+        rungs: In epochs, rising; where there is one, its number does not matter.
+
     Attributes:
         finished: Trials that ended, in the order of endings.
         pending: Trials that have not, by number.
         evaluations: Networks (with their recipes) whose first segment ended.
+        segments: Training segments that ended.
         epochs: Epochs trained.
         tail: How many of the latest proposals in a row were repeats.
-        front: The Pareto front so far.
+        ladder: Who stands on which rung.
+        fronts: The Pareto front of each rung so far, from the lowest to the top.
     """
 
-    def __init__(self, objectives: Sequence[Objective]) -> None:
+    def __init__(self, objectives: Sequence[Objective], rungs: Sequence[int] = (1,)) -> None:
         self.objectives = tuple(objectives)
         self.finished: list[Trial] = []
         self.pending: dict[int, Trial] = {}
         self.evaluations = 0
+        self.segments = 0
         self.epochs = 0
         self.tail = 0
-        self.front = Front()
+        self.ladder = Ladder(rungs, [objective.exact for objective in self.objectives])
+        self.fronts = {rung: Front() for rung in rungs}
         self._first: dict[Key, int] = {}
         self._evaluated: dict[int, Trial] = {}
         self._followers: dict[int, list[int]] = {}
@@ -81,6 +93,16 @@ class Ledger:
     def proposed(self) -> int:
         """How many proposals there are, which is the number of the next one."""
         return len(self.finished) + len(self.pending)
+
+    @property
+    def top(self) -> int:
+        """The highest rung at which anything was measured, in epochs; the lowest one where nothing was."""
+        return next((rung for rung in reversed(self.fronts) if self.fronts[rung].points), next(iter(self.fronts)))
+
+    @property
+    def front(self) -> Front:
+        """The Pareto front of the highest rung at which anything was measured."""
+        return self.fronts[self.top]
 
     def history(self) -> History:
         """Returns what the next proposal may see."""
@@ -139,13 +161,38 @@ class Ledger:
         trial = self.pending.pop(number)
         trial = self._evaluated[number] = replace(trial, outcome=outcome, losses=losses, importances=importances or _NOTHING)
         self.evaluations += 1
-        self.epochs += epochs
-        if losses is not None:
-            self.front.add(FrontPoint(number, trial.fingerprint, losses, dict(values)))
+        self._rank(trial, next(iter(self.fronts)), losses, values, epochs)
         ended = [(number, self._close(trial, trial))]
         for follower in self._followers.pop(number, ()):
             ended.append((follower, self._close(self.pending.pop(follower), trial)))
         return ended
+
+    def promote(self, promotion: Promotion) -> None:
+        """Takes in that a trial goes on to the next rung."""
+        self.ladder.promote(promotion)
+
+    def end_promoted(self, promotion: Promotion, outcome: Outcome, values: Mapping[str, float], epochs: int) -> None:
+        """Takes in the end of a trial's training from one rung to the next.
+
+        Args:
+            promotion: What was promoted.
+            outcome: How it ended.
+            values: Its exact costs, and its metrics after all its epochs.
+            epochs: Epochs trained in this segment.
+
+        Raises:
+            KeyError: When an objective has no value.
+        """
+        losses = losses_of(self.objectives, values, outcome)
+        self._rank(self._evaluated[promotion.trial], promotion.to_epoch, losses, values, epochs)
+
+    def _rank(self, trial: Trial, rung: int, losses: tuple[float, ...] | None, values: Mapping[str, float], epochs: int) -> None:
+        """Takes in what a segment measured at a rung."""
+        self.segments += 1
+        self.epochs += epochs
+        self.ladder.measured(trial.id, rung, losses)
+        if losses is not None:
+            self.fronts[rung].add(FrontPoint(trial.id, trial.fingerprint, losses, dict(values)))
 
     def _pending(self, row: ProposalRow) -> Trial:
         """Returns a recorded proposal as a strategy sees it while it is pending.
@@ -177,13 +224,23 @@ class Ledger:
 def replay(
     objectives: Sequence[Objective],
     proposals: Sequence[ProposalRow],
-    evaluations: Iterable[EvaluationRow],
+    evaluations: Sequence[EvaluationRow],
     costs: Mapping[str, Mapping[str, float]],
+    rungs: Sequence[int] = (1,),
+    promotions: Iterable[PromotionRow] = (),
 ) -> Ledger:
     """Returns the ledger as it stood when the last row was committed; see `replay_steps` for the arguments."""
-    ledger = Ledger(objectives)
+    ledger = Ledger(objectives, rungs)
     for _ in replay_steps(ledger, proposals, evaluations, costs):
         pass
+    climbs = {(row.proposal, row.from_epoch): Promotion(row.proposal, row.from_epoch, row.to_epoch) for row in promotions}
+    for promotion in climbs.values():  # in any order: what a rung decides depends on the arrivals there alone
+        ledger.promote(promotion)
+    for row in evaluations:
+        if row.from_epoch:
+            values = {**costs[row.fingerprint], **row.measurement.metrics}
+            promotion = climbs[row.proposal, row.from_epoch]
+            ledger.end_promoted(promotion, row.measurement.outcome, values, row.to_epoch - row.from_epoch)
     return ledger
 
 
@@ -198,22 +255,19 @@ def replay_steps(
     Args:
         ledger: Empty; filled as far as the caller goes on.
         proposals: By number.
-        evaluations: Training segments in the order in which they ended.
+        evaluations: Training segments in the order in which they ended; the first of each proposal counts alone.
         costs: Exact costs by fingerprint.
     """
-    segments: dict[int, list[EvaluationRow]] = {}
-    for row in evaluations:
-        segments.setdefault(row.proposal, []).append(row)
+    segments = {row.proposal: row for row in evaluations if not row.from_epoch}
     ends = iter(sorted((p.finished, p.id) for p in proposals if p.finished is not None and p.id in segments))
     upcoming = next(ends, None)
 
     def end_before(place: int) -> None:
         nonlocal upcoming
         while upcoming is not None and upcoming[0] < place:
-            rows = segments[upcoming[1]]
-            values = {**costs[rows[-1].fingerprint], **rows[-1].measurement.metrics}
-            epochs = sum(row.to_epoch - row.from_epoch for row in rows)
-            ledger.end(upcoming[1], rows[-1].measurement.outcome, values, epochs, rows[-1].measurement.importances)
+            row = segments[upcoming[1]]
+            values = {**costs[row.fingerprint], **row.measurement.metrics}
+            ledger.end(upcoming[1], row.measurement.outcome, values, row.to_epoch, row.measurement.importances)
             upcoming = next(ends, None)
 
     for proposal in proposals:

@@ -19,7 +19,7 @@ class Limits:
 
     Attributes:
         budget: In totals over all starts.
-        epochs: Of each training.
+        epochs: Of each network's first training.
         ledger: What was spent.
         elapsed: Returns the seconds spent, over all starts.
         stopped: Returns why somebody wants the search to end now, empty while nobody does.
@@ -31,19 +31,35 @@ class Limits:
     elapsed: Callable[[], float]
     stopped: Callable[[], str]
 
-    def reached(self, running: int) -> str:
-        """Returns which limit allows no further job beside `running` ones, empty when none does."""
+    def reached(self, running: int, epochs: int | None = None) -> str:
+        """Returns which limit allows no further network, empty when none does.
+
+        Args:
+            running: New networks in flight.
+            epochs: Epochs in flight, those of networks that are trained on too; None: there are none of these.
+        """
         if reason := self.stopped():
             return reason
         budget, ledger = self.budget, self.ledger
         if budget.evaluations is not None and ledger.evaluations + running >= budget.evaluations:
             return f"the budget of {counted(budget.evaluations, 'evaluation')} is spent"
-        if budget.epochs_total is not None and ledger.epochs + (running + 1) * self.epochs > budget.epochs_total:
+        if not self.fits(self.epochs, running * self.epochs if epochs is None else epochs):
             used = f"{ledger.epochs:,} used, {self.epochs} a network"
-            return f"the budget of {counted(budget.epochs_total, 'epoch')} is spent ({used})"
-        if budget.seconds is not None and self.elapsed() >= budget.seconds:
-            return f"the budget of {spell_seconds(budget.seconds)} is spent"
+            return f"the budget of {counted(budget.epochs_total or 0, 'epoch')} is spent ({used})"
+        return self.over()
+
+    def over(self) -> str:
+        """Returns why nothing at all may be started any more, empty while something may."""
+        if reason := self.stopped():
+            return reason
+        if self.budget.seconds is not None and self.elapsed() >= self.budget.seconds:
+            return f"the budget of {spell_seconds(self.budget.seconds)} is spent"
         return ""
+
+    def fits(self, epochs: int, running: int) -> bool:
+        """Returns whether so many epochs may be started beside those that are running."""
+        total = self.budget.epochs_total
+        return total is None or self.ledger.epochs + running + epochs <= total
 
     def exhausted(self) -> str:
         """Returns that the space seems exhausted, empty while it does not."""

@@ -46,6 +46,17 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def epochs_words(epochs: int | Sequence[int]) -> str:
+    """Returns for how long networks are trained: "3 epochs a network", "1 epoch a network, the best go on to 3 and 9".
+
+    Args:
+        epochs: As the settings of a run have them: of each network, or rising rungs.
+    """
+    first, *more = [epochs] if isinstance(epochs, int) else epochs
+    on = f", the best go on to {' and '.join(filter(None, [', '.join(map(str, more[:-1])), str(more[-1])]))}" if more else ""
+    return f"{counted(first, 'epoch')} a network{on}"
+
+
 def spell_seconds(seconds: float) -> str:
     """Returns a length of time as people say it: "8 s", "12 min", "3 h 05 min"."""
     if seconds < 100:

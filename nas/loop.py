@@ -15,6 +15,7 @@ from nas.arguments import (
     check_numbers,
     check_prescreen,
     evaluator_name,
+    fitting_rungs,
     free_folder,
     load_recipe,
 )
@@ -28,6 +29,7 @@ from nas.given import find_baselines, find_starts, recorded_starts
 from nas.interrupts import Interrupts, fault_trace
 from nas.recipe import Recipe, Task
 from nas.run import Run, open_run
+from nas.schedule import checked_rungs, epochs_each
 from nas.session import Function, evaluating, logged, recorded
 from nas.settings import run_settings, start_options
 from nas.strategies.inheriting import Inheriting
@@ -75,7 +77,7 @@ def search(
     budget: str | float | Budget | None = None,
     evaluations: str | int | None = None,
     epochs_total: str | int | None = None,
-    epochs: int = 3,
+    epochs: int | Sequence[int] = 3,
     recipe: Recipe | str | None = None,
     recipe_options: Mapping[str, Any] | None = None,
     task: Task | None = None,
@@ -109,7 +111,8 @@ def search(
         budget: A time over all starts ("30min"), or on top of what was spent ("+4h"), or a `Budget`.
         evaluations: Distinct networks to evaluate over all starts (50), or on top of those that were ("+50").
         epochs_total: Epochs to train over all networks and starts (500), or on top of those that were ("+500").
-        epochs: Epochs of each brief training.
+        epochs: Epochs of each brief training; or rising rungs such as (1, 3, 9): all networks are trained for the fewest, and of
+            three the best goes on to the next rung from where it stands (see `nas.schedule`).
         recipe: How networks are trained, fields open or closed; `FILE.py[:NAME]`; None: the space's own, else `Recipe()`.
         recipe_options: Fields of the recipe to change, such as `{"class_weights": "balanced"}`.
         task: What is predicted and measured; a metric of your own `FILE.py:f` is recorded as `val_f` (objective "val_f:max").
@@ -118,7 +121,8 @@ def search(
         deadline: Seconds after which one evaluation is ended as timed out; None: never.
         seed: Of the search and of every training.
         out: The run folder; None: `runs/SPACE-STRATEGY-N`, the first N that is free.
-        evaluator: Instead of training: `f(architecture) -> dict`, `FILE.py:f`, or an `Evaluator` (which stays open).
+        evaluator: Instead of training: `f(architecture) -> dict`, `FILE.py:f`, or an `Evaluator` (which stays open). With several
+            rungs `f(architecture, epochs)`.
         costs: Exact costs of your own by name: `f(graph) -> int` or `FILE.py:f`.
         start_from: Networks of the space to evaluate first, made anew for its images and classes (see `nas.find_network`); or
             genotypes by name.
@@ -147,7 +151,8 @@ def search(
 
     arguments = {name: value for name, value in locals().items() if name in _REPEATED}
     limits = budget_of(budget, evaluations, epochs_total)
-    check_numbers(epochs, seed, workers, deadline)
+    rungs = checked_rungs(epochs)
+    check_numbers(seed, workers, deadline)
     chosen = given_strategy(strategy, strategy_options or {}, out)
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     check_prescreen(prescreen, function)
@@ -156,11 +161,12 @@ def search(
         load_space(space), data, data_options or {}, needed=function is None, input_shape=input_shape, classes=classes
     )
     bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
+    asked, rungs = rungs, fitting_rungs(rungs, function, dataset, bound.recipe or Recipe())
     problem = Problem(bound, objectives, constraints, own_costs)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
     marked = find_baselines(baselines, problem.space)
     earlier = recorded_earlier(out, warm_start) or find_earlier(warm_start, problem)
-    chosen = chosen or choose(bound, limits, epochs, learns=bool(earlier))
+    chosen = chosen or choose(bound, limits, epochs_each(rungs), learns=bool(earlier))
     proposing = chosen.strategy.warmed(earlier) if earlier else chosen.strategy
     arguments |= {"strategy": chosen.named, "strategy_options": dict(chosen.options) or None}
     settings = run_settings(
@@ -168,7 +174,7 @@ def search(
         chosen.strategy,
         dataset,
         task=task or Task(),
-        epochs=epochs,
+        epochs=rungs,
         seed=seed,
         evaluator=evaluator_name(function),
         starts=starts,
@@ -183,6 +189,7 @@ def search(
     led = StartFrom(starts, proposing) if starts else proposing
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
+    options |= {"raised_from": list(asked)} if asked != rungs else {}
     with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
 
         def tell(event: Event) -> None:
@@ -201,7 +208,7 @@ def search(
                 record,
                 budget=limits,
                 seed=seed,
-                epochs=epochs,
+                epochs=rungs,
                 recipe=bound.recipe.closed() if bound.recipe else None,
                 baselines=marked,
                 data=dataset.digest[:16] if dataset else "",

@@ -18,6 +18,7 @@ from nas.hints import guessing, inheriting, next_commands
 from nas.intervals import wilson
 from nas.lines import counted, number, spell_seconds
 from nas.run import Run, open_run
+from nas.rungs import rung_words
 from nas.tally import Tally
 from nas.wording import settings_words
 
@@ -51,6 +52,7 @@ class Progress:
         self._offset = clock()
         self._live: Live | None = None
         self._objectives: tuple[str, ...] = ()
+        self._is_laddered = False
         self._images = 0
         self._line_at = -QUIET_SECONDS
         self._skipped = 0
@@ -83,7 +85,7 @@ class Progress:
         self._offset = self._clock() - event.seconds
         run = open_run(event.folder)
         self._objectives = tuple(objective.name for objective in run.objectives)
-        self._images = run.validation_images
+        self._images, self._is_laddered = run.validation_images, len(run.rungs) > 1
         self._print(f"{event}\n{settings_words(run.settings, run.starts()[-1]['options'])}\n")
         if self.console.is_terminal:
             self._live = Live(console=self.console, get_renderable=self._panel, refresh_per_second=2, transient=True)
@@ -102,7 +104,8 @@ class Progress:
     def _plain(self, event: Event) -> None:
         if isinstance(event, FrontMoved):
             if not self._skipped:
-                self._print(f"         front of {len(event.front)}: {', '.join(map(self._range, self._objectives))}")
+                after = f" after {counted(event.epochs, 'epoch')}" if event.epochs else ""
+                self._print(f"         front of {len(event.front)}{after}: {', '.join(map(self._range, self._objectives))}")
         elif isinstance(event, BaselineEvaluated):
             self._print(f"{datetime.now():%H:%M:%S} baseline {event.name}: {self._said(event)}")
         elif isinstance(event, Evaluated):
@@ -122,7 +125,8 @@ class Progress:
     def _evaluation_line(self, event: Evaluated, before: int) -> None:
         self._skipped, self._held = 0, None
         also = f" (and {before} before)" if before else ""
-        said = f"{self._said(event)}, {spell_seconds(event.seconds)}"
+        after = f" after {counted(event.epochs, 'epoch')}" if self._is_laddered and event.outcome.measured else ""
+        said = f"{self._said(event)}{after}, {spell_seconds(event.seconds)}"
         self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join(self._times())}")
 
     def _range(self, name: str) -> str:
@@ -155,7 +159,11 @@ class Progress:
         lines += [f"baseline {event.name}: {self._said(event)}" for event in tally.baselines]
         if tally.first_error:
             lines.append(f"first failure: {tally.first_error}")
-        since = f"front of {len(tally.front)}, last moved {(elapsed - tally.moved) / 60:.0f} min ago"
+        if self._is_laddered:
+            after = ", ".join(f"{count} after {counted(epochs, 'epoch')}" for epochs, count in sorted(tally.measured.items()))
+            lines.append(f"measured in this start: {after or 'nothing yet'}")
+        after = f" after {counted(tally.front_epochs, 'epoch')}" if tally.front_epochs else ""
+        since = f"front of {len(tally.front)}{after}, last moved {(elapsed - tally.moved) / 60:.0f} min ago"
         lines.append(since if tally.front else "no network measured so far")
         return Group(Text("\n".join(lines), overflow="ellipsis", no_wrap=True), self._front())
 
@@ -198,7 +206,7 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
     if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
         lines.append("nothing was trained in this start: the time was over before that could begin; give a longer --budget")
-    lines += list(filter(None, [inheriting(run), guessing(run)]))
+    lines += [*rung_words(run), *filter(None, [inheriting(run), guessing(run)])]
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import Genotype, identity
-from nas.ledger import Ledger, replay_steps
+from nas.ledger import Ledger, losses_of, replay_steps
 from nas.prescreen import Screen
 from nas.promise import YARDSTICKS
-from nas.rows import ProposalRow, ScreeningRow
+from nas.rows import EvaluationRow, ProposalRow, ScreeningRow
+from nas.schedule import Ladder, Promotion
 from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Mismatch:
     Attributes:
         trial: Its number.
         what: What differs: a decision's path, "parents", "operator", "fingerprint", "inherit_from", "aligned",
-            "rejected", "repeat_of" or "screening".
+            "rejected", "repeat_of", "screening" or "promotion".
         recorded: What the record says.
         computed: What came out now.
     """
@@ -41,7 +42,7 @@ class Mismatch:
 
 
 def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
-    """Computes every recorded proposal again and compares.
+    """Computes every recorded proposal again and compares; a promotion has to be of one that was among the best of its rung then.
 
     Needs the space, and a strategy that draws all its randomness from the generator it is given; evaluates nothing.
 
@@ -51,7 +52,7 @@ def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
         strategy: With the same settings.
 
     Returns:
-        One entry for each proposal that differs, empty when the record can be trusted.
+        One entry for each proposal or promotion that differs, empty when the record can be trusted.
     """
     proposals, evaluations, costs = run.rows()
     ledger = Ledger(run.objectives)
@@ -63,6 +64,25 @@ def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
         mismatch = _compare(row, screenings.get(row.id), problem, strategy, seed, ledger, screen)
         if mismatch is not None:
             found.append(mismatch)
+    return found + _wrong_promotions(run, evaluations, costs)
+
+
+def _wrong_promotions(run: Run, evaluations: Sequence[EvaluationRow], costs: Mapping[str, Mapping[str, float]]) -> list[Mismatch]:
+    """Returns the promotions of networks that were not among the best of their rung when that was decided."""
+    ladder = Ladder(run.rungs, [objective.exact for objective in run.objectives])
+    found, taken = [], 0
+    for row in run.promotions():
+        for segment in evaluations[taken : row.seen]:
+            measured = segment.measurement
+            losses = losses_of(run.objectives, {**costs[segment.fingerprint], **measured.metrics}, measured.outcome)
+            if losses is not None:
+                ladder.measured(segment.proposal, segment.to_epoch, losses)
+        taken, promotion = row.seen, Promotion(row.proposal, row.from_epoch, row.to_epoch)
+        if ladder.may(promotion):
+            ladder.promote(promotion)
+        else:
+            went = f"from {row.from_epoch} to {row.to_epoch} epochs"
+            found.append(Mismatch(row.proposal, "promotion", went, "none: it was not among the best then"))
     return found
 
 

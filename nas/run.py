@@ -18,9 +18,29 @@ from nas.errors import RunError
 from nas.measurement import Measurement
 from nas.objectives import Constraint, Objective, constraint
 from nas.promise import recorded_worths
-from nas.rows import BaselineRow, EvaluationRow, NetworkRow, ProposalRow, ScreeningRow, plain_genotype
-from nas.storage import read_baselines, read_costs, read_evaluations, read_networks, read_proposals, read_recipes, read_screenings
-from nas.trials import baseline_rows, columns, deepest, losses_of_table, short_ids, trial_rows, with_bounds, with_intervals
+from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, ScreeningRow, plain_genotype
+from nas.storage import (
+    read_baselines,
+    read_costs,
+    read_evaluations,
+    read_networks,
+    read_promotions,
+    read_proposals,
+    read_recipes,
+    read_screenings,
+)
+from nas.trials import (
+    MEASURED,
+    baseline_rows,
+    columns,
+    deepest,
+    losses_of_table,
+    measured_at,
+    short_ids,
+    trial_rows,
+    with_bounds,
+    with_intervals,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -142,6 +162,17 @@ class Run:
         return {name: plain_genotype(genotype) for name, genotype in self.settings.get("start_from", {}).items()}
 
     @property
+    def rungs(self) -> tuple[int, ...]:
+        """After how many epochs networks are measured, rising; one number where all are trained for equally long."""
+        epochs = self.settings.get("epochs", 1)
+        return (epochs,) if isinstance(epochs, int) else tuple(epochs)
+
+    @property
+    def top(self) -> int:
+        """The highest rung at which a network was measured so far, in epochs; the lowest one where none was."""
+        return max((row.to_epoch for row in self.rows()[1] if row.measurement.outcome.measured), default=self.rungs[0])
+
+    @property
     def validation_images(self) -> int:
         """How many images an accuracy stands on; 0 where somebody's own evaluator measured it, on what only he knows."""
         data = self.settings.get("data") if self.settings.get("evaluator", TRAINING) in (TRAINING, "TrainingEvaluator") else None
@@ -185,8 +216,16 @@ class Run:
         ]
         return pandas.DataFrame(rows, columns=["score", *_bounds("tau", None), *_bounds("equal_cost", None), "networks"])
 
-    def trials(self) -> pandas.DataFrame:
+    def promotions(self) -> list[PromotionRow]:
+        """Returns who went on from one rung to the next, in the order in which that was decided."""
+        with open_reader(self.folder) as connection:
+            return list(read_promotions(connection))
+
+    def trials(self, epochs: int | None = None) -> pandas.DataFrame:
         """Returns one row a network, at its deepest training segment, in the order in which they were first proposed.
+
+        Args:
+            epochs: One of the rungs: the networks as they were measured there, those alone that were.
 
         Columns: `id`, the objectives, `outcome`, the other costs and metrics by name, `epochs`, `seconds` (over all segments),
         `inherited` and `inherited_from` (where any was to: the share of its values that it began with from another network, and
@@ -195,7 +234,7 @@ class Run:
         """
         import pandas
 
-        rows = trial_rows(self.objectives, *self.rows())
+        rows = trial_rows(self.objectives, *self.rows(), epochs)
         return pandas.DataFrame(rows, columns=columns([o.name for o in self.objectives], rows))
 
     def baselines(self) -> pandas.DataFrame:
@@ -220,14 +259,17 @@ class Run:
         rows = [{"trial": r.id, "id": ids[r.fingerprint], **{name: getattr(r, name) for name in names}} for r in proposals]
         return pandas.DataFrame(rows, columns=["trial", "id", *names]).astype({"repeat_of": "Int64", "finished": "Int64"})
 
-    def front(self) -> pandas.DataFrame:
+    def front(self, epochs: int | None = None) -> pandas.DataFrame:
         """Returns the Pareto front of what was measured, best in the first objective first.
+
+        Args:
+            epochs: The rung whose front it is, where there are several; None: the highest one at which a network was measured.
 
         Beside the columns of `trials`: for accuracies with a known number of validation images `val_accuracy_low` and
         `val_accuracy_high`, the 95 % interval of Wilson (1927), and `same_as_previous`: whether the difference to the network in
         the row before is within what 95 % of draws of so many validation images would give between equals.
         """
-        table = self.trials()
+        table = self.trials(epochs or self._levels()[0])
         losses = losses_of_table(self.objectives, table)
         ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
         chosen = pareto.non_dominated([row for row, _ in ranked])
@@ -237,22 +279,34 @@ class Run:
     def best(self, *constraints: str | Constraint) -> Found:
         """Returns the network that is best in the first objective (ties: in the next ones) among those that keep `constraints`.
 
+        Where there are several rungs, it is one of the highest rung at which any network keeps them.
+
         Raises:
             RunError: When no measured network does.
             ObjectiveError: When a constraint cannot be read.
         """
         bounds = [constraint(c) if isinstance(c, str) else c for c in constraints]
-        table = self.trials()
+        for epochs in self._levels():
+            if found := self._best(bounds, self.trials(epochs)):
+                return self._found(found)
+        measured = int(self.trials()["outcome"].isin(MEASURED).sum())
+        what = f"keeps {', '.join(bound.text for bound in bounds)}" if bounds and measured else "was measured"
+        raise RunError(f"no network of {self.folder} {what}; {measured} were measured")
+
+    def _levels(self) -> Sequence[int | None]:
+        """Returns the rungs that may have a network, from the highest; None alone where all networks are alike."""
+        top = self.top if len(self.rungs) > 1 else 0
+        return [rung for rung in reversed(self.rungs) if rung <= top] or [None]
+
+    def _best(self, bounds: Sequence[Constraint], table: pandas.DataFrame) -> str:
+        """Returns the fingerprint of the best network of a table that keeps the bounds; empty where none does."""
         ranked = [(row, i) for i, row in enumerate(losses_of_table(self.objectives, table)) if row is not None]
         numbers = [str(name) for name in table.columns if table[name].dtype.kind in "iuf"]
         for bound in bounds:
             if ranked and bound.name not in numbers:
                 raise RunError(f"{self.folder} knows no {bound.name!r} to keep {bound.text}; its numbers: {', '.join(numbers)}")
         kept = [(row, i) for row, i in ranked if all(bound.holds(table[bound.name].iloc[i]) for bound in bounds)]
-        if not kept:
-            what = f"keeps {', '.join(bound.text for bound in bounds)}" if bounds and ranked else "was measured"
-            raise RunError(f"no network of {self.folder} {what}; {len(ranked)} were measured")
-        return self._found(str(table["fingerprint"].iloc[min(kept)[1]]))
+        return str(table["fingerprint"].iloc[min(kept)[1]]) if kept else ""
 
     def knee(self) -> Found:
         """Returns the knee of the front: where giving up a little of one objective stops buying much of another.
@@ -310,8 +364,12 @@ class Run:
 
         return write_report(self, Path(path) if path is not None else self.folder / "report.html")
 
-    def networks(self, fingerprints: Iterable[str]) -> list[Found]:
+    def networks(self, fingerprints: Iterable[str], epochs: int | None = None) -> list[Found]:
         """Returns the networks of these fingerprints in their order, reading the record once.
+
+        Args:
+            fingerprints: Whole ones.
+            epochs: One of the rungs: as they were measured there; None: each at its deepest training segment.
 
         Raises:
             RunError: When it holds no such network.
@@ -327,7 +385,8 @@ class Run:
             for proposal in read_proposals(connection):
                 if proposal.fingerprint in proposals:
                     proposals[proposal.fingerprint].append(proposal)
-            for evaluation in read_evaluations(connection):
+            segments = list(read_evaluations(connection))
+            for evaluation in segments if epochs is None else measured_at(segments, epochs):
                 if evaluation.fingerprint in evaluations:
                     evaluations[evaluation.fingerprint].append(evaluation)
             baselines = {row.fingerprint: row for row in read_baselines(connection)}

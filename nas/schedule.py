@@ -44,6 +44,11 @@ class Promotion:
     from_epoch: int
     to_epoch: int
 
+    @property
+    def between(self) -> tuple[int, int]:
+        """Where it stands and where it goes."""
+        return self.from_epoch, self.to_epoch
+
 
 class Rung:
     """The networks that were measured after so many epochs.
@@ -160,8 +165,8 @@ class Ladder:
 
     def may(self, promotion: Promotion) -> bool:
         """Returns whether a network may go on now, were the epochs of others not enough."""
-        here = self._at(promotion.from_epoch)
-        return promotion.trial in here.best(here.quota) and promotion.trial in here.waiting()
+        here = next((rung for rung, there in pairwise(self.rungs) if (rung.epochs, there.epochs) == promotion.between), None)
+        return here is not None and promotion.trial in here.best(here.quota) and promotion.trial in here.waiting()
 
     def waiting(self) -> Iterable[int]:
         """Returns the trials whose weights are needed while they may still go on."""

@@ -17,8 +17,8 @@ from nas.record import Record
 if TYPE_CHECKING:
     from nas.data import Dataset
 
-Function = Callable[[Any], Mapping[str, float]]
-"""A user's own evaluator: `f(architecture) -> dict of metrics`."""
+Function = Callable[..., Mapping[str, float]]
+"""A user's own evaluator: `f(architecture) -> dict of metrics`, or `f(architecture, epochs)`."""
 
 LOG = "run.log"
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ def run_settings(
     dataset: Dataset | None,
     *,
     task: Task,
-    epochs: int,
+    epochs: Sequence[int],
     seed: int,
     evaluator: str,
     starts: Mapping[str, Genotype] | None = None,
@@ -45,7 +45,7 @@ def run_settings(
         strategy: Who proposes.
         dataset: None where the evaluator needs none.
         task: What is measured.
-        epochs: Of each brief training.
+        epochs: Of each brief training; several are rungs.
         seed: Of the search and of every training.
         evaluator: What the record calls who evaluates.
         starts: Genotypes proposed before any of the strategy's own, by name.
@@ -60,7 +60,7 @@ def run_settings(
         "constraints": [constraint.text for constraint in problem.constraints],
         "costs": sorted(problem.own_costs),
         "task": {"name": task.name, "metrics": list(task.metrics)},
-        "epochs": epochs,
+        "epochs": epochs[0] if len(epochs) == 1 else list(epochs),
         "seed": seed,
         "evaluator": evaluator,
         **({"start_from": {name: dict(genotype) for name, genotype in starts.items()}} if starts else {}),

@@ -6,7 +6,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from nas.budget import Budget
-from nas.events import BaselineEvaluated, Ended, Evaluated, Event, FrontMoved, FrontPoint, Proposed, Refused, Repeated, Started
+from nas.events import (
+    BaselineEvaluated,
+    Ended,
+    Evaluated,
+    Event,
+    FrontMoved,
+    FrontPoint,
+    Promoted,
+    Proposed,
+    Refused,
+    Repeated,
+    Started,
+)
 
 
 @dataclass
@@ -26,7 +38,10 @@ class Tally:
         epochs: Epochs trained, over all starts.
         elapsed: Seconds spent when the last event came, over all starts.
         seconds_before: Seconds earlier starts took.
-        front: The Pareto front, best in the first objective first.
+        promoted: Times that a network went on to its next rung in this start.
+        measured: How many networks were measured after so many epochs in this start, by epochs.
+        front: The Pareto front, best in the first objective first; of the highest rung where there are several.
+        front_epochs: After how many epochs its networks were measured, where there are several rungs; else 0.
         moved: Seconds spent when the front last moved.
         baselines: Those trained in this start.
         reason: Why the search ended; empty while it runs.
@@ -44,7 +59,10 @@ class Tally:
     epochs: int = 0
     elapsed: float = 0.0
     seconds_before: float = 0.0
+    promoted: int = 0
+    measured: Counter[int] = field(default_factory=Counter)
     front: tuple[FrontPoint, ...] = ()
+    front_epochs: int = 0
     moved: float = 0.0
     baselines: list[BaselineEvaluated] = field(default_factory=list)
     reason: str = ""
@@ -62,21 +80,25 @@ class Tally:
                 self.refused[event.reason] += 1
             case Proposed():
                 self.proposed += 1
+            case Promoted():
+                self.promoted += 1
             case Repeated():
                 self.proposed += 1
                 self.repeated += 1
             case Evaluated():
                 self._end(event)
             case FrontMoved():
-                self.front, self.moved = event.front, event.elapsed
+                self.front, self.front_epochs, self.moved = event.front, event.epochs, event.elapsed
                 self.elapsed = max(self.elapsed, event.elapsed)
             case Ended():
                 self.reason, self.evaluations, self.elapsed = event.reason, event.evaluations, event.elapsed
 
     def _end(self, event: Evaluated) -> None:
         self.evaluations, self.elapsed = event.evaluations, event.elapsed
-        self.epochs += event.epochs
-        if not event.outcome.measured:
+        self.epochs += event.epochs - event.from_epoch
+        if event.outcome.measured:
+            self.measured[event.epochs] += 1
+        else:
             self.failed[str(event.outcome)] += 1
             self.first_error = self.first_error or f"{event.fingerprint[:7]}: {event.error or event.outcome}"
 
@@ -107,9 +129,10 @@ class Tally:
 
     def counts(self) -> str:
         """Returns in words what became of the candidates of this start."""
+        on = f"{self.promoted} trained on, " if self.promoted else ""
         return (
             f"{self.proposed} proposed, {self.repeated} repeated, {self.refused.total()} rejected{_by(self.refused)}, "
-            f"{self.failed.total()} failed{_by(self.failed)}"
+            f"{on}{self.failed.total()} failed{_by(self.failed)}"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.intervals import indistinguishable, wilson
 from nas.ledger import losses_of
+from nas.measurement import Outcome
 from nas.objectives import Objective
 from nas.rows import BaselineRow, EvaluationRow, ProposalRow
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas
 
 SHORTEST_ID = 7
+MEASURED = tuple(str(outcome) for outcome in Outcome if outcome.measured)
+"""Outcomes of networks that may be ranked."""
 INTERVAL_METRICS = ("val_accuracy",)
 """Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
@@ -36,8 +39,19 @@ def trial_rows(
     proposals: Sequence[ProposalRow],
     evaluations: Sequence[EvaluationRow],
     costs: Mapping[str, Mapping[str, float]],
+    epochs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Returns one row a network, at its deepest training segment, in the order in which they were first proposed."""
+    """Returns one row a network, in the order in which they were first proposed.
+
+    Args:
+        objectives: What is ranked.
+        proposals: By number.
+        evaluations: Training segments.
+        costs: Exact costs by fingerprint.
+        epochs: The rung at which the networks stand, those alone that were measured there; None: each at its deepest segment.
+    """
+    if epochs is not None:
+        evaluations = measured_at(evaluations, epochs)
     of_network: dict[str, list[EvaluationRow]] = {}
     for evaluation in evaluations:
         of_network.setdefault(evaluation.fingerprint, []).append(evaluation)
@@ -48,6 +62,7 @@ def trial_rows(
         best = deepest(objectives, segments, costs[fingerprint])
         assert best is not None
         proposal, result = proposals[best.proposal], best.measurement
+        own = [row.measurement for row in segments if row.proposal == best.proposal]
         rows.append(
             {
                 "id": ids[fingerprint],
@@ -61,7 +76,7 @@ def trial_rows(
                 "operator": proposal.operator,
                 "parents": tuple(ids[proposals[parent].fingerprint] for parent in proposal.parents),
                 "genotype": proposal.genotype,
-                "error": result.error,
+                "error": own[-1].error,
                 "fingerprint": fingerprint,
             }
         )
@@ -75,6 +90,12 @@ def _lineage(proposals: Sequence[ProposalRow], segments: Sequence[EvaluationRow]
         if row.measurement.inherited is not None and parent is not None:
             return {"inherited": row.measurement.inherited, "inherited_from": ids[proposals[parent].fingerprint]}
     return {}
+
+
+def measured_at(evaluations: Sequence[EvaluationRow], epochs: int) -> list[EvaluationRow]:
+    """Returns the segments of those proposals that were measured after so many epochs, up to these epochs."""
+    there = {row.proposal for row in evaluations if row.to_epoch == epochs and row.measurement.outcome.measured}
+    return [row for row in evaluations if row.to_epoch <= epochs and row.proposal in there]
 
 
 def baseline_rows(baselines: Iterable[BaselineRow], costs: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
@@ -118,7 +139,7 @@ def columns(objectives: Sequence[str], rows: Sequence[Mapping[str, Any]], last: 
 def losses_of_table(objectives: Sequence[Objective], table: pandas.DataFrame) -> list[tuple[float, ...] | None]:
     """Returns one tuple of losses a row, None where an objective was not measured."""
     columns = [[float(value) for value in table[objective.name]] for objective in objectives]
-    measured = table["outcome"].isin(["complete", "stopped early"])
+    measured = table["outcome"].isin(MEASURED)
     return [
         tuple(objective.loss(value) for objective, value in zip(objectives, row, strict=True)) if ok else None
         for ok, row in zip(measured, zip(*columns, strict=True), strict=True)

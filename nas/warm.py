@@ -62,7 +62,8 @@ def find_earlier(runs: Sequence[str | Path | Run | Earlier], problem: Problem) -
 
 def _placed(run: Run, problem: Problem) -> Earlier:
     measured = [objective for objective in problem.objectives if not objective.exact]
-    networks = run.networks(dict.fromkeys(row.fingerprint for row in run.rows()[1]))
+    keys = dict.fromkeys(row.fingerprint for row in run.rows()[1])
+    networks = run.networks(keys, run.rungs[0] if len(run.rungs) > 1 else None)  # there all were trained for equally long
     networks = [found for found in networks if found.measurement and found.measurement.outcome.measured]
     known = [o for o in measured if any(o.name in found.values for found in networks)]
     if not known:

@@ -1,4 +1,5 @@
-"""The weights a run keeps: those of the front, and those that candidates may inherit. All others would fill the disk."""
+"""The weights a run keeps: those of the front, those that may still be trained on, and those that candidates may inherit. All
+others would fill the disk."""
 
 from __future__ import annotations
 
@@ -29,10 +30,19 @@ class KeptWeights:
         self._folder = folder
         self._weights = folder / WEIGHTS
         self._files = {row.proposal: row.measurement.checkpoint for row in evaluations if row.measurement.checkpoint}
+        self._outdated: set[str] = set()
 
-    def file(self, fingerprint: str, recipe: str) -> Path:
-        """Returns where the weights of a network, trained by the recipe of that digest, belong."""
-        return self._weights / f"{fingerprint[:16]}-{recipe[:8]}.safetensors"
+    def file(self, fingerprint: str, recipe: str, epochs: int | None = None) -> Path:
+        """Returns where the weights of a network belong.
+
+        Args:
+            fingerprint: Of the network.
+            recipe: Digest of the recipe it is trained by.
+            epochs: After how many, where that is not the same for all networks: the weights of the rung before are needed until
+                those of the next one are recorded.
+        """
+        rung = "" if epochs is None else f"-{epochs}"
+        return self._weights / f"{fingerprint[:16]}-{recipe[:8]}{rung}.safetensors"
 
     def __bool__(self) -> bool:
         """Returns whether there are any."""
@@ -45,8 +55,10 @@ class KeptWeights:
         return Path(checkpoint).relative_to(self._folder).as_posix()
 
     def add(self, trial: int, checkpoint: str) -> None:
-        """Takes note of the weights of a trial; an empty name is none."""
+        """Takes note of the weights of a trial, which replace those it had; an empty name is none."""
         if checkpoint:
+            if self._files.get(trial, checkpoint) != checkpoint:
+                self._outdated.add(self._files[trial])
             self._files[trial] = checkpoint
 
     def of(self, trial: int) -> Path:
@@ -59,12 +71,14 @@ class KeptWeights:
         Args:
             front: Of the run.
             wanted: Trials that a strategy may still inherit from, the most wanted first; `MOST_KEPT` that have weights stay.
-            needed: Trials that something in flight inherits from.
+            needed: Trials that something in flight begins from, or that may go on to the next rung.
         """
         kept = {point.trial for point in front}.union(needed)
         kept.update(islice((trial for trial in wanted if trial in self._files), MOST_KEPT))
         for trial in self._files.keys() - kept:
-            (self._folder / self._files.pop(trial)).unlink(missing_ok=True)
+            self._outdated.add(self._files.pop(trial))
+        while self._outdated:
+            (self._folder / self._outdated.pop()).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Deletes what a killed start left behind."""

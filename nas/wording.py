@@ -8,8 +8,9 @@ from dataclasses import fields
 from typing import Any
 
 from nas.budget import stored_budget
-from nas.lines import aligned, counted, number, spell_seconds
+from nas.lines import aligned, counted, epochs_words, number, spell_seconds
 from nas.recipe import Recipe
+from nas.schedule import LEAST_STEPS
 
 
 def settings_words(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -43,7 +44,9 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     yield "budget", str(stored_budget(options["budget"]))
     yield "seed", str(settings["seed"])
     if training:
-        yield "training", f"{counted(settings['epochs'], 'epoch')} a network; metrics {', '.join(settings['task']['metrics'])}"
+        yield "training", f"{epochs_words(settings['epochs'])}; metrics {', '.join(settings['task']['metrics'])}"
+        if raised := options.get("raised_from"):
+            yield "rungs", f"raised from {','.join(map(str, raised))} epochs: fewer than {LEAST_STEPS} steps teach too little"
         yield "recipe", _recipe(space["definition"].get("recipe") or {})
         deadline = arguments.get("deadline")
         yield "deadline", f"{spell_seconds(deadline)} an evaluation" if deadline else "none"

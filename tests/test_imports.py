@@ -80,7 +80,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.arguments", "nas.coordinator", "nas.recompute", "nas.session"),
     ("nas.trials",),
     ("nas.run",),
-    ("nas.warm", "nas.screened"),
+    ("nas.warm", "nas.screened", "nas.rungs"),
     ("nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
     ("nas.given", "nas.scaling", "nas.chosen"),
     ("nas.loop",),

@@ -89,7 +89,7 @@ def test_what_is_rolled_back_is_neither_there_nor_told(tmp_path: Path) -> None:
     first.record.close()
     assert first.kinds() == [Proposed]
     second = Bench(tmp_path)
-    assert [row.id for row in second.journal.unfinished] == [0]
+    assert [(row.id, step) for row, step in second.journal.unfinished] == [(0, None)]
     assert second.journal.ledger.evaluations == 0
     second.record.close()
 
@@ -157,6 +157,6 @@ def test_breakdowns_are_counted(tmp_path: Path) -> None:
     bench.journal.commit()
     bench.record.close()
     again = Bench(tmp_path)
-    [row] = again.journal.unfinished
+    [(row, _)] = again.journal.unfinished
     assert isinstance(row, ProposalRow) and row.faults == 1
     again.record.close()

@@ -80,8 +80,17 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
 
 
 def ground_of_run(run: Run) -> SpaceGround:
-    """Returns what runs must have in common with this one."""
+    """Returns what runs must have in common with this one.
+
+    Raises:
+        RunError: When not all its networks were trained for equally long.
+    """
     said = run.settings
+    if len(run.rungs) > 1:
+        raise RunError(
+            f"{run.folder} trained its networks for {','.join(map(str, run.rungs))} epochs; compared are runs in which all have "
+            "equally many"
+        )
     data = said["data"]
     return SpaceGround(
         objectives=run.objectives,

@@ -135,6 +135,11 @@ def prepare_space(
         NasError: When something makes no sense.
     """
     _check_seed(seed)
+    if not isinstance(epochs := arguments.get("epochs", 1), int):
+        asked = ",".join(map(str, epochs))
+        raise RunError(
+            f"a bench compares networks that were trained for equally long; give one number of epochs instead of {asked}"
+        )
     if arguments.get("data") is None and arguments.get("evaluator") is None:
         raise RunError(f"no data given to train networks of {space} on; name them with --data, or an --evaluator FILE.py:f instead")
     who = _who(strategies)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter, validators
 
-from nas.errors import SpaceError
+from nas.errors import RunError, SpaceError
 from nas.pairs import read_pairs
 
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON alone on standard output.")]
@@ -73,7 +73,7 @@ class EvaluationOptions:
 
     Attributes:
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
-        epochs: Epochs of each brief training.
+        epochs: Epochs of each brief training; rising ones such as 1,3,9: the best third of the networks goes on to the next number.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
@@ -86,7 +86,7 @@ class EvaluationOptions:
     """
 
     data: str | None = None
-    epochs: int = 3
+    epochs: str = "3"
     recipe: str | None = None
     class_weights: Literal["none", "balanced"] | None = None
     metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None
@@ -108,7 +108,7 @@ class EvaluationOptions:
 
         return {
             "data": self.data,
-            "epochs": self.epochs,
+            "epochs": rungs(self.epochs),
             "recipe": self.recipe,
             "recipe_options": {"class_weights": self.class_weights} if self.class_weights else None,
             "task": Task(metrics=(*TASK_METRICS, *self.metric)) if self.metric else None,
@@ -124,6 +124,22 @@ class EvaluationOptions:
 def changed(options: EvaluationOptions | DataOptions) -> list[str]:
     """Returns the options that are not at their defaults, as they are written."""
     return [f"--{f.name.replace('_', '-')}" for f in fields(options) if getattr(options, f.name) != f.default]
+
+
+def rungs(text: str) -> int | list[int]:
+    """Reads "3", or rising epochs "1,3,9".
+
+    Raises:
+        RunError: When it is neither.
+    """
+    from nas.schedule import checked_rungs
+
+    parts = [int(part) if part.isascii() and part.isdigit() else 0 for part in map(str.strip, text.split(","))]
+    try:
+        found = checked_rungs(parts)
+    except RunError:
+        raise RunError(f"--epochs {text!r} cannot be used; expected a number such as 3, or rising ones such as 1,3,9") from None
+    return found[0] if len(found) == 1 else list(found)
 
 
 def image_size(text: str) -> int | tuple[int, int]:

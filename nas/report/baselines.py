@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.intervals import indistinguishable
+from nas.lines import counted
 from nas.pareto import dominates
 from nas.report.network import Column, ShownNetwork, shown_network
 from nas.run import Run
@@ -56,6 +57,8 @@ def _verdict(run: Run, losses: Sequence[float] | None, row: Mapping[str, Any], f
     """
     if losses is None:
         return f"{row['outcome']}: {row['error']}".rstrip(": ")
+    if len(run.rungs) > 1 and front and front[0]["epochs"] != row["epochs"]:
+        return f"not compared: trained for {counted(int(row['epochs']), 'epoch')}, the front for {front[0]['epochs']}"
     better: list[Mapping[str, Any]] = []
     for network in front:
         other = [objective.loss(float(network[objective.name])) for objective in run.objectives]

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from nas import pareto
 from nas.hints import guessing, inheriting
-from nas.lines import counted, number, spell_seconds
+from nas.lines import counted, epochs_words, number, spell_seconds
 from nas.looks import look_words, read_looks
-from nas.measurement import Outcome
 from nas.objectives import OBJECTIVES, Objective
 from nas.report.baselines import Baseline, gather_baselines
 from nas.report.network import Column, ShownNetwork, shown_network
 from nas.rows import ProposalRow
 from nas.run import Run
+from nas.rungs import RungFacts, rung_facts
+from nas.trials import MEASURED
 from nas.wording import settings_rows
 
 if TYPE_CHECKING:
     import pandas
 
 _NO_AXIS = ("same_as_previous",)
-_MEASURED = tuple(str(outcome) for outcome in Outcome if outcome.measured)
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,14 @@ class Content:
         objectives: What was ranked.
         columns: Every number that can be an axis.
         points: Column name to one number a network (None where there is none), and `id`, `name` (of a baseline), `outcome`,
-            `measured`, `front`; the networks evaluated first, then the baselines.
+            `measured`, `front`, `lower` (measured after fewer epochs than the front); the networks evaluated first, then the
+            baselines.
         intervals: Column name to id, or "baseline NAME", to (low, high), for networks of the front and baselines.
         shown: Columns of the front table.
         front: Best in the first objective first.
         baselines: Known networks trained in the same way, in the order in which they were.
         knee: Id of the network to look at first; empty where the front is.
+        rungs: Where networks were trained for unequally long: one entry a rung, the lowest first; else empty.
         outcomes: Outcome, how many networks, the first error.
         rejected: Constraint, how many candidates.
         repeats: How many proposals were served from the record.
@@ -67,6 +69,7 @@ class Content:
     front: Sequence[ShownNetwork]
     baselines: Sequence[Baseline]
     knee: str
+    rungs: Sequence[RungFacts]
     outcomes: Sequence[tuple[str, int, str]]
     rejected: Sequence[tuple[str, int]]
     repeats: int
@@ -93,7 +96,7 @@ def gather(run: Run) -> Content:
         starts=_starts(run),
         objectives=objectives,
         columns=columns,
-        points=_points(columns, trials, set(ids), baselines),
+        points=_points(columns, trials, set(ids), baselines, run.top if len(run.rungs) > 1 else None),
         intervals=_intervals(
             columns,
             {str(row["id"]): row for row in rows}
@@ -106,6 +109,7 @@ def gather(run: Run) -> Content:
         ],
         baselines=gather_baselines(run, shown, rows),
         knee=knee,
+        rungs=rung_facts(run) if len(run.rungs) > 1 else (),
         outcomes=_outcomes(trials),
         rejected=_rejected(proposals),
         repeats=sum(row.repeat_of is not None for row in proposals),
@@ -114,7 +118,7 @@ def gather(run: Run) -> Content:
 
 
 def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
-    measured = int(trials["outcome"].isin(_MEASURED).sum())
+    measured = int(trials["outcome"].isin(MEASURED).sum())
     starts = run.starts()
     reason = starts[-1]["ended"] if starts else ""
     spent = spell_seconds(sum(start["seconds"] for start in starts))
@@ -131,7 +135,7 @@ def _searched(settings: Mapping[str, Any]) -> str:
     data = settings.get("data")
     name = settings["space"]["name"] or "A space without a name"
     where = f" on {data['name']}" if data else ""
-    trained = f", {counted(settings['epochs'], 'epoch')} a network" if settings["evaluator"] == "training" else ""
+    trained = f", {epochs_words(settings['epochs'])}" if settings["evaluator"] == "training" else ""
     kept = f", {' and '.join(settings['constraints'])}" if settings["constraints"] else ""
     return f"{name}{where}, searched by {settings['strategy']['name']}{trained}{kept}."
 
@@ -188,18 +192,21 @@ def _shown(objectives: Sequence[Objective], columns: Sequence[Column]) -> list[C
 
 
 def _points(
-    columns: Sequence[Column], trials: pandas.DataFrame, front: set[str], baselines: pandas.DataFrame
+    columns: Sequence[Column], trials: pandas.DataFrame, front: set[str], baselines: pandas.DataFrame, top: int | None
 ) -> dict[str, list[Any]]:
     tables = (trials, baselines)
     points: dict[str, list[Any]] = {
         column.name: [_plain(value) for table in tables for value in _numbers(table, column.name)] for column in columns
     }
+    measured = [str(value) in MEASURED for table in tables for value in table["outcome"]]
+    lower = [top is not None and int(value) != top for table in tables for value in table["epochs"]]
     points["evaluation"] = [*range(1, len(trials) + 1), *[None] * len(baselines)]
     return {
         **points,
         **{name: [str(value) for table in tables for value in table[name]] for name in ("id", "outcome")},
         "name": [*[""] * len(trials), *(str(name) for name in baselines["name"])],
-        "measured": [str(value) in _MEASURED for table in tables for value in table["outcome"]],
+        "measured": [is_measured and not below for is_measured, below in zip(measured, lower, strict=True)],
+        "lower": [is_measured and below for is_measured, below in zip(measured, lower, strict=True)],
         "front": [*(str(value) in front for value in trials["id"]), *[False] * len(baselines)],
     }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nas.errors import RunError
 from nas.files import write_whole
 from nas.lines import counted
+from nas.rungs import agreement_words
 from nas.table import table_legend
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def page(content: Content, plotly: str) -> str:
     environment = Environment(
         loader=FileSystemLoader(ASSETS), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals["counted"] = counted
+    environment.globals |= {"counted": counted, "agreement_words": agreement_words}
     network = environment.get_template("network.html")
     networks = _networks(content)
     legend = table_legend()

@@ -33,7 +33,7 @@
   };
 
   const hover = (k) => [
-    `<b>${plain(points.name[k] || points.id[k])}</b>${points.front[k] ? " (front)" : points.measured[k] ? "" : `, ${plain(points.outcome[k])}`}`,
+    `<b>${plain(points.name[k] || points.id[k])}</b>${points.front[k] ? " (front)" : points.measured[k] ? "" : points.lower[k] ? " (fewer epochs)" : `, ${plain(points.outcome[k])}`}`,
     ...[...new Set([...data.objectives, control("axis-x").value, control("axis-y").value])]
       .map((name) => `${plain(name)}: ${plain(shown(name, k))}`),
   ].join("<br>");
@@ -82,7 +82,9 @@
     if (control("dim").checked) {
       const dim = {color: tone("--soft"), opacity: 0.4, size: 6};
       traces.push(trace("dominated", measured.filter((k) => !points.front[k]), x, y, {marker: dim}));
-      const failed = all.filter((k) => !points.measured[k]);
+      const lower = all.filter((k) => points.lower[k]);
+      if (lower.length) traces.push(trace("fewer epochs", lower, x, y, {marker: {...dim, symbol: "circle-open"}}));
+      const failed = all.filter((k) => !points.measured[k] && !points.lower[k]);
       const heights = measured.map((k) => scaled(y, points[y][k])).filter((value) => value !== null);
       const [low, high] = [heights.reduce((a, b) => Math.min(a, b), Infinity), heights.reduce((a, b) => Math.max(a, b), -Infinity)];
       const floor = heights.length ? low - 0.06 * (high - low || 1) : 0;

@@ -72,6 +72,9 @@ class FinalFolder:
         if not path.exists():
             return State(FORMAT, settings, picks)
         state = read_state(self.folder)
+        if state.plan is None:  # a start that failed before that leaves nothing worth keeping the folder for
+            state.settings, state.picks = settings, picks
+            return state
         told = msgspec.json.decode(msgspec.json.encode(settings))  # tuples have become lists
         changed = differences(state.settings, told)
         if changed:

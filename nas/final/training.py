@@ -129,7 +129,7 @@ def train_networks(
     task = task or Task()
     seeds = tuple(range(seed, seed + train_seeds))
     settings = {
-        "networks": [{"name": p.name, "fingerprint": p.fingerprint, "recipe": asdict(p.recipe)} for p in picks.picks],
+        "networks": [pick.name for pick in picks.picks],
         "data": {"name": picks.dataset.name, "digest": picks.dataset.digest},
         "seeds": seeds,
         "epochs": epochs,
@@ -139,6 +139,8 @@ def train_networks(
         "threads": threads,
         "precision": precision,
         "metrics": task.metrics,
+        "fingerprints": [pick.fingerprint for pick in picks.picks],
+        "recipes": [asdict(pick.recipe) for pick in picks.picks],
     }
     place = Path(out) if out is not None else _free_folder()
     device = found_device(device)

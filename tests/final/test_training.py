@@ -286,7 +286,7 @@ def test_a_folder_holds_one_final_training(tmp_path: Path, data: Dataset, here: 
     train_network(small(), data, epochs=1, out=out, **HOW)
     with pytest.raises(NasError, match=r"holds a final training with epochs = 1, now it is 2; .*choose another folder"):
         train_network(small(), data, epochs=2, out=out, **HOW)
-    with pytest.raises(NasError, match="fingerprint"):
+    with pytest.raises(NasError, match="fingerprints"):
         train_network(small(6), data, epochs=1, out=out, **HOW)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "metrics.json").write_text("{}")
@@ -316,6 +316,7 @@ def test_a_budget_chooses_the_epochs(tmp_path: Path, data: Dataset, here: object
     assert train_network(small(), data, epochs=2, budget="1h", out=tmp_path / "b", **HOW).seeds[0].epochs == 2
     with pytest.raises(NasError, match=r"not one epoch of 4 trainings fits into 20 min: it takes about 30 min, 2 at a time"):
         train_networks([small(4), small(6)], data, train_seeds=2, budget=1200, out=tmp_path / "c", **HOW)
+    assert train_network(small(4), data, budget=1200, out=tmp_path / "c", **HOW).seeds[0].epochs == 1, "nothing to keep it for"
 
 
 def test_speed_is_measured_on_a_few_images(tmp_path: Path, data: Dataset, here: Callable[..., Here]) -> None:

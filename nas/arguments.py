@@ -64,6 +64,19 @@ def check_prescreen(count: int, function: Any) -> None:
         )
 
 
+def deterministic_workers(function: Any, workers: int | None) -> int:
+    """Returns how many workers a deterministic search has: one, since with more the order of results is a matter of time.
+
+    Raises:
+        RunError: Where more are asked for, or nothing is trained.
+    """
+    if function is not None:
+        raise RunError(f"deterministic is for training, and {evaluator_name(function)} evaluates; leave deterministic out")
+    if workers not in (None, 1):
+        raise RunError(f"workers is {workers}, expected 1 in a deterministic search: with more, results come in any order")
+    return 1
+
+
 def bound_space(
     space: Space,
     data: Any,

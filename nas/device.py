@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nas.errors import EvaluationError, UnknownNameError
 
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = ("auto", "fp32", "bf16")
+DETERMINISTIC = "deterministic"
+PRECISIONS = ("auto", "fp32", "bf16", DETERMINISTIC)
 
 
 @dataclass(frozen=True)
@@ -18,7 +29,7 @@ class Settings:
 
     Attributes:
         device: `cpu`, `cuda` or `mps`.
-        precision: `fp32`, or `bf16`: automatic mixed precision with channels-last memory.
+        precision: `fp32`; `bf16`, which is autocast; or `deterministic`, fp32 by algorithms that give the same bits each time.
         reason: How the precision was found, in words.
     """
 
@@ -35,15 +46,40 @@ def check_names(device: str, precision: str) -> None:
         raise UnknownNameError("precision", precision, PRECISIONS)
 
 
-def settle(device: str, precision: str, *, seconds: float = 0.5) -> Settings:
+@contextmanager
+def algorithms(precision: str) -> Iterator[None]:
+    """Has torch use deterministic algorithms alone where the precision says so; what has none raises RuntimeError there."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled()
+    if precision == DETERMINISTIC:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts; it is refused otherwise
+    torch.use_deterministic_algorithms(precision == DETERMINISTIC or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def settle(
+    device: str,
+    precision: str,
+    *,
+    networks: Sequence[nn.Module] = (),
+    input_shape: tuple[int, int, int] = (1, 28, 28),
+    seconds: float = 0.5,
+) -> Settings:
     """Replaces "auto" by what this machine does best. MPS is taken only when it is named.
 
     Call it in a process that may touch the accelerator: CUDA must not be touched in one that forks later.
 
     Args:
         device: One of `DEVICES`.
-        precision: One of `PRECISIONS`; "auto" on a CPU trains a small network for about `seconds` in each way.
-        seconds: Wall-clock seconds of the trial.
+        precision: One of `PRECISIONS`; "auto" on a CPU trains networks for about `seconds` in each way.
+        networks: Of the kind that will be trained, on the CPU; what is quicker depends on it (depthwise convolutions may lose in
+            bf16 where others win). None, or none that works: a small network of plain convolutions.
+        input_shape: Of their images.
+        seconds: Of processor time for the trial; of several networks no further one is tried after it.
 
     Raises:
         UnknownNameError: When a name is not known.
@@ -65,43 +101,66 @@ def settle(device: str, precision: str, *, seconds: float = 0.5) -> Settings:
         return Settings(device, "bf16" if able else "fp32", "the device has bf16" if able else "the device has no bf16")
     if device == "mps":
         return Settings(device, "fp32", "bf16 was not tried on MPS")
-    rates = _trial(seconds)
-    reason = f"trial: bf16 {rates['bf16']:.0f}, fp32 {rates['fp32']:.0f} images/s on a small network"
+    rates, tried = _trial(networks, input_shape, seconds)
+    what = f"{tried} network{'s' * (tried != 1)} of the kind"
+    if not tried:
+        (rates, _), what = _trial([_small()], (16, 28, 28), seconds), "a small network"
+    reason = f"trial: bf16 {rates['bf16']:.0f}, fp32 {rates['fp32']:.0f} images/s on {what}"
     return Settings(device, max(rates, key=lambda name: rates[name]), reason)
 
 
-def _trial(seconds: float) -> dict[str, float]:
-    """Images a second in each precision; the two take turns, so that other load hits both alike."""
-    steps = {name: _small_step(name) for name in ("fp32", "bf16")}
-    for step in steps.values():
-        step()  # the first call chooses kernels
-    fastest = dict.fromkeys(steps, float("inf"))
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or fastest["bf16"] == float("inf"):
-        for name, step in steps.items():
-            begin = time.perf_counter()
-            step()
-            fastest[name] = min(fastest[name], time.perf_counter() - begin)
-    return {name: _TRIAL_IMAGES / best for name, best in fastest.items()}
+def _trial(networks: Sequence[nn.Module], shape: tuple[int, int, int], seconds: float) -> tuple[dict[str, float], int]:
+    """Returns images a second of processor time in each precision, and over how many networks; other load hits neither.
+
+    The two precisions take turns, and the quickest step of each counts.
+    """
+    spent = dict.fromkeys(("fp32", "bf16"), 0.0)
+    end, tried = _clock() + seconds, 0
+    for place, network in enumerate(networks):
+        if tried and _clock() > end:
+            break
+        steps = {precision: _stepper(network, shape, precision) for precision in spent}
+        try:
+            for step in steps.values():
+                step()  # the first call chooses kernels
+        except Exception as error:  # a network that cannot be trained says nothing of precision; training will tell of it
+            log.info("the trial of precisions leaves a network out: %s: %s", type(error).__name__, error)
+            continue
+        fastest = dict.fromkeys(steps, float("inf"))
+        share = _clock() + (end - _clock()) / (len(networks) - place)
+        while fastest["bf16"] == float("inf") or _clock() < share:
+            for precision, step in steps.items():
+                begin = _clock()
+                step()
+                fastest[precision] = min(fastest[precision], _clock() - begin)
+        spent = {precision: total + fastest[precision] for precision, total in spent.items()}
+        tried += 1
+    return {precision: tried * _TRIAL_IMAGES / max(total, 1e-9) for precision, total in spent.items()}, tried
 
 
 _TRIAL_IMAGES = 32
+_clock = time.perf_counter if sys.platform == "win32" else time.thread_time  # that of Windows ticks 64 times a second
 
 
-def _small_step(precision: str) -> Callable[[], None]:
-    """Returns a function that runs a small convolutional network forth and back on `(32, 16, 28, 28)` random images."""
-    import torch
+def _small() -> nn.Module:
+    """Returns a small network of plain convolutions for images of 16 channels."""
     from torch import nn
 
-    layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
     layers: list[nn.Module] = []
     for channels in (16, 32):
         layers += [nn.Conv2d(16, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
-    module = nn.Sequential(*layers)
-    for weight in module.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=layout)
-    images = torch.randn(_TRIAL_IMAGES, 16, 28, 28).contiguous(memory_format=layout)
+    return nn.Sequential(*layers)
+
+
+def _stepper(module: nn.Module, shape: tuple[int, int, int], precision: str) -> Callable[[], None]:
+    """Returns a function that runs a network forth and back on random images, as training does on a CPU."""
+    import torch
+
+    from nas.images import layout, moved  # loads torch
+
+    place = torch.device("cpu")
+    moved(module, place, precision).train()
+    images = torch.empty(_TRIAL_IMAGES, *shape, memory_format=layout(place, precision)).copy_(torch.randn(_TRIAL_IMAGES, *shape))
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

@@ -14,6 +14,7 @@ from nas.arguments import (
     check_inherits,
     check_numbers,
     check_prescreen,
+    deterministic_workers,
     evaluator_name,
     fitting_rungs,
     free_folder,
@@ -83,6 +84,7 @@ def search(
     task: Task | None = None,
     workers: int | None = None,
     device: str = "auto",
+    deterministic: bool = False,
     deadline: float | None = 3600.0,
     seed: int = 0,
     out: str | Path | None = None,
@@ -118,6 +120,8 @@ def search(
         task: What is predicted and measured; a metric of your own `FILE.py:f` is recorded as `val_f` (objective "val_f:max").
         workers: Evaluations at a time; None: one a core.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        deterministic: Train in fp32, by deterministic algorithms and one network at a time: the same call with a number of
+            evaluations gives the same rows on the same machine.
         deadline: Seconds after which one evaluation is ended as timed out; None: never.
         seed: Of the search and of every training.
         out: The run folder; None: `runs/SPACE-STRATEGY-N`, the first N that is free.
@@ -156,11 +160,16 @@ def search(
     chosen = given_strategy(strategy, strategy_options or {}, out)
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     check_prescreen(prescreen, function)
+    if deterministic:
+        workers = deterministic_workers(function, workers)
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
     bound, dataset = bound_space(
         load_space(space), data, data_options or {}, needed=function is None, input_shape=input_shape, classes=classes
     )
-    bound = replace(bound, recipe=changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {}))
+    trained = changed_recipe(load_recipe(recipe) or bound.recipe or Recipe(), recipe_options or {})
+    if dataset is not None and function is None:
+        trained.check_images(dataset.input_shape[0])
+    bound = replace(bound, recipe=trained)
     asked, rungs = rungs, fitting_rungs(rungs, function, dataset, bound.recipe or Recipe())
     problem = Problem(bound, objectives, constraints, own_costs)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
@@ -187,6 +196,8 @@ def search(
     if prescreen:
         settings["prescreen"] = prescreen
     led = StartFrom(starts, proposing) if starts else proposing
+    if deterministic:
+        settings["deterministic"] = True
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     options |= {"raised_from": list(asked)} if asked != rungs else {}
@@ -198,7 +209,10 @@ def search(
                 progress(event)
 
         limits = limits.after(*record.spent())
-        with fault_trace(folder) as faulted, evaluating(function, dataset, task, workers, device, deadline, record) as judge:
+        with (
+            fault_trace(folder) as faulted,
+            evaluating(function, dataset, task, workers, device, deadline, record, problem, deterministic) as judge,
+        ):
             record.note({**options, "budget": asdict(limits), "evaluator": judge.describe()})
             record.commit()
             reason = search_loop(
@@ -225,8 +239,8 @@ def search(
 
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
-    "device", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "prescreen", "data_options",
-    "input_shape", "classes", "strategy_options",
+    "device", "deterministic", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "prescreen",
+    "data_options", "input_shape", "classes", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 

@@ -8,9 +8,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from nas.device import DETERMINISTIC
 from nas.errors import NasError, RunError
 from nas.evaluate import CallableEvaluator, Evaluator, TrainingEvaluator
 from nas.events import Event, Refused
+from nas.problem import Problem, Rejected
 from nas.recipe import Task
 from nas.record import Record
 
@@ -76,6 +80,8 @@ def evaluating(
     device: str,
     deadline: float | None,
     record: Record,
+    problem: Problem,
+    deterministic: bool = False,
 ) -> Iterator[Evaluator]:
     """Yields who evaluates; closes it where it was made here.
 
@@ -87,6 +93,8 @@ def evaluating(
         device: Where.
         deadline: Seconds an evaluation may take.
         record: Says which precision an earlier start measured to be the quicker one.
+        problem: Its networks are those with which precisions are tried.
+        deterministic: Whether to train in fp32 by deterministic algorithms.
     """
     if isinstance(function, Evaluator):
         yield function
@@ -99,5 +107,25 @@ def evaluating(
     before = record.options_before.get("evaluator", {})
     same = record.options_before.get("device") == device
     precision = str(before.get("precision", "auto")) if same else "auto"  # measured once a run: it changes the figures
-    with TrainingEvaluator(dataset, task, workers=workers, device=device, precision=precision, deadline=deadline) as trainer:
+    precision = DETERMINISTIC if deterministic else precision
+    kind = typical_sources(problem) if precision == "auto" else ()
+    with TrainingEvaluator(
+        dataset, task, workers=workers, device=device, precision=precision, kind=kind, deadline=deadline
+    ) as trainer:
         yield trainer
+
+
+def typical_sources(problem: Problem) -> list[str]:
+    """Returns the sources of up to three feasible networks of a space, none of which takes long to try; always the same ones."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(_DRAWS):
+        with suppress(Rejected):
+            candidate = problem.consider(problem.space.sample(rng))
+            if candidate.costs["macs"] <= _TRIED_MACS:
+                found.append(candidate.source())
+        if len(found) == _TRIED:
+            break
+    return found
+
+
+_DRAWS, _TRIED, _TRIED_MACS = 100, 3, 300_000_000

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from nas.augment import augmented, colour_axes, cut_out, mix_shares, mixed, recoloured
 from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
+from nas.device import algorithms
 from nas.errors import RecipeError
 from nas.images import layout, moved, normaliser, resident
 from nas.measurement import Measurement, Outcome
@@ -67,7 +68,7 @@ def train(
         seed: Of the order of images, their augmentation and dropout; the weights are the caller's.
         task: Says which metrics are measured.
         device: `cpu`, `cuda` or `mps`.
-        precision: `fp32`, or `bf16`: autocast and channels-last memory.
+        precision: `fp32`; `bf16`, which is autocast; or `deterministic`, fp32 by algorithms that give the same bits each time.
         on_epoch: Called with each entry of the curve: `epoch` (1 is the first), `train_loss` and `train_accuracy` (means over the
             batches as the network saw them, augmented and while it changed), `val_loss`, `val_accuracy`, `lr` (of the last
             step), `seconds`.
@@ -92,7 +93,8 @@ def train(
     training_seconds = 0.0
     for epoch in range(first_epoch, last_epoch):
         epoch_begin = time.perf_counter()
-        train_loss, train_accuracy, lr = loop.train_epoch(epoch)
+        with algorithms(precision):
+            train_loss, train_accuracy, lr = loop.train_epoch(epoch)
         training_seconds += time.perf_counter() - epoch_begin
         if not math.isfinite(train_loss):
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
@@ -221,7 +223,7 @@ def evaluate_split(
         split: "train", "val" or "test".
         recipe: Says how many images a batch has at least, and whether mirror images count.
         device: `cpu`, `cuda` or `mps`.
-        precision: `fp32` or `bf16`.
+        precision: As in `train`.
     """
     place = torch.device(device)
     moved(module, place, precision).eval()
@@ -231,7 +233,7 @@ def evaluate_split(
     found = []
     pixels = images.shape[2] * images.shape[3]
     size = recipe.batch_size if place.type == "cpu" else max(recipe.batch_size, EVALUATED_PIXELS // pixels)
-    with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
+    with algorithms(precision), torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
         for batch in torch.split(images, size):
             x = normalise(batch)
             logits = module(x).float()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from nas.device import check_names, settle
+from nas.device import algorithms, check_names, settle
 from nas.errors import EvaluationError, UnknownNameError
 
 
@@ -33,3 +34,41 @@ def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused() -> None:
     assert settle("auto", "fp32").device == "cpu"
     with pytest.raises(EvaluationError, match="device 'cuda' is not there"):
         settle("cuda", "auto")
+
+
+class Slow(nn.Module):
+    """A network that is slower in one of the precisions."""
+
+    def __init__(self, in_bf16: bool) -> None:
+        super().__init__()
+        self.linear, self.in_bf16 = nn.Linear(12, 2), in_bf16
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.linear(x.flatten(1))
+        for _ in range(3000 if self.in_bf16 == (out.dtype == torch.bfloat16) else 1):
+            out = out + 1
+        return out
+
+
+@pytest.mark.parametrize("in_bf16", [True, False])
+def test_the_trial_is_of_the_networks_that_are_given(in_bf16: bool) -> None:
+    found = settle("cpu", "auto", networks=[Slow(in_bf16), Slow(in_bf16)], input_shape=(3, 2, 2), seconds=0.3)
+    assert found.precision == ("fp32" if in_bf16 else "bf16")
+    assert found.reason.endswith("images/s on 2 networks of the kind")
+
+
+def test_a_network_that_fails_is_left_out_of_the_trial() -> None:
+    broken = nn.Linear(5, 5)
+    found = settle("cpu", "auto", networks=[broken, Slow(True)], input_shape=(3, 2, 2), seconds=0.1)
+    assert (found.precision, found.reason.endswith("on 1 network of the kind")) == ("fp32", True)
+    assert settle("cpu", "auto", networks=[broken], input_shape=(3, 2, 2), seconds=0.0).reason.endswith("on a small network")
+
+
+def test_deterministic_algorithms_are_on_while_they_are_asked_for() -> None:
+    for precision, expected in (("deterministic", True), ("fp32", False)):
+        with algorithms(precision):
+            assert torch.are_deterministic_algorithms_enabled() == expected
+        assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(ZeroDivisionError), algorithms("deterministic"):
+        raise ZeroDivisionError
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -167,6 +167,16 @@ def test_what_is_measured_saved_and_kept_is_the_average(dataset: Dataset, tmp_pa
     assert torch.equal(going_on.conv.weight, plain.conv.weight)
 
 
+def test_deterministic_algorithms_are_used_where_they_are_asked_for(dataset: Dataset) -> None:
+    seen: dict[bool, set[bool]] = {True: set(), False: set()}
+    module = network()
+    module.conv.register_forward_pre_hook(lambda *_: seen[module.training].add(torch.are_deterministic_algorithms_enabled()))
+    train(module, dataset, RECIPE, epochs=1, precision="deterministic")
+    assert seen == {True: {True}, False: {True}}
+    train(module, dataset, RECIPE, epochs=1)
+    assert seen == {True: {True, False}, False: {True, False}}
+
+
 def test_colours_of_grey_images_are_refused(dataset: Dataset) -> None:
     with pytest.raises(RecipeError, match=r"'pca_color' is 0\.1, but the images have 1 channel, expected 3 for it; set it to 0"):
         train(network(), dataset, replace(RECIPE, pca_color=0.1), epochs=1)

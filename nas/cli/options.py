@@ -78,6 +78,7 @@ class EvaluationOptions:
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
         device: auto (CUDA where it is, else CPU), cpu, cuda or mps.
+        deterministic: Train in fp32 by deterministic algorithms, one network at a time: with --evaluations, the same rows again.
         deadline: Time after which one training is ended as timed out; none: never.
         evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
         input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.
@@ -91,6 +92,7 @@ class EvaluationOptions:
     class_weights: Literal["none", "balanced"] | None = None
     metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None
     device: Device = "auto"
+    deterministic: bool = False
     deadline: str = "1h"
     evaluator: str | None = None
     input: str | None = None
@@ -113,6 +115,7 @@ class EvaluationOptions:
             "recipe_options": {"class_weights": self.class_weights} if self.class_weights else None,
             "task": Task(metrics=(*TASK_METRICS, *self.metric)) if self.metric else None,
             "device": self.device,
+            "deterministic": self.deterministic,
             "deadline": None if self.deadline == "none" else duration(self.deadline, "deadline"),
             "evaluator": self.evaluator,
             "input_shape": input_shape(self.input),

@@ -35,6 +35,7 @@ def train(
     device: Device = "auto",
     workers: Workers = None,
     threads: int = 1,
+    deterministic: bool = False,
     seed: int = 0,
     out: Path | None = None,
     trust_code: bool = False,
@@ -60,8 +61,8 @@ def train(
             long training, when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         sample: Draw the network from the space with this seed.
-        threads: Of the processor, for each training; more are quicker on idle cores, far slower beside other work, and change
-            the figures.
+        threads: Of the processor, each training; more are quicker on idle cores, far slower beside other work, and change figures.
+        deterministic: Train in fp32 by deterministic algorithms: with --epochs, the same figures again on the same machine.
         seed: Of weights, order, augmentation and dropout; the first of several.
         out: Folder to write into; runs/trained-N when left out.
         trust_code: Execute code that a run or file brings along (operations of somebody's own).
@@ -86,6 +87,7 @@ def train(
             recipe_options={"class_weights": class_weights} if class_weights else None,
             seed=seed,
             sample=sample,
+            precision="deterministic" if deterministic else "auto",
             workers=workers,
             threads=threads,
             device=device,

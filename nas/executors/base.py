@@ -99,12 +99,18 @@ class ScoreJob(msgspec.Struct, tag="score", frozen=True, kw_only=True, forbid_un
 
 
 class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Asks whether device, data and metrics are there, and which precision is quicker; answered in `Done.facts`."""
+    """Asks whether device, data and metrics are there, and which precision is quicker; answered in `Done.facts`.
+
+    Attributes:
+        task, data, device, precision, deadline: As in a `TrainJob`.
+        networks: Sources of networks that precisions are tried with.
+    """
 
     task: dict[str, Any]
     data: str
     device: str
     precision: str
+    networks: list[str] = []
     deadline: float | None = 120.0
 
 

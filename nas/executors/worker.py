@@ -296,8 +296,8 @@ def check(job: CheckJob) -> Done:
     """Looks whether everything jobs need is there, and which precision is the quicker one."""
     for metric in job.task["metrics"]:
         load_metric(metric)
-    Dataset.open(job.data)
-    found = settle(job.device, job.precision)
+    shape = Dataset.open(job.data).input_shape
+    found = settle(job.device, job.precision, networks=list(map(compile_source, job.networks)), input_shape=shape)
     facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason}
     return Done(Outcome.COMPLETE, facts={**facts, "torch": str(torch.__version__)})
 

@@ -22,10 +22,12 @@ import torch
 
 from nas.bench.problem import TableProblem
 from nas.bench.reading import read_table
-from nas.correlation import kendall
 from nas.data import load_data
 from nas.module import compile_source
+from nas.objectives import on_log_scale
 from nas.problem import Candidate, Rejected
+from nas.promise import YARDSTICKS, worths
+from nas.rows import Scored
 from nas.zerocost import minibatch, zero_cost_scores
 
 SCORES = ("synflow", "naswot", "jacob_cov")
@@ -82,27 +84,25 @@ def drawn(problem: TableProblem, count: int, seed: int) -> Iterator[tuple[int, C
 
 
 def show(rows: list[dict[str, str]], measured: list[str]) -> None:
-    """Prints one line for each score and their mean rank."""
-    from scipy.stats import rankdata, spearmanr
+    """Prints one line for each score and for their mean rank, which a search would choose by; params are the exact objective."""
+    from scipy.stats import spearmanr
 
-    rows = [row for row in rows if all(row[name] for name in SCORES)]
-    table = {name: np.array([float(row[name]) for row in rows]) for name in (*SCORES, *COSTS, *measured, "seconds")}
-    ranked = {name: table[name] for name in (*SCORES, "params", "depth")}
-    ranked["mean rank of synflow, naswot, jacob_cov"] = sum(rankdata(table[name]) for name in SCORES)
-    ranked["mean rank of these, params and depth"] = sum(rankdata(table[name]) for name in (*SCORES, "params", "depth"))
-    print(f"{len(rows)} networks, {np.median(table['seconds']):.2f} s of one core each")
-    for accuracy in measured:
-        print(f"\n{accuracy:44}  Spearman  Kendall                 Kendall at equal parameters")
-        for name, values in ranked.items():
-            plain, within = kendall(values, table[accuracy]), equal_cost(values, table[accuracy], table["params"])
-            print(f"  {name:42}  {spearmanr(values, table[accuracy]).statistic:8.3f}  {plain!s:22}  {within}")
-
-
-def equal_cost(values: np.ndarray, accuracy: np.ndarray, params: np.ndarray) -> str:
-    """Returns Kendall's tau over pairs of networks with the same number of parameters, and the number of pairs."""
-    alike = np.triu(params[:, None] == params[None, :], 1)
-    signs = np.sign(values[:, None] - values[None, :]) * np.sign(accuracy[:, None] - accuracy[None, :])
-    return f"{signs[alike].mean():+.2f} of {alike.sum()} pairs"
+    networks = [
+        Scored(
+            row["row"],
+            {name: float(row[name]) for name in (*SCORES, *YARDSTICKS) if row[name]},
+            on_log_scale([float(row["params"])]),
+        )
+        for row in rows
+    ]
+    print(f"{len(rows)} networks, {np.median([float(row['seconds']) for row in rows]):.2f} s of one core each (median)")
+    for column in measured:
+        accuracies = [float(row[column]) for row in rows]
+        print(f"\n{column:20} Spearman  Kendall                        at equal parameters")
+        for worth in worths(networks, accuracies, networks):
+            values = [network.scores.get(worth.name, np.nan) for network in networks]
+            rho = "" if np.isnan(values).any() else f"{spearmanr(values, accuracies).statistic:.3f}"
+            print(f"{worth.name:20} {rho:>8}  {worth.plain!s:29}  {worth.equal_cost}")
 
 
 if __name__ == "__main__":

@@ -87,12 +87,12 @@ class Proposed:
 
 @dataclass(frozen=True)
 class Screened:
-    """A proposal was chosen from several candidates by scores of untrained networks, or screening ended for good.
+    """A proposal is one of several candidates that were scored untrained (`nas.prescreen`), or screening ended for good.
 
     Attributes:
         trial: Number of the proposal.
-        candidates: How many it was chosen from.
-        worth: How far the scores ranked what was measured so far, at equal cost, as accuracy does; None while that cannot be said.
+        candidates: How many were scored.
+        worth: How far what was promised ranked what was measured so far, at equal cost; None while that cannot be said.
         off: Why nothing is screened from here on; empty while it is.
     """
 
@@ -104,8 +104,8 @@ class Screened:
     def __str__(self) -> str:
         if self.off:
             return f"prescreening ends: {self.off}"
-        worth = f"; at equal cost their scores rank accuracy by tau {self.worth}" if self.worth else ""
-        return f"trial {self.trial}: the most promising of {counted(self.candidates, 'untrained network')}{worth}"
+        worth = f"; their promise ranks accuracy at equal cost by tau {self.worth}" if self.worth else ""
+        return f"trial {self.trial}: one of {counted(self.candidates, 'network')} scored untrained{worth}"
 
 
 @dataclass(frozen=True)

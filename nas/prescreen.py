@@ -4,9 +4,9 @@ For proposal k the strategy is asked N times about the same history, with genera
 scored without training (`nas.zerocost`), and of these the candidate of the largest promise at equal cost (`nas.promise`) becomes
 the proposal. Attempt 0 is the one that a search without screening would have made, and is taken where there is nothing to choose.
 
-Screening judges itself: from `ENOUGH` measured networks on, it ends for good as soon as the promise does not rank them, at equal
-cost, as accuracy does (`Screen.worths`). Only networks that were chosen are measured, among which a promise varies less than among
-all candidates; so the correlation that is shown is rather too small than too large, but its sign is right.
+Screening judges itself: scores that do not rank what was measured are left out (`nas.promise`), and it ends for good as soon as
+none is left, or what was promised does not rank, at equal cost, as accuracy does. Networks that are all promising cannot show that;
+so every fifth proposal (`CONTROL`) is attempt 0, whatever is promised of it.
 
 Every decision follows from the record, which keeps all candidates with their scores: a resumed search decides as an unbroken one,
 and `nas verify` computes every choice again without scoring anything.
@@ -14,8 +14,9 @@ and `nas verify` computes every choice again without scoring anything.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,15 +27,15 @@ from nas.attempts import Accepted, Halted, NothingFeasible, next_candidate
 from nas.errors import ObjectiveError
 from nas.events import Refused
 from nas.objectives import on_log_scale
-from nas.promise import MEAN, YARDSTICKS, Worth, promises, worths
+from nas.promise import EXACT, MEAN, Worth, promises, useless, worths
 from nas.rows import Scored, ScreeningRow
 from nas.strategies.base import Exhausted, History, Key, Strategy, training_key
 
 if TYPE_CHECKING:
     from nas.problem import Candidate, Problem
 
-ENOUGH = 20
-"""Measured networks from which on screening is judged."""
+CONTROL = 5
+"""One proposal of so many is not chosen, so that those that are have something to be compared with."""
 
 Score = Callable[[Sequence["Candidate"], Callable[[], bool]], Sequence[Mapping[str, float]]]
 """Returns the scores of candidates, empty where there are none; the second argument is asked whether to give up."""
@@ -87,7 +88,8 @@ class Screen:
         if self.off:
             return first
         judged = self.worths(history)
-        if reason := _useless(judged):
+        left_out = useless(judged)
+        if reason := _pointless(judged, left_out):
             return self._take(first, ScreeningRow(history.proposed, (), off=reason), judged)
         found = [first]
         with suppress(NothingFeasible, Exhausted):  # what there is, is enough
@@ -98,8 +100,8 @@ class Screen:
         fresh = _fresh(found, history)
         if not fresh:
             return first
-        scored = self._scores(problem, [accepted.candidate for accepted in fresh], halted)
-        chosen = self._most_promising(scored)
+        scored = self._promising(self._scores(problem, [accepted.candidate for accepted in fresh], halted), left_out)
+        chosen = 0 if history.proposed % CONTROL == CONTROL - 1 else _most_promising(scored)
         refused = sum((Counter(accepted.rejected) for accepted in found), Counter[str]())
         row = ScreeningRow(history.proposed, tuple(scored), chosen)
         return self._take(replace(fresh[chosen], rejected=dict(refused)), row, judged)
@@ -123,22 +125,21 @@ class Screen:
         made = {
             name: Scored(
                 name,
-                {**found[name], **{cost: candidate.costs[cost] for cost in YARDSTICKS if cost in candidate.costs}},
+                {**found[name], **{cost: candidate.costs[cost] for cost in EXACT if cost in candidate.costs}},
                 on_log_scale(o.loss(candidate.costs[o.name]) for o in problem.objectives if o.exact),
             )
             for name, candidate in new.items()
         }
         return [made.get(c.fingerprint) or self._scored[c.fingerprint] for c in candidates]
 
-    def _most_promising(self, candidates: Sequence[Scored]) -> int:
-        """Returns the place of the most promising one; 0 while too little is known."""
+    def _promising(self, candidates: Sequence[Scored], left_out: Collection[str]) -> list[Scored]:
+        """Returns the candidates with what is promised of them; nothing is while too little is known."""
         everything = {**self._scored, **{candidate.fingerprint: candidate for candidate in candidates}}
-        promised = promises(list(everything.values()))
+        promised = promises(list(everything.values()), left_out)
         if promised is None:
-            return 0
-        of = dict(zip(everything, promised, strict=True))
-        values = np.array([of[candidate.fingerprint] for candidate in candidates])
-        return int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+            return list(candidates)
+        of = {name: float(value) for name, value in zip(everything, promised, strict=True) if np.isfinite(value)}
+        return [replace(c, scores={**c.scores, MEAN: of[c.fingerprint]}) if c.fingerprint in of else c for c in candidates]
 
     def _take(self, accepted: Accepted, row: ScreeningRow, judged: Sequence[Worth]) -> Accepted:
         self._keep(row)
@@ -146,7 +147,8 @@ class Screen:
 
     def _keep(self, row: ScreeningRow) -> None:
         for candidate in row.candidates:
-            self._scored.setdefault(candidate.fingerprint, candidate)
+            scores = {name: score for name, score in candidate.scores.items() if name != MEAN}  # promised then, not for good
+            self._scored.setdefault(candidate.fingerprint, replace(candidate, scores=scores))
         if row.candidates:
             self._proposed[row.proposal] = row.candidates[row.chosen]
         self.off = self.off or row.off
@@ -163,9 +165,20 @@ def _fresh(found: Sequence[Accepted], history: History) -> list[Accepted]:
     return list(fresh.values())
 
 
-def _useless(judged: Sequence[Worth]) -> str:
+def _most_promising(candidates: Sequence[Scored]) -> int:
+    """Returns the place of the most promising candidate; 0 where nothing is promised of any."""
+    return max(range(len(candidates)), key=lambda i: candidates[i].scores.get(MEAN, -math.inf))
+
+
+def _pointless(judged: Sequence[Worth], left_out: set[str]) -> str:
     """Returns why screening does not help; empty while it may."""
-    mean = judged[-1].equal_cost if judged else None
-    if mean is None or mean.count < ENOUGH or mean.tau > 0:
+    if not judged:
         return ""
-    return f"the scores of untrained networks do not rank the {mean.count} networks measured ({MEAN}: {mean})"
+    *scores, mean = judged
+    if MEAN not in left_out and any(worth.name not in left_out for worth in scores):
+        return ""
+    measured = max(worth.plain.count for worth in judged if worth.plain)
+    what = f"what was promised of {measured} networks" if MEAN in left_out else f"every score of {measured} networks"
+    each = ", ".join(f"{worth.name} {worth.equal_cost.tau:+.2f}" for worth in scores if worth.equal_cost)
+    promised = f"tau {mean.equal_cost}; " if mean.equal_cost else ""
+    return f"{what} does not rank them as accuracy does at equal cost ({promised}{each})"

@@ -1,18 +1,21 @@
 """How promising untrained networks are by their scores, at equal cost, and what that was worth so far. Arrays in, numbers out.
 
-* **The promise** of a network is its mean rank over all scores but `YARDSTICKS`, among all networks that were scored in the run.
-  One that has not all of them is ranked by those it has.
+* **The promise** of a network is its mean rank over its scores, among all networks that were scored in the run. One that has not
+  all of the scores is ranked by those it has. `params` and `depth` are scores as well: there is nothing cheaper, and with accuracy
+  as the only objective hardly anything better.
 * **At equal cost.** Every score grows with the size of a network, and so does accuracy: the most promising one of ten would mostly
   be the largest of ten, and a search for a Pareto front would no longer look at small networks. Yet costs are exact before
-  training and are no news. So what the exact objectives explain is taken off the mean rank, by least squares with a
-  quadratic polynomial of their logarithms. Where every objective is measured, nothing is taken off: then larger may just be better.
+  training and are no news. So what the exact objectives explain is taken off the mean rank, by least squares with a quadratic
+  polynomial of their ranks. Where every objective is measured, nothing is taken off: then larger may just be better.
 * **The worth** of a score is Kendall's correlation with the accuracies measured, and that at equal cost: the partial correlation
-  of what is left of the score, given the exact objectives.
+  of what is left of the score, given the exact objectives. That of the promise is of what was promised before the network was
+  trained, so it is no hindsight.
+* **What does not rank is left out**: from `ENOUGH` measured networks on, a score whose correlation at equal cost is not above 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +27,12 @@ from nas.rows import EvaluationRow, Scored, ScreeningRow
 
 Floats = NDArray[np.float64]
 
-YARDSTICKS = ("params", "depth")
-"""Exact costs that stand beside the scores and decide nothing: a score that says no more than these is not worth its time."""
+EXACT = ("params", "depth")
+"""Exact costs that are scores."""
 MEAN = "mean rank"
+"""What the promise of a network is called beside its scores."""
+ENOUGH = 20
+"""Measured networks from which on scores are judged."""
 
 _ROWS = 3  # networks for each coefficient of a polynomial, at least
 
@@ -36,7 +42,7 @@ class Worth:
     """What a score said of the accuracies measured.
 
     Attributes:
-        name: Of the score, `MEAN` for the mean rank that decides.
+        name: Of the score; `MEAN` for the promise, which decides.
         plain: How far it ranks as accuracy does; None while that cannot be said.
         equal_cost: Likewise among networks of equal cost; the same where no objective is exact.
     """
@@ -46,35 +52,53 @@ class Worth:
     equal_cost: Agreement | None
 
 
-def promises(candidates: Sequence[Scored]) -> Floats | None:
-    """Returns how promising each candidate is at equal cost, `(n,)`, NaN where it has no score.
+def promises(candidates: Sequence[Scored], left_out: Collection[str] = ()) -> Floats | None:
+    """Returns how promising each candidate is at equal cost, `(n,)`, NaN where it has no score but `EXACT` ones.
 
     Args:
         candidates: Each network once.
+        left_out: Scores that do not count.
 
     Returns:
         None while there are too few to tell what costs explain.
     """
-    return _unexplained(_mean(_all_ranks(candidates), len(candidates)), [c.costs for c in candidates])
+    ranks = {name: _ranks(candidates, name) for name in score_names(candidates) if name not in left_out}
+    looked_at = [any(name not in (*EXACT, MEAN) for name in candidate.scores) for candidate in candidates]
+    mean = np.where(looked_at, _mean(ranks, len(candidates)), np.nan)
+    return _unexplained(mean, [candidate.costs for candidate in candidates])
 
 
 def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Sequence[Scored]) -> list[Worth]:
-    """Returns the worth of each score that varies, and of the mean rank, which comes last.
+    """Returns the worth of each score, and of the promise, which comes last.
 
     Args:
-        trained: Networks whose accuracy was measured, after equally many epochs.
+        trained: Networks whose accuracy was measured, after equally many epochs, with what was promised of them.
         accuracies: Of each, larger is better.
         scored: All networks that were scored, each once, the trained ones included.
     """
     place = {candidate.fingerprint: i for i, candidate in enumerate(scored)}
     at = [place[candidate.fingerprint] for candidate in trained]
     costs = [candidate.costs for candidate in scored]
-    ranks = _all_ranks(scored)
-    ranks |= {name: _ranks(scored, name) for name in YARDSTICKS} | {MEAN: _mean(ranks, len(scored))}
-    return [
-        Worth(name, _agreement(values[at], accuracies), _at_equal_cost(_unexplained(values, costs), at, accuracies, costs))
-        for name, values in ranks.items()
-    ]
+    axes = list(zip(*[candidate.costs for candidate in trained], strict=True))
+    found = []
+    for name in score_names(scored):
+        ranks = _ranks(scored, name)
+        left = _unexplained(ranks, costs)
+        equal_cost = None if left is None else _agreement(left[at], accuracies, axes)
+        found.append(Worth(name, _agreement(ranks[at], accuracies), equal_cost))
+    promised = np.array([candidate.scores.get(MEAN, np.nan) for candidate in trained])
+    return [*found, Worth(MEAN, _agreement(promised, accuracies), _agreement(promised, accuracies, axes))]
+
+
+def useless(judged: Sequence[Worth]) -> set[str]:
+    """Returns the scores, and `MEAN` for the promise, that were measured often enough and do not rank."""
+    enough = [worth for worth in judged if worth.plain is not None and worth.plain.count >= ENOUGH]
+    return {worth.name for worth in enough if worth.equal_cost is None or worth.equal_cost.tau <= 0}
+
+
+def score_names(candidates: Sequence[Scored]) -> list[str]:
+    """Returns the names of all scores that a candidate has."""
+    return [name for name in dict.fromkeys(name for candidate in candidates for name in candidate.scores) if name != MEAN]
 
 
 def recorded_worths(
@@ -100,12 +124,6 @@ def recorded_worths(
     return worths([proposed[row.proposal] for row in found], accuracies, list(scored.values()))
 
 
-def _at_equal_cost(
-    values: Floats | None, at: Sequence[int], accuracies: Sequence[float], costs: Sequence[Sequence[float]]
-) -> Agreement | None:
-    return None if values is None else _agreement(values[at], accuracies, list(zip(*[costs[i] for i in at], strict=True)))
-
-
 def _agreement(values: Floats, accuracies: Sequence[float], given: Sequence[Sequence[float]] = ()) -> Agreement | None:
     """Returns Kendall's correlation over the networks that have the score."""
     known = np.flatnonzero(np.isfinite(values)).tolist()
@@ -116,16 +134,15 @@ def _ranks(candidates: Sequence[Scored], name: str) -> Floats:
     """Returns the rank of each candidate, from 0 for the lowest to 1; NaN where it has no such score."""
     values = np.array([candidate.scores.get(name, np.nan) for candidate in candidates], dtype=np.float64)
     known = np.isfinite(values)
-    _, where, counts = np.unique(values[known], return_inverse=True, return_counts=True)
-    middles = np.cumsum(counts) - (counts + 1) / 2  # the mean rank of those that are equal
-    values[known] = middles[where] / max(1, known.sum() - 1)
+    values[known] = _ranked(values[known])
     return values
 
 
-def _all_ranks(candidates: Sequence[Scored]) -> dict[str, Floats]:
-    """Returns the ranks by every score that decides."""
-    names = dict.fromkeys(name for candidate in candidates for name in candidate.scores if name not in YARDSTICKS)
-    return {name: _ranks(candidates, name) for name in names}
+def _ranked(values: Floats) -> Floats:
+    """Returns ranks from 0 to 1, the mean rank for those that are equal."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    middles = np.cumsum(counts) - (counts + 1) / 2
+    return np.asarray(middles[where] / max(1, len(values) - 1))
 
 
 def _mean(ranks: Mapping[str, Floats], count: int) -> Floats:
@@ -137,13 +154,12 @@ def _mean(ranks: Mapping[str, Floats], count: int) -> Floats:
 
 
 def _unexplained(values: Floats, costs: Sequence[ArrayLike]) -> Floats | None:
-    """Returns what a quadratic polynomial of the costs does not explain; None while there are too few values for one."""
+    """Returns what a quadratic polynomial of the ranks of the costs does not explain; None while there are too few for one."""
     known = np.flatnonzero(np.isfinite(values))
     if not len(known):
         return None
     axes = np.array(costs, dtype=np.float64).reshape(len(values), -1)[known]  # (k, e): e exact objectives
-    axes = axes[:, axes.std(axis=0) > 0]
-    axes = (axes - axes.mean(axis=0)) / axes.std(axis=0)
+    axes = np.stack([np.zeros(len(known)), *(_ranked(axis) - 0.5 for axis in axes.T if axis.std() > 0)], axis=1)[:, 1:]
     terms = np.concatenate([np.ones((len(known), 1)), axes, axes**2], axis=1)
     if len(known) < _ROWS * terms.shape[1]:
         return None

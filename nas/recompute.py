@@ -10,7 +10,7 @@ from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import Genotype, identity
 from nas.ledger import Ledger, losses_of, replay_steps
 from nas.prescreen import Screen
-from nas.promise import YARDSTICKS
+from nas.promise import EXACT, MEAN
 from nas.rows import EvaluationRow, ProposalRow, ScreeningRow
 from nas.schedule import Ladder, Promotion
 from nas.strategies.base import Exhausted, Strategy
@@ -92,7 +92,7 @@ def _recorded_screen(count: int, problem: Problem, screenings: Iterable[Screenin
 
     def recorded(candidates: Sequence[Candidate], given_up: object) -> list[Mapping[str, float]]:
         known = [scores.get(candidate.fingerprint, {}) for candidate in candidates]
-        return [{name: value for name, value in found.items() if name not in YARDSTICKS} for found in known]
+        return [{name: value for name, value in found.items() if name not in (*EXACT, MEAN)} for found in known]
 
     return Screen(count, problem, recorded) if count else None
 

@@ -19,8 +19,8 @@ def screening_words(run: Run) -> str:
     found = recorded_worths(run.objectives, rows, run.rows()[1])
     of = {worth.name: worth for worth in found}
     mean = of[MEAN].equal_cost if MEAN in of else None
-    what = "scored untrained" if run.settings.get("prescreen") == 1 else f"the best of {median(sizes):.0f} scored untrained"
-    said = f"at equal cost their scores rank accuracy by tau {mean}" if mean else "too few were measured to say what that is worth"
+    what = f"each one of {median(sizes):.0f} networks scored untrained"
+    said = f"their promise ranks accuracy at equal cost by tau {mean}" if mean else "too few were measured to judge it"
     each = f" ({', '.join(_single(worth) for worth in found if worth.name != MEAN)})" if mean else ""
     ended = [f"prescreening ended at trial {row.proposal}: {row.off}" for row in rows if row.off]
     return "\n".join([f"prescreening: {counted(len(sizes), 'proposal')}, {what}; {said}{each}", *ended])

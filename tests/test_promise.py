@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nas.measurement import Measurement, Outcome
 from nas.objectives import objectives
-from nas.promise import MEAN, promises, recorded_worths, worths
+from nas.promise import MEAN, promises, recorded_worths, useless, worths
 from nas.rows import EvaluationRow, Scored, ScreeningRow
 
 
@@ -31,9 +32,17 @@ def test_without_an_exact_objective_the_promise_is_the_mean_rank() -> None:
     assert promises(candidates) == pytest.approx([0, -0.25, 0.25])
 
 
-def test_equal_scores_share_a_rank_and_yardsticks_decide_nothing() -> None:
-    candidates = [Scored(n, {"a": a, "params": p}) for n, a, p in (("x", 1, 9), ("y", 4, 5), ("z", 4, 1))]
-    assert promises(candidates) == pytest.approx([-0.5, 0.25, 0.25])
+def test_equal_scores_share_a_rank_and_those_left_out_decide_nothing() -> None:
+    candidates = [Scored(n, {"a": a, "b": b}) for n, a, b in (("x", 1, 9), ("y", 4, 5), ("z", 4, 1))]
+    assert promises(candidates, {"b"}) == pytest.approx([-0.5, 0.25, 0.25])
+    assert promises(candidates) == pytest.approx([0, 1 / 8, -1 / 8])
+
+
+def test_params_and_depth_are_scores_but_no_look_at_a_network() -> None:
+    candidates = [Scored(n, {"a": a, "depth": d}) for n, a, d in (("x", 1, 9), ("y", 4, 5), ("z", 5, 1))]
+    assert promises(candidates) == pytest.approx([0, 0, 0])
+    unseen = promises([*candidates, Scored("w", {"params": 1, "depth": 3, MEAN: 0.7})])
+    assert unseen is not None and math.isnan(unseen[3])
 
 
 def test_a_missing_score_is_no_low_score() -> None:
@@ -68,7 +77,7 @@ def test_the_promise_does_not_favour_large_networks_and_finds_good_ones() -> Non
 def test_a_score_keeps_its_promise_however_it_is_scaled() -> None:
     candidates, _, _ = drawn(40, a=1.0, b=0.5)
     scaled = [Scored(c.fingerprint, {"a": math.exp(c.scores["a"]), "b": c.scores["b"] * 1e6}, c.costs) for c in candidates]
-    assert promises(scaled) == pytest.approx(promises(candidates))
+    assert promises(scaled) == pytest.approx(promises(candidates, {"params"}))
 
 
 def test_the_order_of_candidates_does_not_matter() -> None:
@@ -80,8 +89,12 @@ def test_the_order_of_candidates_does_not_matter() -> None:
 
 def test_worth_tells_a_score_that_follows_cost_from_one_that_knows_more() -> None:
     candidates, cost, quality = drawn(120, knows=1.0, follows=0.0)
-    found = {worth.name: worth for worth in worths(candidates[:60], (np.tanh(cost) + 0.2 * quality)[:60].tolist(), candidates)}
-    assert list(found) == ["knows", "follows", "params", "depth", MEAN]
+    promised = promises(candidates)
+    assert promised is not None
+    candidates = [replace(c, scores={**c.scores, MEAN: p}) for c, p in zip(candidates, promised, strict=True)]
+    judged = worths(candidates[:60], (np.tanh(cost) + 0.2 * quality)[:60].tolist(), candidates)
+    found = {worth.name: worth for worth in judged}
+    assert list(found) == ["knows", "follows", "params", MEAN]
     knows, follows = found["knows"].equal_cost, found["follows"].equal_cost
     plain = found["follows"].plain
     assert knows is not None and follows is not None and plain is not None
@@ -89,11 +102,16 @@ def test_worth_tells_a_score_that_follows_cost_from_one_that_knows_more() -> Non
     assert follows.low < 0 < follows.high
     assert knows.low > 0.3
     assert knows.count == 60
-    assert found["depth"].plain is None  # nobody has it
+    assert found["params"].equal_cost is None  # at equal cost it ranks nothing
+    mean = found[MEAN].equal_cost
+    assert mean is not None and 0.2 < mean.tau < knows.tau
+    assert "params" in useless(judged) and "knows" not in useless(judged) and MEAN not in useless(judged)
+    assert useless(worths(candidates[:19], quality[:19].tolist(), candidates)) == set()  # too few to judge
 
 
 def test_what_was_not_measured_or_measured_later_is_left_out() -> None:
     candidates, _, quality = drawn(30, a=1.0)
+    candidates = [replace(c, scores={**c.scores, MEAN: c.scores["a"]}) for c in candidates]
     screenings = [ScreeningRow(i, (candidates[i], candidates[i + 10]), chosen=i % 2) for i in range(20)]
     screenings.append(ScreeningRow(20, (), off="useless"))
     accuracy = {c.fingerprint: float(q) for c, q in zip(candidates, quality, strict=True)}

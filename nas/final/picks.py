@@ -120,8 +120,8 @@ def pick_networks(
             assert not isinstance(asked, Found | Network | Run)
             known = [find_network(asked, sample=sample, input_shape=shape, classes=classes)]
         all_known += known
-    unique, notes = _distinct(all_known)
-    notes += _data_notes(unique, dataset)
+    unique, again = _distinct(all_known)
+    notes = [*_reasons(networks, of_runs, front), *again, *_data_notes(unique, dataset)]
     picks: list[Pick] = []
     for network in unique:
         _check_fits(network, dataset)
@@ -172,6 +172,23 @@ def _of_run(network: AnyNetwork | Found | Network | Run, front: bool) -> list[Ne
     if isinstance(network, Network):
         return [_named(network.found) if network.found else network]
     return None
+
+
+def _reasons(asked: Sequence[object], of_runs: Sequence[Sequence[Network] | None], front: bool) -> list[str]:
+    """Returns a line for each run, or address in one, that says which networks it stands for and why."""
+    lines = []
+    for address, known in zip(asked, of_runs, strict=True):
+        found = known[0].found if known else None
+        if known is None or found is None or isinstance(address, Found | Network):
+            continue
+        if not isinstance(address, Run) and "@" in str(address):
+            lines.append(f"{address} is {known[0].name}")
+            continue
+        by = ", ".join(objective.name for objective in found.run.objectives)
+        total = counted(len(found.run.trials()), "network")
+        what = f"its front, {len(known)} of {total}, by {by}" if front else f"{known[0].name}, the best of {total} by {by}"
+        lines.append(f"{found.run.folder}: {what}")
+    return lines
 
 
 def _named(found: Found) -> Network:

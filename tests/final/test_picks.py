@@ -60,6 +60,7 @@ def test_a_run_stands_for_its_best_network_or_its_front() -> None:
     for named in ("run", run, "run@best", best, nas.find_network("run@best")):
         (pick,) = picked(named).picks
         assert (pick.fingerprint, pick.name, pick.key) == (best.fingerprint, f"run@{best.id}", best.id)
+    assert "run: its front, 3 of 4 networks, by val_accuracy, params" in picked(run, front=True).notes
     front = picked(run, front=True).picks
     assert [pick.fingerprint for pick in front] == list(run.front()["fingerprint"]) and len(front) == 3
     assert [pick.key for pick in picked("run", front=True).picks] == [pick.key for pick in front]
@@ -69,6 +70,8 @@ def test_a_network_named_twice_is_trained_once() -> None:
     run = searched()
     found = picked("run@best", run.best(), run)
     assert len(found.picks) == 1
+    assert found.notes[0] == f"run@best is run@{run.best().id}"
+    assert found.notes[1] == f"run: run@{run.best().id}, the best of 4 networks by val_accuracy, params"
     assert [note for note in found.notes if "trained once" in note] == [
         f"run@{run.best().id} was named more than once and is trained once"
     ] * 2
@@ -122,6 +125,18 @@ def test_the_choice_is_told_with_what_the_search_knew() -> None:
     assert told.splitlines()[0] == "final training in final: 2 networks fixed before any test image is looked at"
     assert f"run@{found.id}" in told and "a note" in told
     assert "val_accuracy" not in told, "an evaluator of somebody's own says nothing of images"
+
+
+def test_validation_figures_have_their_interval() -> None:
+    search = {"val_accuracy": 0.9, "val_accuracy_low": 0.87, "val_accuracy_high": 0.92, "val_images": 1000, "epochs": 3}
+    picks = [
+        {"name": "run@abc", "params": 1234, "macs": 5, "search": search},
+        {"name": "lenet-5", "params": 1, "macs": 2, "search": {}},
+    ]
+    lines = str(Chosen("final", picks, "images")).splitlines()
+    assert lines[2].startswith("network")
+    assert " ".join(lines[3].split()) == "run@abc 1,234 5 0.9000 after 3 epochs 0.8700 to 0.9200 (1,000 images)"
+    assert lines[4].split() == ["lenet-5", "1", "2"]
 
 
 def test_a_front_on_which_nothing_was_measured() -> None:

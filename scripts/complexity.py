@@ -46,7 +46,7 @@ from nas.run import Found
 from nas.source import write_source
 from nas.stopwatch import Stopwatch
 
-# How networks without an accuracy are trained with --data: as `nas train` and baselines are. Any field may be changed.
+# How networks without an accuracy are trained with --data: as baselines are. Any field may be changed.
 RECIPE = nas.Recipe()
 TRAINED = "trained here"
 UNNAMED = Style("#9a9a9a", "o")

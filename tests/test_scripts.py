@@ -192,7 +192,7 @@ def test_complexity_trains_and_measures(tmp_path: Path, images: str) -> None:
     networks, measured = pandas.read_csv("figures/networks.csv"), pandas.read_csv("figures/measurements.csv")
     assert networks["accuracy"].between(0, 1).all() and (networks["accuracy_low"] < networks["accuracy_high"]).all()
     page = Path("figures/index.html").read_text(encoding="utf-8")
-    assert nas.Recipe() == main_of("complexity.py").__globals__["RECIPE"], "that of nas train and of baselines"
+    assert nas.Recipe() == main_of("complexity.py").__globals__["RECIPE"], "that of baselines"
     assert f"Recipe of what was trained here: batch_size {nas.Recipe().batch_size}, lr " in page
     assert networks["accuracy_from"].str.startswith("trained here").all() and (networks["input"] == "1x8x8").all()
     assert len(measured) == 6 and measured["error"].isna().all()

@@ -155,6 +155,7 @@ class TrainingEvaluator(Evaluator):
         workers: How many; None: one for each core this process may use, on CUDA two (not tried).
         device: `auto` (CUDA where it is, else CPU), `cpu`, `cuda` or `mps`.
         precision: `auto`, `fp32`, `bf16` or `deterministic`.
+        reason: How this precision was found, in words, where it is not `auto`.
         kind: Sources of networks of the kind that will be evaluated: with them precisions are tried.
         deadline: Seconds after which an evaluation is killed; None: never.
         executor: Where jobs run; None: in worker processes on this machine. It is closed with the evaluator.
@@ -173,6 +174,7 @@ class TrainingEvaluator(Evaluator):
         workers: int | None = None,
         device: str = "auto",
         precision: str = "auto",
+        reason: str = "asked for",
         kind: Sequence[str] = (),
         deadline: float | None = None,
         executor: Executor | None = None,
@@ -194,6 +196,7 @@ class TrainingEvaluator(Evaluator):
         check = CheckJob(task=self._task, data=self._data, device=device, precision=precision, networks=list(kind))
         self._executor.submit(_CHECK, check)
         self._facts: dict[str, str] | None = None
+        self._reason = "" if precision == "auto" else reason
         self._checkpoints: dict[int, str] = {}
         self._last_score = _CHECK
         self._ended: list[Result] = []
@@ -270,7 +273,7 @@ class TrainingEvaluator(Evaluator):
                 if result.done.outcome is not Outcome.COMPLETE:
                     self.close()
                     raise EvaluationError(result.done.error)
-                self._facts = result.done.facts
+                self._facts = result.done.facts | ({"precision_reason": self._reason} if self._reason else {})
         return self._facts
 
     def _measurement(self, result: Result) -> Measurement:

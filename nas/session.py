@@ -106,11 +106,15 @@ def evaluating(
     assert dataset is not None
     before = record.options_before.get("evaluator", {})
     same = record.options_before.get("device") == device
-    precision = str(before.get("precision", "auto")) if same else "auto"  # measured once a run: it changes the figures
-    precision = DETERMINISTIC if deterministic else precision
+    precision, reason = "auto", ""
+    if deterministic:
+        precision, reason = DETERMINISTIC, "asked for"
+    elif same and "precision" in before:  # measured once a run: it changes the figures
+        reason = _AS_AT_FIRST + str(before.get("precision_reason") or "asked for").removeprefix(_AS_AT_FIRST)
+        precision = str(before["precision"])
     kind = typical_sources(problem) if precision == "auto" else ()
     with TrainingEvaluator(
-        dataset, task, workers=workers, device=device, precision=precision, kind=kind, deadline=deadline
+        dataset, task, workers=workers, device=device, precision=precision, reason=reason, kind=kind, deadline=deadline
     ) as trainer:
         yield trainer
 
@@ -128,4 +132,5 @@ def typical_sources(problem: Problem) -> list[str]:
     return found
 
 
+_AS_AT_FIRST = "as at first, "
 _DRAWS, _TRIED, _TRIED_MACS = 100, 3, 300_000_000

@@ -50,13 +50,15 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
         yield "recipe", _recipe(space["definition"].get("recipe") or {})
         deadline = arguments.get("deadline")
         yield "deadline", f"{spell_seconds(deadline)} an evaluation" if deadline else "none"
+        if judge.get("precision"):
+            yield "precision", f"{judge['precision']} ({judge.get('precision_reason') or 'asked for'})"
         yield "device", f"{judge.get('device', options['device'])}{_in_brackets({k: v for k, v in judge.items() if k in _FACTS})}"
     else:
         yield "evaluator", str(settings["evaluator"])
     yield "workers", str(judge.get("workers") or options["workers"] or "one a core")
 
 
-_FACTS = ("precision", "threads", "torch")
+_FACTS = ("threads", "torch")
 
 
 def _data(data: Mapping[str, Any]) -> str:

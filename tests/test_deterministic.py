@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from nas import Recipe, Run, Space, choice
 from nas.blocks import Classifier, Conv, Sequential
 from nas.errors import RecipeError, RunError
 from nas.problem import Problem
-from nas.session import typical_sources
+from nas.session import evaluating, typical_sources
 
 SPACE = Space(body=Sequential(Conv(channels=choice(2, 4, 6, 8), kernel=choice(1, 3)), Classifier()), border="floor", name="tiny")
 RNG = np.random.default_rng(0)
@@ -47,6 +49,28 @@ def test_two_deterministic_searches_are_equal_in_all_but_time(tmp_path: Path) ->
 
 def toy(architecture: object) -> dict[str, float]:
     return {"val_accuracy": 1.0}
+
+
+def test_the_precision_of_the_first_start_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same device: another one has a precision of its own."""
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("nas.session.TrainingEvaluator", lambda *_, **options: nullcontext(given.update(options)))
+    problem = Problem(SPACE.bind((1, 6, 6), 3), ["val_accuracy", "params"], [])
+
+    def asked(before: dict[str, Any], device: str = "auto", deterministic: bool = False) -> tuple[str, str]:
+        record: Any = SimpleNamespace(options_before=before)
+        with evaluating(None, DATA, None, None, device, None, record, problem, deterministic):  # type: ignore[arg-type]
+            assert bool(given["kind"]) == (given["precision"] == "auto")
+        return given["precision"], given["reason"]
+
+    assert asked({}) == ("auto", "")
+    assert asked({}, deterministic=True) == ("deterministic", "asked for")
+    before = {"device": "auto", "evaluator": {"precision": "bf16", "precision_reason": "trial: bf16 2, fp32 1 images/s"}}
+    kept = asked(before)
+    assert kept == ("bf16", "as at first, trial: bf16 2, fp32 1 images/s")
+    before["evaluator"] = {"precision": kept[0], "precision_reason": kept[1]}
+    assert asked(before) == kept
+    assert asked(before, device="cuda") == ("auto", "")
 
 
 def test_what_cannot_be_deterministic_is_refused(tmp_path: Path) -> None:

@@ -30,7 +30,13 @@ def words(arguments: dict[str, object] | None = None, **changes: object) -> dict
         "workers": None,
         "device": "auto",
         "arguments": {"deadline": 3600.0, **(arguments or {})},
-        "evaluator": {"device": "cpu", "precision": "bf16", "workers": 2, "evaluator": "training"},
+        "evaluator": {
+            "device": "cpu",
+            "precision": "bf16",
+            "workers": 2,
+            "evaluator": "training",
+            "precision_reason": "trial: bf16 9, fp32 8 images/s",
+        },
     }
     text = settings_words({**settings, **changes}, options)
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
@@ -41,7 +47,7 @@ def test_every_setting_is_said_with_its_default() -> None:
     assert said["budget"] == "2,000 evaluations, 30 min more (whichever comes first)"
     assert said["training"] == "1 epoch a network; metrics accuracy"
     assert said["recipe"].startswith(f'batch_size {Recipe().batch_size}, lr {{"real": [0.01, 0.5], "log": true}}, warmup ')
-    assert said["device"] == "cpu (precision bf16)"
+    assert (said["device"], said["precision"]) == ("cpu", "bf16 (trial: bf16 9, fp32 8 images/s)")
     assert (said["workers"], said["seed"], said["deadline"], said["constraints"]) == ("2", "3", "60 min an evaluation", "none")
 
 

@@ -27,7 +27,9 @@ _INDEX = re.compile(r"\[(\d+)\]")
 
 
 def share_taken(child: Graph, parent: Graph, aligned: Mapping[str, str] | None = None) -> float:
-    """Returns the share of a network's trainable values that another one gives it, in [0, 1]: what `nas.inherit.inherit` copies.
+    """Returns the share of a network's trainable values that another one gives it, in [0, 1], before there are any values.
+
+    `nas.inherit.inherit` copies as much, or nearly: which channels a narrower layer keeps depends on the values.
 
     Args:
         child: Simplified.

@@ -15,6 +15,20 @@ Ground = TableGround | SpaceGround
 """What repeats must have in common, and what they are measured against."""
 
 
+class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the rows of one repeat do not say; see `Trajectory` for the meanings.
+
+    Attributes:
+        ended: Why it ended.
+        trained: In which precision and where.
+        heirs: Evaluations of networks that began with the weights of an earlier one.
+    """
+
+    ended: str = ""
+    trained: str = ""
+    heirs: tuple[int, ...] = ()
+
+
 class About(msgspec.Struct, frozen=True):
     """What stands in the file.
 
@@ -23,6 +37,14 @@ class About(msgspec.Struct, frozen=True):
         seed: Of the whole bench; it says which repeats of different benches are pairs.
         marks: Numbers of evaluations at which shares were told.
         times: Simulated seconds at which they were.
+        evaluations: Of each repeat; None where it was not limited, or nobody wrote that down.
+        seconds: Simulated budget of each repeat, likewise.
+        repeats: Of each strategy, when all are there; 0 where nobody wrote that down.
+        strategies: Everybody in these rows in order, each with a digest of the file it is in; blank for those of the package.
+        folders: Of a bench with real runs: what the names of a strategy's folders begin with.
+        facts: Of each repeat that is there, by strategy and number.
+        digest: Of the table's two files.
+        version: Of the package.
         format: Of this file.
     """
 
@@ -30,7 +52,19 @@ class About(msgspec.Struct, frozen=True):
     seed: int
     marks: tuple[int, ...]
     times: tuple[float, ...] = ()
-    format: int = 1
+    evaluations: int | None = None
+    seconds: float | None = None
+    repeats: int = 0
+    strategies: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    facts: dict[str, dict[int, Fact]] = {}
+    digest: str = ""
+    version: str = ""
+    format: int = 2
+
+    def fact(self, strategy: str, repeat: int) -> Fact:
+        """Returns what is known of a repeat beside its rows."""
+        return self.facts.get(strategy, {}).get(repeat, Fact())
 
 
 def about_file(rows: Path) -> Path:

@@ -16,16 +16,19 @@ from nas.bench.from_table import TableGround
 from nas.bench.known import Trajectory
 from nas.bench.protocol import seed_of
 from nas.bench.reading import read_table
-from nas.bench.rows import columns
+from nas.bench.rows import columns, text_of
 from nas.bench.table import Table
 from nas.errors import DataError, brief
 
 Line = tuple[int, Mapping[str, str]]
 """Number of a line in the file, and its cells by column."""
 
+_RENAMED = {"inherited": "alike"}
+"""What the last column was called before, so that older rows can be read."""
 
-def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, list[Trajectory]]]:
-    """Returns what a file of rows means, and the trajectories in it by label.
+
+def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, dict[int, Trajectory]]]:
+    """Returns what a file of rows means, and the trajectories in it by label and number of the repeat.
 
     Args:
         path: The CSV.
@@ -45,13 +48,30 @@ def read_rows(path: Path, table: Path | None = None) -> tuple[About, dict[str, l
     elif about is None:
         raise DataError(f"nothing stands beside {path} that says what it was made on; name the table with --table TABLE.toml")
     known = {} if not isinstance(about.ground, TableGround) else _networks(path, about.ground, decisions)
-    found: dict[str, list[Trajectory]] = {}
+    found: dict[str, dict[int, Trajectory]] = {}
     for (label, number), of in _grouped(path, lines).items():
         trajectory = _trajectory(path, of, names, decisions, seed_of(about.seed, number))
-        found.setdefault(label, []).append(replace(trajectory, networks=_identities(path, of, trajectory, known)))
-    if not found:
-        raise DataError(f"{path} has no rows so far; expected at least one whole repeat")
+        fact = about.fact(label, number)
+        networks = _identities(path, of, trajectory, known)
+        found.setdefault(label, {})[number] = replace(
+            trajectory, networks=networks, ended=fact.ended, trained=fact.trained, heirs=fact.heirs
+        )
     return about, found
+
+
+def read_lines(path: Path) -> tuple[list[str], dict[str, dict[int, str]]]:
+    """Returns the head of a file of rows, and its lines as text by strategy and number of the repeat.
+
+    Raises:
+        DataError: When the file makes no sense.
+    """
+    head, lines = _lines(path)
+    if head[:3] != ["strategy", "repeat", "step"]:
+        raise DataError(f"{path} holds something else than rows of nas bench; choose another place with --out")
+    found: dict[str, dict[int, str]] = {}
+    for (label, number), of in _grouped(path, lines).items():
+        found.setdefault(label, {})[number] = text_of(list(row.values()) for _, row in of)
+    return head, found
 
 
 def _lines(path: Path) -> tuple[list[str], list[Line]]:
@@ -59,6 +79,7 @@ def _lines(path: Path) -> tuple[list[str], list[Line]]:
         with path.open(encoding="utf-8", newline="") as stream:
             reader = csv.reader(stream)
             head = next(reader, [])
+            head[-1:] = [_RENAMED.get(name, name) for name in head[-1:]]
             lines: list[Line] = []
             for row in reader:
                 if len(row) != len(head):
@@ -92,7 +113,7 @@ def _trajectory(path: Path, lines: Sequence[Line], names: Sequence[str], decisio
         networks=(),
         proposals=[_whole(path, at, row, "proposals") for at, row in lines],
         thinking=np.array(list(numbers("proposal_seconds"))),
-        inherited=np.array(list(numbers("inherited"))),
+        alike=np.array(list(numbers("alike"))),
         operators=[row["operator"] for _, row in lines],
         spent=None if np.isnan(simulated).all() else simulated,
         cells=[[row[name] for name in decisions] for _, row in lines],
@@ -133,7 +154,7 @@ def _about_table(
     table = read_table(file)
     _check_decisions(path, table, decisions)
     if about is not None and isinstance(about.ground, TableGround):
-        return About(msgspec.structs.replace(about.ground, table=str(file.resolve())), about.seed, about.marks, about.times)
+        return msgspec.structs.replace(about, ground=msgspec.structs.replace(about.ground, table=str(file.resolve())))
     for name in names:
         table.objective(name)
     place = {cells: i for i, cells in enumerate(table.cells)}

@@ -63,12 +63,14 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
         scale, scale_words = _share_scale(self.objectives, losses, bounds)
         raw, raw_words = _raw_scale(self.objectives, losses, bounds)
         first = self.objectives[0].name
+        all_of = "the one run" if len(trajectories) == 1 else f"all {counted(len(trajectories), 'run')}"
         notes = [
-            "Nobody knows the exact front of a space: the best known front is that of all "
-            f"{counted(len(trajectories), 'run')} here together, and regret is the distance to their best {first}; "
+            f"Nobody knows the exact front of a space: the best known front is that of {all_of} here"
+            f"{' together' * (len(trajectories) > 1)}, and regret is the distance to the best {first} in it; "
             "both change with the runs that are compared.",
-            f"Scale of the share: {', '.join(scale_words)}; what is at the far end adds nothing.",
-            f"Hypervolume: {', '.join(raw_words.values())}; reference point ({', '.join('1' for _ in self.objectives)}).",
+            f"Scale of the share, which is what is tested: {', '.join(scale_words.values())}; what is at the far end adds nothing.",
+            f"Hypervolume, which is not: {', '.join(raw_words.values())}; reference point "
+            f"({', '.join('1' for _ in self.objectives)}). The two scales may name different winners.",
             "A proposal takes from what happened before it (an evaluation's end, another proposal) to its being ready, writing "
             "the record included; the first one of a start is left out.",
         ]
@@ -76,7 +78,7 @@ class SpaceGround(msgspec.Struct, frozen=True, tag="space"):
         if len(trained) > 1:
             kinds = ", ".join(f"{counted(n, 'run')} in {how}" for how, n in trained.items())
             notes.append(f"Not all networks were trained alike ({kinds}): differences may come from that.")
-        return Known(self.title, self.objectives, seen, seen, scale, scale, "best known front", notes, raw, raw_words)
+        return Known(self.title, self.objectives, seen, seen, scale, scale, "best known front", notes, raw, raw_words, scale_words)
 
 
 def ground_of_run(run: Run) -> SpaceGround:
@@ -132,13 +134,14 @@ def trajectory_of_run(run: Run, columns: Sequence[str] = ()) -> Trajectory:
         networks=[(row.fingerprint, row.recipe) for row in ended],
         proposals=until.tolist(),
         thinking=np.array([seconds[a:b].sum() for a, b in zip(before, until, strict=True)]),
-        inherited=np.array([math.nan if share is None else share for share in kin(genotypes)], dtype=np.float64),
+        alike=np.array([math.nan if share is None else share for share in kin(genotypes)], dtype=np.float64),
         operators=[proposals[row.proposal].operator for row in ended],
         spent=None,
         cells=[_cells(genotype, columns) for genotype in genotypes],
         pair=int(run.settings["seed"]),
         ended=starts[-1]["ended"] or "",
         trained=_trained(starts[0]["options"].get("evaluator", {})),
+        heirs=tuple(i for i, row in enumerate(ended) if row.measurement.inherited),
     )
 
 
@@ -178,8 +181,8 @@ def _upper_bound(objective: Objective, constraints: Sequence[str]) -> float | No
 
 def _share_scale(
     objectives: Sequence[Objective], losses: Floats, bounds: Mapping[str, float | None]
-) -> tuple[Scale, Sequence[str]]:
-    """Returns the scale on which shares are taken, and words for it.
+) -> tuple[Scale, dict[str, str]]:
+    """Returns the scale on which shares are taken, and words for it by objective.
 
     Each objective goes from the best that was seen to its bound, where a constraint gives one, else to the worst that was seen. A
     cost that is known before training goes by its logarithm: candidates differ by powers of ten, and on a linear scale one large
@@ -191,13 +194,13 @@ def _share_scale(
         bounds: By name.
     """
     low, high = losses.min(axis=0), losses.max(axis=0)
-    logs, words = [], []
+    logs, words = [], {}
     for i, o in enumerate(objectives):
         bound = bounds[o.name]
         high[i] = high[i] if bound is None else max(bound, high[i])
         logs.append(o.exact and o.direction == "minimize" and bool(low[i] > 0))
         ends = f"{number(abs(low[i]))} to {number(abs(high[i]))}{'' if bound is None else ' (its bound)'}"
-        words.append(f"{o.name}{' by the logarithm' if logs[-1] else ''} from {ends}")
+        words[o.name] = f"{o.name}{' by the logarithm' if logs[-1] else ''} from {ends}"
     return Scale(low, high, logs), words
 
 

@@ -3,81 +3,169 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from nas.bench.about import Ground
+from nas.bench.about import About, Ground, read_about
+from nas.bench.earlier import said
 from nas.bench.from_rows import read_rows
 from nas.bench.from_runs import ground_of_run, trajectory_of_run
 from nas.bench.known import Trajectory
+from nas.bench.lengths import ByLabel, cut, even, within, without_unfinished
+from nas.bench.places import ROWS, rows_in, runs_in, sorted_out
 from nas.bench.results import Results, default_marks
-from nas.errors import RunError
-from nas.run import Run, open_run
-
-ROWS = "rows.csv"
-"""The rows of a bench with real training, in its folder."""
+from nas.errors import DataError, RunError
+from nas.run import Run, open_run, run_in
+from nas.strategies.table import STRATEGIES
 
 
 def gathered(what: Sequence[Path], table: Path | None = None, marks: Sequence[int] = ()) -> Results:
     """Returns the figures of everything that was named, together.
 
     Args:
-        what: Files of rows, folders that hold `rows.csv`, and run folders; at least one. The first strategy of the first one is the
-            base of all comparisons.
+        what: Files of rows, folders of benches (their runs are read; `rows.csv` where there are none), and run folders; at least
+            one. What else lies there is passed over, as long as anything is left. The first strategy of the first one is the base
+            of all comparisons.
         table: Where the table of the rows lies, if not where it lay.
         marks: Numbers of evaluations at which shares are told; empty: as the rows say, else the usual ones.
 
     Raises:
         NasError: When something cannot be read, or must not be compared.
     """
+    kept, passed = sorted_out(what)
+    notes = [f"Passed over: {', '.join(map(str, passed))} (no run, and no rows of their own)."] if passed else []
     sources: list[Source] = []
-    told: set[int] = set()
-    times: set[float] = set()
     runs: list[Run] = []
-    for path in what:
-        rows = path / ROWS if path.is_dir() else path
-        if rows.suffix.lower() == ".csv" and (rows.exists() or not path.is_dir()):
-            about, read = read_rows(rows, table)
-            told.update(about.marks)
-            times.update(about.times)
-            sources.append(Source(str(path), about.ground, read))
+    for path in kept:
+        inner = runs_in(path)
+        if not inner and (rows := rows_in(path)) is not None:
+            sources.append(_rows(path, rows, table))
+        elif inner and (begun := [run for run in map(_begun, inner) if run is not None]):
+            sources.append(_bench(path, begun, read_about(path / ROWS)))
         else:
             runs.append(open_run(path))
-    sources += [_by_strategy(runs)] if runs else []
+    sources += [Source(str(runs[0].folder), ground_of_run(runs[0]), by_strategy(runs))] if runs else []
     for source in sources[1:]:
         check_same(sources[0].where, sources[0].ground, source.where, source.ground)
-    trajectories = _merged(sources)
+    abouts = [source.about for source in sources if source.about is not None]
+    for source in sources:
+        notes += source.notes
+    trajectories, uneven = _comparable(_merged(sources), abouts)
     everything = [trajectory for of in trajectories.values() for trajectory in of]
-    marks = marks or sorted(told) or default_marks(max(map(len, everything)))
-    return Results(sources[0].ground.known(everything), trajectories, marks, sorted(times))
+    marks = marks or sorted({mark for about in abouts for mark in about.marks}) or default_marks(max(map(len, everything)))
+    times = sorted({time for about in abouts for time in about.times})
+    ground = sources[0].ground
+    head = abouts[0] if len(sources) == 1 and abouts else ground
+    return Results(ground.known(everything), trajectories, marks, times, head=head, notes=[*notes, *uneven])
 
 
 class Source(NamedTuple):
-    """Trajectories that were found in one place."""
+    """Trajectories that were found in one place.
+
+    Attributes:
+        where: As it was named.
+        ground: What they have in common.
+        trajectories: By label.
+        about: What stands beside the rows; None where nothing does.
+        notes: Sentences on what is missing, or was cut.
+    """
 
     where: str
     ground: Ground
-    trajectories: Mapping[str, Sequence[Trajectory]]
+    trajectories: ByLabel
+    about: About | None = None
+    notes: Sequence[str] = ()
 
 
-def _by_strategy(runs: Sequence[Run]) -> Source:
-    """Returns runs grouped by their strategy; settings are part of its label where runs differ in them."""
+def _rows(path: Path, rows: Path, table: Path | None) -> Source:
+    """Returns what a file of rows holds."""
+    about, read = read_rows(rows, table)
+    if not read:
+        raise DataError(f"{rows} has no rows so far; expected at least one whole repeat")
+    numbers = {label: set(of) for label, of in read.items()}
+    return _whole(str(path), about.ground, {label: list(of.values()) for label, of in read.items()}, about, numbers)
+
+
+def _begun(folder: Path) -> Run | None:
+    """Returns a run that has evaluated anything; None where it has not, which a bench that was broken off may leave behind."""
+    run = run_in(folder)
+    return run if run is not None and run.rows()[1] else None
+
+
+def _bench(path: Path, runs: Sequence[Run], about: About | None) -> Source:
+    """Returns what the runs of a bench hold."""
+    begin = {} if about is None else {prefix: label for label, prefix in about.folders.items()}
+    labels = [begin.get(run.folder.name.rpartition("-")[0]) for run in runs]
+    known = [label for label in ({} if about is None else about.folders) if label in labels]
+    named = {run.folder: label for run, label in zip(runs, labels, strict=True) if label is not None}
+    found = by_strategy(runs, named)
+    found = {label: found[label] for label in [*known, *(label for label in found if label not in known)]}
+    numbers: dict[str, set[int]] = {}
+    for run, label in zip(runs, labels, strict=True):
+        numbers.setdefault(label or "", set()).add(int(run.folder.name.rpartition("-")[2]) if label else -1)
     ground = ground_of_run(runs[0])
-    chosen = [run.settings["strategy"] for run in runs]
+    return Source(str(path), ground, found) if about is None else _whole(str(path), ground, found, about, numbers)
+
+
+def _whole(where: str, ground: Ground, found: ByLabel, about: About, numbers: Mapping[str, Collection[int]]) -> Source:
+    """Returns the whole repeats of a bench, cut at what was asked for, with sentences on what is missing."""
+    notes = _missing(where, about, numbers)
+    if about.evaluations is not None and about.seconds is None:
+        found, left_out = without_unfinished(found, about.evaluations)
+        found, longer = cut(found, about.evaluations)
+        notes = [*notes, *left_out, *longer]
+    return Source(where, ground, found, about, notes)
+
+
+def _missing(where: str, about: About, numbers: Mapping[str, Collection[int]]) -> list[str]:
+    """Returns a sentence on the repeats that were to be made and are not there."""
+    lacking = {label: about.repeats - len(numbers.get(label, ())) for label in about.strategies}
+    if not about.repeats or not any(n > 0 for n in lacking.values()):
+        return []
+    said = ", ".join(f"{about.repeats - n} of {about.repeats} of {label}" for label, n in lacking.items() if n > 0)
+    return [f"{where} is not complete: it has {said}; the same nas bench command makes the rest."]
+
+
+def _comparable(trajectories: ByLabel, abouts: Sequence[About]) -> tuple[ByLabel, list[str]]:
+    """Returns trajectories over what all of them have: simulated time where that was the limit, evaluations otherwise."""
+    budgets = [about.times[-1] for about in abouts if about.times]
+    return within(trajectories, min(budgets)) if budgets else even(trajectories)
+
+
+def by_strategy(runs: Sequence[Run], named: Mapping[Path, str] | None = None) -> dict[str, list[Trajectory]]:
+    """Returns runs grouped by their strategy; settings are part of its label where runs differ in them.
+
+    Args:
+        runs: All of one ground.
+        named: Labels of those that a bench made, by folder.
+
+    Raises:
+        RunError: When they have not, or one stands twice.
+    """
+    ground = ground_of_run(runs[0])
+    chosen = [(_called(run), run.settings["strategy"]["options"]) for run in runs]
     found: dict[str, list[Trajectory]] = {}
     before: dict[tuple[str, int], Path] = {}
-    for run, strategy in zip(runs, chosen, strict=True):
+    for run, (name, options) in zip(runs, chosen, strict=True):
         check_same(str(runs[0].folder), ground, str(run.folder), ground_of_run(run))
-        label = strategy["name"] + _differing(strategy["options"], [o["options"] for o in chosen if o["name"] == strategy["name"]])
+        label = name + _differing(options, [theirs for other, theirs in chosen if other == name])
+        label = (named or {}).get(run.folder, label)
         key = (label, int(run.settings["seed"]))
         if key in before:
             raise RunError(f"{before[key]} and {run.folder} are both {label} with seed {key[1]}; leave one of them out")
         before[key] = run.folder
         found.setdefault(label, []).append(trajectory_of_run(run))
-    return Source(str(runs[0].folder), ground, found)
+    return found
+
+
+def _called(run: Run) -> str:
+    """Returns the name of a run's strategy; one of the user's own is called as he wrote it."""
+    name = str(run.settings["strategy"]["name"])
+    written = (run.starts()[0]["options"].get("arguments") or {}).get("strategy")
+    return written if name not in STRATEGIES and isinstance(written, str) else name
 
 
 def _differing(options: Mapping[str, Any], alike: Sequence[Mapping[str, Any]]) -> str:
@@ -99,17 +187,11 @@ def check_same(first: str, ground: Ground, other: str, theirs: Ground) -> None:
     ours, others = msgspec.to_builtins(ground), msgspec.to_builtins(theirs)
     for name, value in ours.items():
         if value != others[name]:
-            words = [_said(name, of) for of in (value, others[name])]
+            words = [said(name, of) for of in (value, others[name])]
             raise RunError(
                 f"{first} and {other} cannot be compared: {name} is {words[0]} in the first, {words[1]} in the other; "
                 "leave one of them out"
             )
-
-
-def _said(name: str, value: Any) -> str:
-    if name == "objectives":
-        value = [entry if isinstance(entry, str) else entry["name"] for entry in value]
-    return (", ".join(map(str, value)) if isinstance(value, list) else str(value)) or "none"
 
 
 def _merged(sources: Sequence[Source]) -> dict[str, Sequence[Trajectory]]:

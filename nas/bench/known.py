@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from nas.bench.table import Floats
 from nas.objectives import Objective
+
+_FROM_OUTSIDE = ("the budget of ", "the simulated budget of ", "stopped by ")
+"""How reasons begin for which a search ends whatever its strategy still has to propose."""
 
 
 def turned(objectives: Sequence[Objective], values: Floats) -> Floats:
@@ -27,13 +30,14 @@ class Trajectory:
         networks: Of each evaluation what is equal for equal networks only.
         proposals: Proposals made until then, repeats included.
         thinking: `(t,)` seconds the proposals since the last evaluation took; NaN where nobody measured them.
-        inherited: `(t,)` largest share of its decisions that one earlier genotype has; NaN where there is none.
+        alike: `(t,)` largest share of its decisions that one earlier genotype has; NaN where there is none.
         operators: How each was made.
         spent: `(t,)` simulated seconds until its end; None where nothing is simulated.
         cells: Of each evaluation its decisions as text, blank where one is not active, in the order of the bench's columns.
         pair: Equal in the repeats of other strategies that it is compared with: the seed, or the number of the repeat.
         ended: Why the repeat ended; empty where nobody wrote that down.
         trained: In which precision and where; empty where nothing was trained, or nobody wrote that down.
+        heirs: Which of the evaluations, from 0, are of networks that began with the weights of an earlier one.
     """
 
     searched: Floats
@@ -41,16 +45,42 @@ class Trajectory:
     networks: Sequence[object]
     proposals: Sequence[int]
     thinking: Floats
-    inherited: Floats
+    alike: Floats
     operators: Sequence[str]
     spent: Floats | None
     cells: Sequence[Sequence[str]]
     pair: int
     ended: str = ""
     trained: str = ""
+    heirs: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.proposals)
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether the strategy had nothing left to propose, so that more evaluations would have changed nothing."""
+        return bool(self.ended) and not self.ended.startswith(_FROM_OUTSIDE)
+
+    def first(self, evaluations: int) -> Trajectory:
+        """Returns its first evaluations, at least one; the very same where it has no more."""
+        if len(self) <= evaluations:
+            return self
+        n = max(evaluations, 1)
+        return replace(
+            self,
+            searched=self.searched[:n],
+            reported=self.reported[:n],
+            networks=self.networks[:n],
+            proposals=self.proposals[:n],
+            thinking=self.thinking[:n],
+            alike=self.alike[:n],
+            operators=self.operators[:n],
+            spent=None if self.spent is None else self.spent[:n],
+            cells=self.cells[:n],
+            ended="",
+            heirs=[i for i in self.heirs if i < n],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +128,7 @@ class Known:
         notes: Sentences a reader of the figures needs.
         raw: Scale of the hypervolume that is told beside the share; None: none is.
         raw_words: How that scale came about, by objective, as plain values.
+        scale_words: How the scale of the share came about, likewise.
     """
 
     title: str
@@ -110,6 +141,7 @@ class Known:
     notes: Sequence[str] = ()
     raw: Scale | None = None
     raw_words: dict[str, Any] = field(default_factory=dict)
+    scale_words: dict[str, Any] = field(default_factory=dict)
 
     @property
     def reports_apart(self) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import queue
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,7 @@ def run_all(
     workers: int | None = None,
     on_done: Callable[[int, int], None] = lambda done, total: None,
     on_repeat: Callable[[str, int, Repeat], None] | None = None,
+    there: Collection[tuple[str, int]] = (),
 ) -> dict[str, list[Repeat]]:
     """Returns the repeats of each contestant by its label, in the order of their numbers.
 
@@ -38,13 +39,15 @@ def run_all(
         workers: Processes; None: one a core. With one, everything runs in this process.
         on_done: Told how many of how many repeats are done.
         on_repeat: Given each repeat as it ends, with the label of its contestant and its number.
+        there: Labels and numbers of repeats that are not to be made.
 
     Raises:
         NasError: What the first repeat that fails says.
     """
     # repeat by repeat, so that a look at the first ones compares all contestants
     tasks = [Task(str(table), protocol, who, repeat) for repeat in range(repeats) for who in contestants]
-    workers = min(workers or cores(), len(tasks))
+    tasks = [task for task in tasks if (task.contestant.label, task.repeat) not in there]
+    workers = min(workers or cores(), max(len(tasks), 1))
     found: dict[int, Repeat] = {}
     for i, done in _alone(tasks) if workers == 1 else _together(tasks, workers):
         if done.repeat is None:

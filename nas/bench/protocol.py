@@ -57,7 +57,7 @@ class Repeat:
         thinking: Seconds the strategy took for the proposals since the last evaluation.
         spent: Simulated seconds until its end; 0 where the table has no cost.
         operators: How it was made.
-        inherited: Largest share of its decisions that one earlier one has alike, see `nas.bench.kin`; None for the first.
+        alike: Largest share of its decisions that one earlier one has alike, see `nas.bench.kin`; None for the first.
         ended: Why the repeat ended.
     """
 
@@ -66,7 +66,7 @@ class Repeat:
     thinking: list[float] = field(default_factory=list)
     spent: list[float] = field(default_factory=list)
     operators: list[str] = field(default_factory=list)
-    inherited: list[float | None] = field(default_factory=list)
+    alike: list[float | None] = field(default_factory=list)
     ended: str = ""
 
     @property
@@ -134,7 +134,7 @@ def run_repeat(problem: TableProblem, strategy: Strategy, protocol: Protocol, re
             found.add(row, number + 1, thought, spent, proposal.operator)
             evaluated.append(proposal.genotype)
             thought = 0.0
-    found.inherited, found.ended = kin(evaluated), reason
+    found.alike, found.ended = kin(evaluated), reason
     return found
 
 

@@ -31,7 +31,7 @@ def read_table(path: str | Path) -> Table:
     """
     path = Path(path)
     spec = _spec(path)
-    file = _data_file(path, spec)
+    file = data_file(path, spec)
     head, lines = _rows(file)
     place = {name: _place(name, what, head, file, path) for name, what in _columns(spec)}
     cells = tuple(tuple(row[place[name]] for name in spec.decisions) for _, row in lines)
@@ -57,7 +57,8 @@ def _spec(path: Path) -> TableSpec:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"table {path} is no TOML: {error}; {_HELP}") from None
     except msgspec.ValidationError as error:
-        raise DataError(f"table {path}: {error}; {_HELP}") from None
+        allowed = "; expected maximize or minimize" if str(error).endswith(".direction`") else ""
+        raise DataError(f"table {path}: {error}{allowed}; {_HELP}") from None
     for what, names in (("decisions", spec.decisions), ("objectives", list(spec.objectives))):
         if not names:
             raise DataError(f"table {path}: {what} is empty, expected at least one; {_HELP}")
@@ -81,7 +82,7 @@ def _spec(path: Path) -> TableSpec:
     return spec
 
 
-def _data_file(path: Path, spec: TableSpec) -> Path:
+def data_file(path: Path, spec: TableSpec) -> Path:
     """Returns where the rows lie."""
     choices = [path.parent / spec.data] if spec.data else [path.with_suffix(".csv"), path.with_suffix(".csv.gz")]
     for file in choices:

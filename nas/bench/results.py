@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from nas.bench.about import About, Ground
 from nas.bench.known import Known, Trajectory
+from nas.bench.lengths import ByLabel, common, early, heirs, lengths
 from nas.bench.quality import Curves, Yardstick, after, by_clock, reached
 from nas.bench.statistics import Comparison, Summary, compare, summary
 from nas.bench.table import Floats
@@ -27,21 +27,35 @@ class Results:
         trajectories: Of each strategy by its label, repeat by repeat; at least one strategy.
         marks: Numbers of evaluations at which shares are told, rising.
         seconds: Simulated times at which they are told as well, rising.
+        head: What was searched and how, as far as it is known.
+        notes: Sentences on what was left out, cut, or is missing.
 
     Attributes:
         curves: Of each repeat, by label.
-        marks: As given, but none behind the end of the longest repeat.
-        seconds: As given.
+        marks: As given, but none behind the number of evaluations that all repeats have; those that ended by themselves count as
+            the others.
+        seconds: As given, but none behind the end of all repeats that tells nothing new.
+        notes: As given, and what is to be known of the repeats.
         measures: By label, by the name of the measure, `(r,)` one value a repeat; NaN where a repeat has none.
     """
 
     def __init__(
-        self, known: Known, trajectories: Mapping[str, Sequence[Trajectory]], marks: Sequence[int], seconds: Sequence[float] = ()
+        self,
+        known: Known,
+        trajectories: Mapping[str, Sequence[Trajectory]],
+        marks: Sequence[int],
+        seconds: Sequence[float] = (),
+        *,
+        head: About | Ground | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         yardstick = Yardstick(known)
-        longest = max(len(trajectory) for of_label in trajectories.values() for trajectory in of_label)
-        self.known, self.trajectories, self.seconds = known, trajectories, tuple(seconds)
-        self.marks = tuple(sorted({min(mark, longest) for mark in marks}))
+        self.known, self.trajectories, self.head = known, trajectories, head
+        most = common(trajectories)
+        self.marks = tuple(sorted({min(mark, most) for mark in marks}))
+        limited = isinstance(head, About) and head.evaluations is not None
+        self.seconds = _reached_times(seconds, trajectories, told=limited and most == max(self.marks))
+        self.notes = [*notes, *_beyond(trajectories, most), *early(trajectories), *heirs(trajectories)]
         self.curves: dict[str, list[Curves]] = {
             label: [yardstick.curves(trajectory) for trajectory in of_label] for label, of_label in trajectories.items()
         }
@@ -92,19 +106,30 @@ class Results:
         had = ~np.isnan(ours + theirs)
         return ours[had], theirs[had]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain values."""
-        summaries, comparisons = self.summaries(), self.comparisons()
-        scaled = {"hypervolume_scale": self.known.raw_words} if self.known.raw_words else {}
-        return {
-            label: {
-                "measures": {name: dataclasses.asdict(one) for name, one in of.items()},
-                "against_first": {name: dataclasses.asdict(one) for name, one in comparisons.get(label, {}).items()},
-                "ended": sorted({trajectory.ended for trajectory in self.trajectories[label] if trajectory.ended}),
-                **scaled,
-            }
-            for label, of in summaries.items()
-        }
+
+def _reached_times(seconds: Sequence[float], trajectories: ByLabel, told: bool) -> tuple[float, ...]:
+    """Returns simulated times, of those behind the end of all repeats the first alone, since nothing changes later.
+
+    Args:
+        seconds: The times.
+        trajectories: The repeats.
+        told: Whether the last number of evaluations tells what there is at the end; then none of those is needed.
+    """
+    every = [one for of in trajectories.values() for one in of]
+    end = max((float(one.spent[-1]) for one in every if one.spent is not None), default=0.0)
+    behind = [time for time in sorted(seconds) if time >= end]
+    whole = told and len({len(one) for one in every if not one.ended_by_itself}) <= 1
+    return tuple(time for time in sorted(seconds) if time < end or time in behind[: 0 if whole else 1])
+
+
+def _beyond(trajectories: ByLabel, most: int) -> list[str]:
+    """Returns a sentence where repeats go on behind the last mark, which happens where simulated time limits them."""
+    if all(len(one) <= most for of in trajectories.values() for one in of):
+        return []
+    return [
+        f"Repeats ended after different numbers of evaluations ({lengths(trajectories)}): shares by evaluations are told up to "
+        f"{most:,}, which all have."
+    ]
 
 
 def _measures(
@@ -120,7 +145,7 @@ def _measures(
         "hypervolume": [yardstick.raw(trajectory) for trajectory in trajectories],
         "evaluations": [len(trajectory) for trajectory in trajectories],
         "distinct": [len(set(trajectory.networks)) / trajectory.proposals[-1] for trajectory in trajectories],
-        "inherited": [_mean(trajectory.inherited) for trajectory in trajectories],
+        "alike": [_mean(trajectory.alike) for trajectory in trajectories],
         "seconds": [_seconds(trajectory) for trajectory in trajectories],
         "simulated": [float("nan") if trajectory.spent is None else trajectory.spent[-1] for trajectory in trajectories],
     }
@@ -139,9 +164,11 @@ def _mean(values: Floats) -> float:
 
 
 def _seconds(trajectory: Trajectory) -> float:
-    """Returns the seconds a proposal took, over those that were measured."""
+    """Returns the mean seconds a proposal took, of those that were measured; the first evaluation's are left out, since libraries
+    are loaded then."""
     made = np.diff(trajectory.proposals, prepend=0)
     known = ~np.isnan(trajectory.thinking) & (made > 0)
+    known[0] = False
     return float(trajectory.thinking[known].sum() / made[known].sum()) if known.any() else float("nan")
 
 

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import io
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from nas.errors import DataError, RunError
 from nas.files import write_whole
 
 _BEFORE = ("strategy", "repeat", "step")
-_BEHIND = ("proposals", "proposal_seconds", "simulated_seconds", "operator", "inherited")
+_BEHIND = ("proposals", "proposal_seconds", "simulated_seconds", "operator", "alike")
 _SHARE = 0.05  # of the time, at most, goes into writing
 
 
@@ -25,7 +25,7 @@ def columns(decisions: Sequence[str], objectives: Sequence[str], where: str) -> 
 
     `strategy`, `repeat` (from 0), `step` (from 1); the decisions under their own names; `searched_NAME` and `reported_NAME` of each
     objective; `proposals` made so far in this repeat; `proposal_seconds` that those since the last line took; `simulated_seconds`
-    so far; `operator`; `inherited`, the largest share of its decisions that one earlier line of this repeat has alike, blank in the
+    so far; `operator`; `alike`, the largest share of its decisions that one earlier line of this repeat has alike, blank in the
     first (repetitions are compared where they fit best, see `nas.bench.kin`; the same rule for every strategy).
 
     Args:
@@ -56,15 +56,24 @@ class RowsFile:
         path: Where; its folder is made, and the head is written at once.
         head: See `columns`.
         labels: Of all strategies, in order.
+        kept: Lines of repeats that stand there already, by strategy and number.
+        beside: Writes what belongs to the rows; called before they are.
 
     Raises:
         RunError: When the file cannot be written.
     """
 
-    def __init__(self, path: Path, head: Sequence[str], labels: Sequence[str]) -> None:
-        self._path = path
-        self._head = _text([head])
-        self._texts: dict[str, dict[int, str]] = {label: {} for label in labels}
+    def __init__(
+        self,
+        path: Path,
+        head: Sequence[str],
+        labels: Sequence[str],
+        kept: Mapping[str, Mapping[int, str]] | None = None,
+        beside: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._path, self._beside = path, beside
+        self._head = text_of([head])
+        self._texts: dict[str, dict[int, str]] = {label: dict((kept or {}).get(label, {})) for label in labels}
         self._began, self._writing = time.monotonic(), 0.0
         self.write()
 
@@ -76,7 +85,7 @@ class RowsFile:
 
     def add(self, label: str, number: int, trajectory: Trajectory) -> None:
         """Takes in a repeat that ended."""
-        self._texts[label][number] = _text([label, number, *row] for row in _rows(trajectory))
+        self._texts[label][number] = text_of([label, number, *row] for row in _rows(trajectory))
         if self._writing <= _SHARE * (time.monotonic() - self._began):
             with contextlib.suppress(RunError):  # a file that is open elsewhere may not be replaced now; the last `write` says it
                 self.write()
@@ -90,13 +99,14 @@ class RowsFile:
         began = time.monotonic()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._beside()
             write_whole(self._path, self._head + "".join(of[number] for of in self._texts.values() for number in sorted(of)))
         except OSError as error:
             raise RunError(f"{self._path} cannot be written: {error.strerror or error}; choose another place with --out") from None
         self._writing += time.monotonic() - began
 
 
-def _text(rows: Iterable[Sequence[object]]) -> str:
+def text_of(rows: Iterable[Sequence[object]]) -> str:
     """Returns rows as lines of CSV."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
@@ -114,7 +124,7 @@ def _rows(trajectory: Trajectory) -> Iterator[list[object]]:
             _number(trajectory.thinking[i]),
             "" if trajectory.spent is None else _number(trajectory.spent[i]),
             trajectory.operators[i],
-            _number(trajectory.inherited[i]),
+            _number(trajectory.alike[i]),
         ]
 
 

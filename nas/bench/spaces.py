@@ -22,6 +22,7 @@ import msgspec
 from nas.bench.contestants import Contestant
 from nas.bench.protocol import seed_of
 from nas.bench.runner import Answer, make
+from nas.bench.stopping import BenchStopped
 from nas.errors import NasError, RunError
 from nas.interrupts import Interrupts
 from nas.processes import ask, start_worker
@@ -48,23 +49,6 @@ class Plan:
     arguments: Mapping[str, Any]
 
 
-class BenchStopped(KeyboardInterrupt):
-    """Raised after a signal, when every run has written down what it had: the same command goes on.
-
-    Attributes:
-        signal: Its number.
-    """
-
-    def __init__(self, signal: int) -> None:
-        super().__init__("the bench was stopped; the same command goes on where it stopped")
-        self.signal = signal
-
-    @property
-    def exit_code(self) -> int:
-        """What a command leaves with."""
-        return 128 + self.signal
-
-
 def plans(who: Sequence[Contestant], repeats: int, seed: int, folder: Path, arguments: Mapping[str, Any]) -> list[Plan]:
     """Returns every run of a bench, repeat by repeat, so that a look at the first ones compares all strategies.
 
@@ -75,7 +59,7 @@ def plans(who: Sequence[Contestant], repeats: int, seed: int, folder: Path, argu
         folder: Of the bench.
         arguments: Of `nas.search`, the same for all runs.
     """
-    safe = _safe_names([one.label for one in who])
+    safe = prefixes([one.label for one in who])
     return [
         Plan(
             one.label,
@@ -95,8 +79,8 @@ def plans(who: Sequence[Contestant], repeats: int, seed: int, folder: Path, argu
     ]
 
 
-def _safe_names(labels: Sequence[str]) -> dict[str, str]:
-    """Returns a name for folders for each label, different ones even where capital letters count as small ones."""
+def prefixes(labels: Sequence[str]) -> dict[str, str]:
+    """Returns what the names of its folders begin with for each label, different ones even where case does not count."""
     found: dict[str, str] = {}
     for label in labels:
         name = re.sub(r"[^A-Za-z0-9_=.]+", "-", label).strip("-.")[:60] or "strategy"

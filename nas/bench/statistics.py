@@ -81,12 +81,16 @@ class Comparison:
         p: Of the two-sided Wilcoxon signed-rank test, after Holm's correction for the strategies compared.
         effect: Matched-pairs rank-biserial correlation, from -1 (always worse) to 1 (always better) (Kerby 2014, "The simple
             difference formula").
+        pairs: Of repeats, those without a difference too.
+        least: The smallest p that so many pairs could give, likewise corrected.
     """
 
     better: int
     worse: int
     p: float
     effect: float
+    pairs: int
+    least: float
 
 
 def compare(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Comparison]:
@@ -100,16 +104,24 @@ def compare(pairs: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[Comparison]:
     """
     from scipy.stats import rankdata, wilcoxon
 
-    found: list[tuple[int, int, float, float]] = []
+    found: list[tuple[int, int, float, float, int]] = []
     for base, other in pairs:
         gain = np.asarray(base, dtype=np.float64) - np.asarray(other, dtype=np.float64)
         gain = gain[gain != 0]
         rank = rankdata(np.abs(gain)) if len(gain) else np.zeros(0)
         effect = float((rank * np.sign(gain)).sum() / rank.sum()) if len(gain) else 0.0
         p = float(wilcoxon(gain).pvalue) if len(gain) else 1.0
-        found.append((int((gain > 0).sum()), int((gain < 0).sum()), p, effect))
-    corrected = holm([p for _, _, p, _ in found])
-    return [Comparison(up, down, p, effect) for (up, down, _, effect), p in zip(found, corrected, strict=True)]
+        found.append((int((gain > 0).sum()), int((gain < 0).sum()), p, effect, np.size(base)))
+    corrected = holm([p for _, _, p, _, _ in found])
+    return [
+        Comparison(up, down, p, effect, n, min(1.0, len(found) * 0.5 ** (n - 1)))
+        for (up, down, _, effect, n), p in zip(found, corrected, strict=True)
+    ]
+
+
+def fewest_pairs(tests: int, p: float) -> int:
+    """Returns how many pairs it takes for the smallest p, after Holm's correction for so many tests, to be no more than `p`."""
+    return math.ceil(math.log2(tests / p)) + 1
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

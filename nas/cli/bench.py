@@ -39,6 +39,8 @@ nas/bench/table.py.
 
 REPEATS_OF_A_TABLE, REPEATS_OF_A_SPACE = 20, 3
 
+_LOOK_EVERY = 60.0  # seconds between two lines on how far real runs are
+
 
 def bench(
     what: str,
@@ -77,12 +79,14 @@ def bench(
     Args:
         what: TABLE.toml, or a space: a name (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
         strategy: Who is compared, separated by commas, the first one the base; NAME, NAME(setting=value,...) or FILE.py:Class.
+            Not auto, which stands for exhaustive or surrogate, as the space and the evaluations have it: name the one you mean.
         evaluations: Evaluations of each repeat; for a table 100 when left out without --budget.
         repeats: Of each strategy; when left out 20 on a table, 3 of real runs.
         seed: Of the whole bench.
         objectives: What is ranked, the first one first; the table's first two, or val_accuracy,params, when left out.
         at: Evaluations after which shares are told, such as 30,60; 25, 50, 100 and so on when left out.
-        out: CSV for the rows of a table; folder for the runs of a space, runs/SPACE-bench-N when left out. nas compare reads both.
+        out: CSV for the rows of a table; folder for the runs of a space, runs/SPACE-bench-N when left out. What is there of
+            the same bench is kept and gone on with. nas compare reads both.
         figures: Folder for anytime curves as SVG and PDF; over simulated time as well where the table has a cost.
         workers: Repeats at a time; one a core when left out.
         budget: Simulated time of each repeat instead or as well, such as 12000s or 3h; needs a table with a cost.
@@ -94,6 +98,7 @@ def bench(
         from nas.bench.benches import bench_table
         from nas.bench.setup import prepare
 
+        count = _Count(out)
         setup = prepare(
             Path(what),
             strategy,
@@ -106,7 +111,11 @@ def bench(
             constraints=constraint or (),
             at=names(at or ""),
         )
-        made = bench_table(setup, Path(what), repeats or REPEATS_OF_A_TABLE, out=out, workers=workers, on_done=_count)
+        try:
+            made = bench_table(setup, Path(what), repeats or REPEATS_OF_A_TABLE, out=out, workers=workers, on_done=count)
+        except KeyboardInterrupt:
+            print(count.stopped(), file=sys.stderr, flush=True)
+            raise
         show_results(made, json=json, figures=figures, written=[out] if out is not None else [])
         return
     given = {"--budget": budget, "--duplicates": duplicates, "--fidelity": fidelity}
@@ -115,8 +124,9 @@ def bench(
         raise RunError(f"no evaluations given; say how many networks each run on {what} evaluates, such as --evaluations 30")
     from nas.arguments import free_folder
     from nas.bench.benches import bench_space
-    from nas.bench.gather import ROWS
+    from nas.bench.places import ROWS
     from nas.bench.setup import prepare_space
+    from nas.bench.watch import Watch
 
     space = prepare_space(
         what,
@@ -130,7 +140,15 @@ def bench(
     )
     folder = out or free_folder(Path(what.partition(":")[0]).stem, "bench")
     try:
-        results = bench_space(space, repeats or REPEATS_OF_A_SPACE, folder=folder, workers=workers, on_done=_line)
+        results = bench_space(
+            space,
+            repeats or REPEATS_OF_A_SPACE,
+            folder=folder,
+            workers=workers,
+            on_done=_line,
+            on_begin=lambda line: print(line, file=sys.stderr, flush=True),
+            watch=Watch(_progress, _LOOK_EVERY),
+        )
     except KeyboardInterrupt:
         print(f"stopped; the same command with --out {folder} goes on where it stopped", file=sys.stderr, flush=True)
         raise
@@ -149,12 +167,34 @@ def _refuse(options: list[str], why: str) -> None:
         raise RunError(f"{options[0]} {why}")
 
 
-def _count(done: int, total: int, words: str) -> None:
-    """Shows how far the repeats of a table are, where somebody looks."""
-    if sys.stderr.isatty():
-        print(f"\r{done:,} of {total:,} repeats", end="\n" if done == total else "", file=sys.stderr, flush=True)
+class _Count:
+    """Shows how far the repeats of a table are, where somebody looks, and says how far they were when the bench was stopped."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._out = out
+        self._done, self._total = 0, 0
+
+    def __call__(self, done: int, total: int, words: str) -> None:
+        self._done, self._total = done, total
+        if not words and done:
+            print(f"{done:,} of {total:,} repeats stand in {self._out} already and are kept", file=sys.stderr, flush=True)
+        elif words and sys.stderr.isatty():
+            print(f"\r{done:,} of {total:,} repeats", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    def stopped(self) -> str:
+        """Returns what is left of the work."""
+        line_end = "\n" if sys.stderr.isatty() and 0 < self._done < self._total else ""
+        of = f"{self._done:,} of {self._total:,} repeats"
+        if self._out is None:
+            return f"{line_end}stopped; {of} were done and are lost: --out rows.csv keeps them"
+        return f"{line_end}stopped; {of} are written to {self._out}, and the same command goes on where it stopped"
 
 
 def _line(done: int, total: int, words: str) -> None:
     """Tells of one finished run."""
     print(f"{done:,} of {total:,}: {words}", file=sys.stderr, flush=True)
+
+
+def _progress(done: int, total: int) -> None:
+    """Tells how far all runs together are."""
+    print(f"{done:,} of {total:,} evaluations", file=sys.stderr, flush=True)

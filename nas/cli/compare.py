@@ -24,8 +24,10 @@ def compare(
     nas compare runs/bench
     nas compare runs/nsga2-* runs/surrogate-*
 
-    It prints what nas bench prints. Runs are grouped by strategy and paired by
-    seed; the first strategy is the base of all comparisons.
+    It prints what nas bench prints. Of a bench's folder all runs are read. Runs are
+    grouped by strategy and paired by seed; the first strategy is the base of all
+    comparisons. What is compared is what all have in common: the same number of
+    evaluations, or the same simulated time.
 
     Args:
         what: rows.csv files, folders of nas bench, run folders: all of one table, or of one space with the same settings.

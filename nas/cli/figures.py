@@ -27,7 +27,9 @@ def show_results(results: Results, *, json: bool, figures: Path | None, written:
 
         drawn = [figures / f"{saved.name}.svg" for saved in draw_curves(results, figures)]
     if json:
-        print_json(results.to_dict())
+        from nas.bench.plain import plain
+
+        print_json(plain(results))
         return
     from nas.bench.words import report
 

@@ -52,7 +52,7 @@ def test_a_trajectory_is_what_the_run_evaluated(tmp_path: Path) -> None:
         assert failed == (trials.outcome[list(trials.genotype).index(genotype)] != "complete")
     assert len(set(trajectory.networks)) == 6
     assert (trajectory.pair, trajectory.ended) == (3, "the budget of 6 evaluations is spent")
-    assert np.isnan(trajectory.inherited[0]) and (trajectory.inherited[1:] > 0).all()
+    assert np.isnan(trajectory.alike[0]) and (trajectory.alike[1:] > 0).all()
 
 
 def test_seconds_of_a_proposal_are_unknown_only_where_a_start_begins(tmp_path: Path) -> None:

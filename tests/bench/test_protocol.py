@@ -79,8 +79,8 @@ def test_repeats_cost_no_simulated_time_where_they_are_skipped(tmp_path: Path) -
 
 
 def test_what_an_evaluation_has_from_one_before(tmp_path: Path) -> None:
-    assert run(tmp_path, Listed(*TWINS), duplicates="count").inherited == [None, 0.5, 0.5, 1.0, 0.5]
-    assert run(tmp_path, Listed(*TWINS), duplicates="skip").inherited == [None, 0.5, 0.5]  # served repeats are no evaluations
+    assert run(tmp_path, Listed(*TWINS), duplicates="count").alike == [None, 0.5, 0.5, 1.0, 0.5]
+    assert run(tmp_path, Listed(*TWINS), duplicates="skip").alike == [None, 0.5, 0.5]  # served repeats are no evaluations
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if not name.startswith("optuna:")])

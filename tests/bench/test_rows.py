@@ -83,7 +83,7 @@ def test_they_stand_in_order_whenever_they_end(tmp_path: Path, problem: TablePro
     rows.write()
     places = [(row["strategy"], row["repeat"], row["step"]) for row in read(path)]
     assert places == [(label, n, s) for label, n in (("one", "0"), ("one", "2"), ("two", "0"), ("two", "1")) for s in "12"]
-    assert [row["inherited"] for row in read(path)[:2]] == ["", "0.5"]
+    assert [row["alike"] for row in read(path)[:2]] == ["", "0.5"]
 
 
 @pytest.mark.parametrize(("share", "kept"), [(float("inf"), 1), (-1.0, 0)])

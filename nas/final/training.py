@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.addresses import Network
 from nas.budget import duration
 from nas.device import check_names
 from nas.errors import EvaluationError
@@ -21,14 +22,14 @@ from nas.final.folder import FinalFolder
 from nas.final.picks import earlier_looks, pick_networks
 from nas.final.results import FinalTraining, TrainedNetwork
 from nas.final.words import image_words
+from nas.graph import Graph
 from nas.interrupts import Interrupts
 from nas.recipe import Recipe, Task
-from nas.run import Run
+from nas.run import Found, Run
+from nas.space import Architecture, Space
 
 if TYPE_CHECKING:
-    from nas.addresses import Network
     from nas.api import AnyNetwork
-    from nas.run import Found
 
 
 class TrainingStopped(KeyboardInterrupt):
@@ -50,7 +51,7 @@ class TrainingStopped(KeyboardInterrupt):
 
 
 def train_networks(
-    networks: Sequence[AnyNetwork | Found | Network | Run] | str | Path | Run,
+    networks: Sequence[AnyNetwork | Found | Network | Run] | AnyNetwork | Found | Network | Run,
     data: Any = None,
     *,
     front: bool = False,
@@ -79,7 +80,8 @@ def train_networks(
     that was stopped or killed goes on in the same folder from the last checkpoints, and gives what an unbroken one gives.
 
     Args:
-        networks: What `nas.find_network` takes, networks of a run, or runs: a run, or its folder, stands for its best network.
+        networks: A list of what `nas.find_network` takes, of networks of a run, or of runs, or one of them: a run, or its folder,
+            stands for its best network.
         data: What `nas.data.load_data` takes; None: what the first network's run was searched with.
         front: A run stands for all networks of its front instead.
         epochs: Of each training; with a budget the most; None: 30, or as many as the budget allows.
@@ -115,9 +117,8 @@ def train_networks(
     """
     seconds = _checked(epochs, budget, train_seeds, seed, workers, threads)
     check_names(device, precision)
-    listed = [networks] if isinstance(networks, str | Path | Run) else list(networks)
     picks = pick_networks(
-        listed,
+        [networks] if isinstance(networks, str | Path | Space | Architecture | Graph | Found | Network | Run) else list(networks),
         data,
         data_options or {},
         front=front,

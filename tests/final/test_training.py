@@ -331,7 +331,8 @@ def test_speed_is_measured_on_a_few_images(tmp_path: Path, data: Dataset, here: 
 
 def test_a_space_with_nothing_open(tmp_path: Path, data: Dataset, here: object) -> None:
     space = Space(body=Sequential(Conv(channels=4, kernel=3), Classifier()))
-    assert train_network(space, data, epochs=1, out=tmp_path / "out", **HOW).seeds[0].outcome == "complete"
+    (trained,) = train_networks(space, data, epochs=1, out=tmp_path / "out", **HOW).networks
+    assert trained.seeds[0].outcome == "complete"
 
 
 def test_another_device_than_before_is_settled_anew(tmp_path: Path, data: Dataset, here: Callable[..., Here], short: None) -> None:

@@ -20,6 +20,7 @@ from nas.ops import (
     Multiply,
     Op,
     Pad,
+    Resize2d,
     Shape,
     Subsample,
     Zero,
@@ -211,6 +212,10 @@ class GraphBuilder:
         """Pools to a given size, "max" or "avg": `(C, H, W)` -> `(C, *size)`."""
         check_known("pooling", kind, ("max", "avg"))
         return self.apply(interned(AdaptivePool2d(kind, pair(size))), x)
+
+    def resize(self, x: Node, size: Size) -> Node:
+        """The image at another size, bilinear: `(C, H, W)` -> `(C, *size)`; `size` is one number or (vertical, horizontal)."""
+        return self.apply(interned(Resize2d(pair(size))), x)
 
     def norm(self, x: Node, kind: str = "batch") -> Node:
         """Normalisation: "batch", "local_response" or "none"; the shape stays."""

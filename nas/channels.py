@@ -31,6 +31,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Subsample,
 )
 
@@ -44,7 +45,7 @@ _PIXELS = 1 << 24
 """A flattened value is its channel's class times this, plus the pixel it was."""
 
 _PASS_ON = (
-    Activation, AdaptivePool2d, BatchNorm, Crop, Dropout, Identity, LocalResponseNorm, Pool2d, Subsample,
+    Activation, AdaptivePool2d, BatchNorm, Crop, Dropout, Identity, LocalResponseNorm, Pool2d, Resize2d, Subsample,
 )  # fmt: skip
 """Operations whose output has the channels of their only input."""
 

@@ -45,10 +45,11 @@ from nas.ops import (
     Multiply,
     Pad,
     Pool2d,
+    Resize2d,
     Subsample,
 )
 
-_BY_CHANNEL = (Activation, AdaptivePool2d, Crop, Pool2d, Subsample)
+_BY_CHANNEL = (Activation, AdaptivePool2d, Crop, Pool2d, Resize2d, Subsample)
 """Operations on one input, without weights, that do the same to each channel, whatever the others are."""
 
 

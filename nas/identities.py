@@ -20,6 +20,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Subsample,
 )
 
@@ -59,7 +60,9 @@ class Silence:
             return next((zeros for zeros in factors if zeros is not None), None)
         if isinstance(op, Add | Concat):
             return self.of(total, sources)
-        passes_zero = isinstance(op, Dropout | Crop) or (isinstance(op, Pool2d | AdaptivePool2d) and op.kind in ("max", "avg"))
+        passes_zero = isinstance(op, Dropout | Crop | Resize2d) or (
+            isinstance(op, Pool2d | AdaptivePool2d) and op.kind in ("max", "avg")
+        )
         if passes_zero or (isinstance(op, Activation) and op.kind in _LEARNS_AT_ZERO):
             return self._found(sources[0], total)
         return None
@@ -117,7 +120,7 @@ def signs(graph: Graph) -> list[str]:
 def _sign(op: Op, before: Sequence[str]) -> str:
     if isinstance(op, Activation) and op.kind in ("relu", "relu6", "sigmoid"):
         return "six" if op.kind != "relu" or before[0] == "six" else "positive"
-    if isinstance(op, Dropout | Pool2d | AdaptivePool2d | Crop | Subsample | Flatten | Pad | Concat | Add | Multiply):
+    if isinstance(op, Dropout | Pool2d | AdaptivePool2d | Crop | Resize2d | Subsample | Flatten | Pad | Concat | Add | Multiply):
         weakest = min(before, key=("", "positive", "six").index)
         grows = isinstance(op, Add | Multiply) or (isinstance(op, Pool2d) and op.kind == "l2")
         return "positive" if weakest == "six" and grows else weakest

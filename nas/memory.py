@@ -48,6 +48,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Subsample,
     Zero,
 )  # fmt: skip
@@ -105,7 +106,7 @@ def _of_pooling_to_a_size(op: AdaptivePool2d, inputs: Sequence[Facts], facts: Fa
 
 _ALWAYS: dict[type[Op], Kept] = {
     Input: _NOTHING, Identity: _NOTHING, Zero: _NOTHING, Flatten: _NOTHING, Crop: _NOTHING, Subsample: _NOTHING,
-    Add: _NOTHING, Concat: _NOTHING, Linear: _INPUTS, BatchNorm: _INPUTS,
+    Add: _NOTHING, Concat: _NOTHING, Resize2d: _NOTHING, Linear: _INPUTS, BatchNorm: _INPUTS,
 }  # fmt: skip
 """What autograd keeps of operations of which it is always the same, as their own source text calls PyTorch."""
 _BY_FIELDS: dict[type[Op], Callable[[Any, Sequence[Facts], Facts], Kept]] = {

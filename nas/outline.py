@@ -31,6 +31,7 @@ from nas.ops import (
     Pad,
     Pool2d,
     RecordedOp,
+    Resize2d,
     Shape,
     Subsample,
 )
@@ -177,6 +178,8 @@ def op_words(op: Op, *inputs: Shape) -> str:
             return f"{op.kind} pool {_by(op.kernel, True)}{_stride(op.stride)}"
         case AdaptivePool2d():
             return f"global {op.kind} pool" if op.size == (1, 1) else f"adaptive {op.kind} pool to {_by(op.size, True)}"
+        case Resize2d():
+            return f"resize to {_by(op.size, True)}"
         case Activation():
             return op.kind.replace("_", " ")
         case Dropout():

@@ -53,7 +53,7 @@ def layer_table(graph: Graph, level: Level = "block") -> list[dict[str, Any]]:
         UnknownNameError: When there is no such level.
     """
     fields = receptive_fields(graph)
-    return [_row(graph, part, [(fields[i][0].size, fields[i][1].size) for i in part.outputs]) for part in outline(graph, level)]
+    return [_row(graph, part, [(fields[i][0].pixels, fields[i][1].pixels) for i in part.outputs]) for part in outline(graph, level)]
 
 
 def _row(graph: Graph, part: Part, fields: Sequence[tuple[int, int]]) -> dict[str, Any]:

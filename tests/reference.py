@@ -294,6 +294,30 @@ def pool_gradient(x: Array, g: Array, kind: str, windows: Windows) -> Array:
     return found
 
 
+# ---- images at another size
+
+
+def triangle(n: int, m: int) -> Array:
+    """`W[i, j]`, `(m, n)`: what pixel j weighs in pixel i of an axis that goes from n to m pixels.
+
+    The middle of output i lies at `c = (i + 1/2) n / m`, that of pixel j at `j + 1/2`. With `r = max(1, n / m)`:
+    `w[i, j] = max(0, 1 - |j + 1/2 - c| / r)`, and `W[i, j] = w[i, j] / sum_j w[i, j]` over the pixels that there are.
+    """
+    middle = (np.arange(m)[:, None] + 0.5) * n / m
+    weights = np.maximum(0.0, 1 - np.abs(np.arange(n) + 0.5 - middle) / max(1.0, n / m))
+    return np.asarray(weights / weights.sum(1, keepdims=True))
+
+
+def resize(x: Array, size: Pair) -> Array:
+    """`Y = V X W^T` of each channel, V for the rows and W for the columns."""
+    return np.asarray(triangle(x.shape[2], size[0]) @ x @ triangle(x.shape[3], size[1]).T)
+
+
+def resize_gradient(g: Array, size: Pair) -> Array:
+    """`dL/dX = V^T G W`; `size`: of X."""
+    return np.asarray(triangle(size[0], g.shape[2]).T @ g @ triangle(size[1], g.shape[3]))
+
+
 # ---- normalisation
 
 

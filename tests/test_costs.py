@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import networkx
@@ -34,6 +35,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Subsample,
     Zero,
 )  # fmt: skip
@@ -97,6 +99,8 @@ def test_a_chain_by_hand() -> None:
         (AdaptivePool2d("avg"), [(3, 4, 4)], 3 * 16),
         (AdaptivePool2d("max", (2, 2)), [(3, 4, 4)], 3 * 16),
         (AdaptivePool2d("avg", (2, 1)), [(1, 3, 3)], 6 + 6),  # rows 0 and 1, rows 1 and 2
+        (Resize2d((2, 4)), [(3, 4, 4)], 3 * 4 * 2 * (3 + 3)),  # rows stay; of four pixels in reach one lies beyond the border
+        (Resize2d((4, 4)), [(3, 4, 4)], 0),
         (Add(), [(3, 5, 5)] * 3, 2 * 75),
         (Multiply(), [(3, 5, 5), (3, 1, 1)], 75),
         (Concat(), [(3, 5, 5)] * 3, 0),
@@ -139,7 +143,8 @@ def _sliding(rng: np.random.Generator) -> Op:
         Pad((*more, *s)),  # type: ignore[arg-type]
         Crop((int(rng.integers(4, SIDE)), int(rng.integers(4, SIDE)))),
         AdaptivePool2d("avg", (int(rng.integers(1, 7)), 4)),
-    ][int(rng.integers(8))]
+        Resize2d((int(rng.integers(1, 30)), int(rng.integers(1, 30)))),
+    ][int(rng.integers(9))]
 
 
 def random_windows(rng: np.random.Generator, size: int) -> Graph:
@@ -180,6 +185,11 @@ def _needed(graph: Graph, node: int, at: int, axis: int) -> tuple[bool, bool]:
                 seen, regular = (low * n // m, -(-(high + 1) * n // m) - 1), regular and n % m == 0
             elif isinstance(op, Crop):
                 seen = (low + (n - m) // 2, high + (n - m) // 2)
+            elif isinstance(op, Resize2d) and n != m:
+                reach = [
+                    j for i in (low, high) for j in range(-2 * n, 3 * n) if abs(m * (2 * j + 1) - n * (2 * i + 1)) < 2 * max(n, m)
+                ]
+                seen = (min(reach), max(reach))
             elif window is None:
                 seen = (low, high)
             else:
@@ -192,12 +202,13 @@ def _needed(graph: Graph, node: int, at: int, axis: int) -> tuple[bool, bool]:
 
 
 def _jumps_agree(graph: Graph, node: int, fields: list[tuple[Field, Field]], axis: int) -> bool:
-    """Returns whether all branches that meet on the way to a node have the same jump."""
+    """Returns whether all branches that meet on the way to a node have the same jump, and what is resized a jump of 1."""
     needed = {node}
     for i in range(node, 0, -1):
         if i in needed:
             needed |= set(graph.inputs[i])
-    return all(len({fields[s][axis].jump for s in graph.inputs[i]}) <= 1 for i in needed)
+    jumps = {i: {fields[s][axis].jump for s in graph.inputs[i]} for i in needed}
+    return all(len(jumps[i]) <= 1 and not (isinstance(graph.ops[i], Resize2d) and jumps[i] != {1}) for i in needed)
 
 
 def test_receptive_fields_are_what_gradients_see() -> None:
@@ -205,8 +216,8 @@ def test_receptive_fields_are_what_gradients_see() -> None:
     import torch
     from interpreter import modules, values
 
-    exact = held = joins = 0
-    for seed in range(50):
+    exact = held = joins = resized = 0
+    for seed in range(100):
         rng = np.random.default_rng(seed)
         graph = random_windows(rng, int(rng.integers(1, 8)))
         parts = modules(graph)
@@ -223,15 +234,16 @@ def test_receptive_fields_are_what_gradients_see() -> None:
                 (gradient,) = torch.autograd.grad(found[node][0, 0, *spot], x, retain_graph=True)
                 ways = [_needed(graph, node, spot[axis], axis) for axis in (0, 1)]
                 for axis in (0, 1):
-                    seen = torch.nonzero(gradient[0, 0].abs().amax(1 - axis)).flatten().tolist()
+                    seen = torch.nonzero(gradient[0, 0].abs().amax(1 - axis) > 1e-14).flatten().tolist()
                     field = fields[node][axis]
-                    first = field.first + spot[axis] * field.jump
-                    assert not seen or (first <= seen[0] and seen[-1] < first + field.size), (seed, node, spot, axis)
+                    first, last = field.seen(spot[axis])
+                    assert not seen or (first <= seen[0] and seen[-1] <= last), (seed, node, spot, axis)
                     held += 1
                     if all(inside for inside, _ in ways) and ways[axis][1] and _jumps_agree(graph, node, fields, axis):
-                        assert (seen[0], seen[-1]) == (first, first + field.size - 1), (seed, node, spot, axis)
+                        assert (seen[0], seen[-1]) == (first, last), (seed, node, spot, axis)
                         exact += 1
-    assert exact > 500 and held > 1000 and joins > 20, (exact, held, joins)
+                        resized += isinstance(graph.ops[node], Resize2d) or fields[node][axis].jump % 1 != 0
+    assert exact > 800 and held > 2000 and joins > 40 and resized > 30, (exact, held, joins, resized)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +290,23 @@ def test_a_factor_of_one_pixel_sees_all_and_is_seen_by_all() -> None:
     ops: list[Op] = [Input((1, 9, 9)), AdaptivePool2d("avg"), Multiply(), Conv2d(1, (3, 3), (1, 1), (1, 1))]
     fields = receptive_fields(labelled(ops, [(), (0,), (0, 1), (2,)]))
     assert fields[2][0] == fields[3][0] == Field(9, 0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "field", "seen"),
+    [
+        (8, 4, Field(4, 2, Fraction(1, 2)), [(-1, 2), (1, 4), (3, 6), (5, 8)]),
+        (6, 4, Field(Fraction(7, 2), Fraction(3, 2), Fraction(1, 4)), [(-1, 1), (1, 3), (2, 4), (4, 6)]),
+        (5, 5, Field(1, 1, 0), [(i, i) for i in range(5)]),
+        (2, 4, Field(Fraction(5, 2), Fraction(1, 2), Fraction(-1, 4)), [(-1, 0), (0, 1), (0, 1), (1, 2)]),
+        (3, 1, Field(5, 3, 1), [(-1, 3)]),
+    ],
+)
+def test_resized_pixels_by_hand(n: int, m: int, field: Field, seen: list[tuple[int, int]]) -> None:
+    graph = labelled([Input((1, n, n)), Resize2d((m, m)), Flatten()], [(), (0,), (1,)])
+    found = receptive_fields(graph)[1][0]
+    assert found == field and [found.seen(i) for i in range(m)] == seen
+    assert found.pixels == max(last - first + 1 for first, last in seen)
 
 
 def test_zeros_see_nothing() -> None:

@@ -22,6 +22,7 @@ from nas.blocks import (
     Pool,
     Repeat,
     Residual,
+    Resize,
     Sequential,
     SqueezeExcite,
 )  # fmt: skip
@@ -48,6 +49,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Shape,
     Subsample,
     Zero,
@@ -68,7 +70,7 @@ OPERATIONS: list[tuple[Op, tuple[Shape, ...]]] = [
     *[(AdaptivePool2d(kind, size), (X,)) for kind in ("max", "avg") for size in ((1, 1), (2, 3))],
     *[(Pad((1, 1, 1, 1), mode=mode), (X,)) for mode in ("zeros", "reflect", "replicate", "circular")], (Pad(channels=2), (X,)),
     *[(op, (X,) * n) for op in (Add(), Multiply(), Concat()) for n in (2, 3)], (Multiply(), (X, (4, 1, 1))),
-    *[(op, (X,)) for op in (Flatten(), Identity(), Subsample((2, 2)), Crop((3, 3)), Zero(X))],
+    *[(op, (X,)) for op in (Flatten(), Identity(), Subsample((2, 2)), Crop((3, 3)), Zero(X))], *[(Resize2d(size), (X,)) for size in ((4, 5), (9, 6))],
 ]  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def test_what_autograd_keeps_of_each_operation(op: Op, shapes: tuple[Shape, ...]
 
 NETWORKS: dict[str, Block] = {
     "plain": Sequential(Conv(8), Pool(), Conv(16, activation="silu"), Pool("avg"), Conv(8, norm="local_response"), Pool("l2")),
+    "resized": Sequential(Resize((9, 20)), Conv(8), Resize(12), Conv(16, activation="gelu"), Parallel(Resize(6), Conv(4, stride=2), merge="concat")),
     "residual": Sequential(Conv(8), Repeat(Residual(8), 2), Residual(16, stride=2), Residual(16, squeeze=4), Residual(32, stride=2, shortcut="pad")),
     "bottleneck": Sequential(Conv(8, 5, 2), Repeat(Residual(16, bottleneck=True, preactivation=True), 3)),
     "inception": Sequential(Conv(8), Inception(16), Pool(), Inception(32, large="3x3 twice")),

@@ -11,6 +11,7 @@ from nas.blocks.nasnet import NasnetCell, NasnetStack, NasnetStep
 from nas.blocks.norm import Norm
 from nas.blocks.pooling import GlobalPool, Pool
 from nas.blocks.residual import Residual
+from nas.blocks.resizing import Resize
 from nas.blocks.scaled import Scaled
 from nas.blocks.structure import Maybe, OneOf, Parallel, Repeat, Sequential, Shared, shared
 from nas.builder import GraphBuilder, Node
@@ -21,7 +22,7 @@ BLOCKS: dict[str, type[Block]] = {
     block.__name__: block
     for block in (
         Cell, Classifier, Conv, GlobalPool, Inception, InvertedResidual, Maybe, NasnetCell, NasnetStack, NasnetStep, Norm,
-        OneOf, Parallel, Pool, Repeat, Residual, Scaled, SeparableConv, Sequential, Shared, Skip, SqueezeExcite, Zeroize,
+        OneOf, Parallel, Pool, Repeat, Residual, Resize, Scaled, SeparableConv, Sequential, Shared, Skip, SqueezeExcite, Zeroize,
     )
 }  # fmt: skip
 """Every block by the name that JSON calls it."""
@@ -29,5 +30,6 @@ BLOCKS: dict[str, type[Block]] = {
 __all__ = [
     "BLOCKS", "Block", "BlockError", "Cell", "Classifier", "Conv", "GlobalPool", "GraphBuilder", "Inception",
     "InvertedResidual", "Maybe", "NasnetCell", "NasnetStack", "NasnetStep", "Node", "Norm", "OneOf", "Op", "Parallel",
-    "Pool", "Repeat", "Residual", "Scaled", "SeparableConv", "Sequential", "Shared", "Skip", "SqueezeExcite", "Zeroize", "shared",
+    "Pool", "Repeat", "Residual", "Resize", "Scaled", "SeparableConv", "Sequential", "Shared", "Skip", "SqueezeExcite", "Zeroize",
+    "shared",
 ]  # fmt: skip

@@ -28,6 +28,7 @@ from nas.blocks import (
     Pool,
     Repeat,
     Residual,
+    Resize,
     Scaled,
     SeparableConv,
     Sequential,
@@ -109,7 +110,7 @@ ALL: list[Block] = [
     Classifier(), Conv(3), GlobalPool(), Inception(8), InvertedResidual(4), Maybe(Conv(3)), Norm(), OneOf(Conv(3)), Parallel(Conv(3)), Pool(),
     Repeat(Conv(3), 2), Residual(), SeparableConv(3), Sequential(), shared("a", Conv(3)), SqueezeExcite(), Cell(Conv(None)), Skip(),
     Zeroize(), NasnetStep(0, Skip(), 1, Skip()), NasnetCell(Skip()), NasnetStack(NasnetCell(Skip()), NasnetCell(Skip()), 8),
-    Scaled(Conv(3), 2, 1.5),
+    Scaled(Conv(3), 2, 1.5), Resize(2),
 ]  # fmt: skip
 
 

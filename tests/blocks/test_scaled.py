@@ -25,6 +25,7 @@ from nas.blocks import (
     Pool,
     Repeat,
     Residual,
+    Resize,
     Scaled,
     SeparableConv,
     Sequential,
@@ -174,6 +175,7 @@ def test_every_channel_count_is_multiplied(block: Block, factor: float, wider: B
 def test_poolings_that_keep_the_size_are_copied() -> None:
     smooth, halve = Pool("avg", 3, 1, "same"), Pool("avg", 3, 2, "same")
     assert smooth.unstrided() == smooth and halve.unstrided() is None is Pool().unstrided() and GlobalPool().unstrided() is None
+    assert Resize(8).unstrided() is None
     assert Sequential(halve).unstrided() is None and Sequential().unstrided() == Sequential()
     assert Conv(4, stride=(2, 1)).unstrided() == Conv(4) and Residual(body=halve).unstrided() == Residual(body=Sequential())
 

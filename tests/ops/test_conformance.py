@@ -29,6 +29,7 @@ from nas.ops import (
     Op,
     Pad,
     Pool2d,
+    Resize2d,
     Shape,
     Subsample,
     Zero,
@@ -79,6 +80,7 @@ def _others() -> Iterator[Op]:
         Subsample((2, 3)),
     )
     yield from (Pad(), Pad((1, 2, 0, 3)), Pad((0, 0, 0, 0), 3), Pad((1, 0, 0, 1), 2), Crop((2, 2)), Crop((6, 5)), Crop((1, 3)))
+    yield from (Resize2d((6, 5)), Resize2d((3, 7)), Resize2d((4, 5)), Resize2d((6, 2)), Resize2d((1, 1)))
 
 
 UNARY = [*_convolutions(), *_poolings(), *_others()]
@@ -244,6 +246,8 @@ def test_operations_survive_json(op: Op) -> None:
         (Pad((0, 0, 0, 0), -1), (2, 6, 5)),
         (Crop((0, 1)), (2, 6, 5)),
         (Subsample((0, 1)), (2, 6, 5)),
+        (Resize2d((0, 1)), (2, 6, 5)),
+        (Resize2d((2, 2)), (8,)),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Op) else "",
 )

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Array
 
-from nas.blocks import Conv, GlobalPool, Pool
+from nas.blocks import Conv, GlobalPool, Pool, Resize
 from nas.errors import BlockError
 from nas.ops.base import PADDING_MODES
 from nas.ops.pooling import POOLS
@@ -38,7 +38,7 @@ CLOSE = 1e-11
 class Case:
     """A block on an input of some shape, with what its space says of borders."""
 
-    block: Conv | Pool | GlobalPool
+    block: Conv | Pool | GlobalPool | Resize
     shape: tuple[int, int, int]
     border: Border = "floor"
 
@@ -125,6 +125,12 @@ def pooled(case: Case, x: Array, weights: Gradients, g: Array, by: Any = ref) ->
     return {"y": by.pool(x, block.kind, windows), "x": by.pool_gradient(x, g, block.kind, windows)}
 
 
+def resized(case: Case, x: Array, weights: Gradients, g: Array, by: Any = ref) -> Gradients:
+    """Returns what the formulas say of an image at another size."""
+    assert isinstance(case.block, Resize)
+    return {"y": by.resize(x, pair(case.block.size)), "x": by.resize_gradient(g, case.shape[1:])}
+
+
 def misfits(case: Case) -> bool:
     """Returns whether border "pad" fills up the windows of a pooling."""
     block = case.block
@@ -141,9 +147,10 @@ def difference(case: Case, seed: int = 0, by: Any = ref) -> float:
     """
     rng = np.random.default_rng(seed)
     shape = (2, *case.shape)
-    x = rng.standard_normal(shape) if isinstance(case.block, Conv) else rng.integers(-3, 3, shape).astype(float)
+    x = rng.integers(-3, 3, shape).astype(float) if isinstance(case.block, Pool | GlobalPool) else rng.standard_normal(shape)
     found, weights, g = computed(case, x, rng.standard_normal)
-    wanted = (convolved if isinstance(case.block, Conv) else pooled)(case, x, weights, g, by)
+    says = convolved if isinstance(case.block, Conv) else resized if isinstance(case.block, Resize) else pooled
+    wanted = says(case, x, weights, g, by)
     if {name: array.shape for name, array in found.items()} != {name: array.shape for name, array in wanted.items()}:
         return float("inf")
     return max(float(abs(found[name] - wanted[name]).max()) for name in wanted)
@@ -180,6 +187,12 @@ def poolings() -> Iterator[Case]:
         yield Case(GlobalPool(kind, to), (2, *size))  # type: ignore[arg-type]
 
 
+def resizings() -> Iterator[Case]:
+    """Yields every size to every other one, up to three times as small and as large."""
+    for n, m in product(range(1, 10), range(1, 13)):
+        yield Case(Resize((m, max(1, 12 - m))), (2, n, 5))
+
+
 def applies(case: Case) -> bool:
     try:
         Space(case.block, case.shape, 2, case.border).decode({}).graph
@@ -188,7 +201,7 @@ def applies(case: Case) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("cases", "at_least"), [(convolutions, 950), (poolings, 1700)])
+@pytest.mark.parametrize(("cases", "at_least"), [(convolutions, 950), (poolings, 1700), (resizings, 108)])
 def test_the_grid(cases: Callable[[], Iterator[Case]], at_least: int) -> None:
     tried = [case for case in cases() if applies(case)]
     wrong = [(case, far) for case in tried if (far := difference(case)) > CLOSE]
@@ -215,7 +228,10 @@ any_pool = st.one_of(
 )
 
 
-@given(st.builds(Case, st.one_of(any_conv, any_pool), shapes, borders), st.integers(0, 99))
+any_resize = st.builds(Resize, st.one_of(st.integers(1, 30), st.tuples(st.integers(1, 30), st.integers(1, 30))))
+
+
+@given(st.builds(Case, st.one_of(any_conv, any_pool, any_resize), shapes, borders), st.integers(0, 99))
 @settings(deadline=None, max_examples=300)
 def test_whatever_a_block_says(case: Case, seed: int) -> None:
     if applies(case):
@@ -244,6 +260,13 @@ def padding_counted(x: Array, kind: str, windows: ref.Windows) -> Array:
     return ref.pool(x, kind, windows) * real / area
 
 
+def line(n: int, m: int) -> Array:
+    """Weights of the two pixels next to each place: bilinear interpolation that leaves pixels out."""
+    weights = np.maximum(0.0, 1 - np.abs(np.arange(n) + 0.5 - (np.arange(m)[:, None] + 0.5) * n / m))
+    return weights / weights.sum(1, keepdims=True)
+
+
+SMALLER = Case(Resize((4, 5)), (2, 9, 11))
 EVEN = Case(replace(PLAIN, kernel=(2, 4), stride=2, groups=2), (4, 6, 7))
 SQUARE = Case(replace(PLAIN, stride=2, padding=1, dilation=2), (2, 7, 7))
 MEAN = Case(Pool("avg", 3, 2, 1), (2, 6, 6))
@@ -275,6 +298,8 @@ WRONG: dict[str, tuple[Case, dict[str, Callable[..., Any]]]] = {
         Case(GlobalPool("avg", 2), (2, 5, 5)),
         {"shares": lambda n, m: [[slice(i * a // b, (i + 1) * a // b) for i in range(b)] for a, b in zip(n, m, strict=True)]},
     ),
+    "pixels left out": (SMALLER, {"resize": lambda x, size: line(x.shape[2], size[0]) @ x @ line(x.shape[3], size[1]).T}),
+    "a gradient resized as an image": (SMALLER, {"resize_gradient": ref.resize}),
 }
 
 

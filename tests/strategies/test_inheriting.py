@@ -11,6 +11,7 @@ import pytest
 
 from nas.alignment import NOWHERE
 from nas.blocks import Classifier, Conv, Repeat, Sequential
+from nas.cli.app import main
 from nas.domains import choice, integer
 from nas.errors import RunError, StrategyError
 from nas.evaluate import Evaluator, Request
@@ -222,3 +223,11 @@ def test_who_fails_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StrategyError, match=r"strategy .*Careless failed at proposal 0: ValueError: oh"):
         search(SPACE, evaluator=Trains(), strategy=Careless(), evaluations=3, inherit=True, out=tmp_path)
+
+
+def test_the_command_refuses_it_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "judge.py").write_text("def accuracy(architecture):\n    return {'val_accuracy': 0.5}\n")
+    judge, out = f"{tmp_path / 'judge.py'}:accuracy", str(tmp_path / "run")
+    assert main(["search", "fashion_small", "--evaluator", judge, "--evaluations", "2", "--inherit", "--out", out]) == 2
+    error = capsys.readouterr().err
+    assert "leave --inherit (inherit) out" in error and error.count("\n") == 1

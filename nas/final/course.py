@@ -9,9 +9,10 @@ import msgspec
 
 from nas.data import Dataset, joined
 from nas.evaluate import TrainingEvaluator
-from nas.final.engine import Work, measure_tests, seconds_to_go, train_all
+from nas.final.engine import Work, seconds_to_go, train_all
 from nas.final.events import Planned
 from nas.final.exports import export_all
+from nas.final.look import measure_tests
 from nas.final.planning import make_plan
 from nas.final.state import Plan
 from nas.final.timing import segment_epochs

@@ -1,24 +1,18 @@
-"""Measures speed, trains segment by segment on all slots, and measures the test images at the very end. Chooses nothing.
-
-Everything it works with is passed in: folder, evaluator, executor.
-"""
+"""Measures speed, and trains segment by segment on all slots. Everything it works with is passed in: folder, evaluator."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nas.costs import cost_of
 from nas.errors import EvaluationError
 from nas.evaluate import Request
-from nas.executors.base import UnseenJob
-from nas.final.events import Failed, FinalEvent, Looking, Trained
+from nas.final.events import Failed, FinalEvent, Trained
 from nas.final.folder import FinalFolder
 from nas.final.picks import Pick
-from nas.final.state import Look, Training, took_in
+from nas.final.state import Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
 from nas.jobs import POLL_SECONDS
 from nas.measurement import Measurement, Outcome
@@ -28,7 +22,6 @@ from nas.source import write_source
 if TYPE_CHECKING:
     from nas.data import Dataset
     from nas.evaluate import Evaluator
-    from nas.executors.base import Executor
 
 PROBE_BATCHES = 4
 """Batches of images on which speed is measured."""
@@ -200,68 +193,3 @@ def _take(work: Work, i: int, end: int, measured: Measurement, failures: dict[in
         failures[i] = failures.get(i, 0) + 1
         again = not _ended(training, failures, i)
         work.tell(Failed(name, training.seed, str(measured.outcome), measured.error, again))
-
-
-def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
-    """Measures the test images once for each training that is complete and has not been measured; notes it before it is done.
-
-    Args:
-        work: Its trainings are changed in place and written down.
-        executor: Where it is done; it has nothing else in flight.
-        dataset: The only one that holds the test images.
-    """
-    plan = work.folder.state.plan
-    assert plan is not None
-    waiting = [training for training in work.trainings if training.complete and not training.test]
-    if not waiting or work.stopped():
-        return
-    look = Look(time.time(), [(training.network, training.seed) for training in waiting], dataset.size("test"))
-    look.not_in_run = note_look(work, look)
-    work.folder.state.looks.append(look)
-    work.folder.save()
-    work.tell(Looking(len(waiting), look.images, look.not_in_run))
-    for ticket, training in enumerate(waiting):
-        pick = work.picks[training.network]
-        job = UnseenJob(
-            source=write_source(pick.graph),
-            recipe=plan.recipes[pick.key],
-            task=asdict(work.task),
-            data=str(dataset.folder),
-            weights=str(work.folder.weights(training).absolute()),
-            device=plan.device,
-        )
-        executor.submit(ticket, job)
-    left = len(waiting)
-    while left and not work.stopped():
-        for result in executor.collect(POLL_SECONDS):
-            left -= 1
-            training = waiting[result.ticket]
-            training.error, training.test = result.done.error, dict(result.done.metrics)
-            training.exported = False  # an earlier start may have written a file that does not know of it
-            work.folder.keep(training)
-            if result.done.outcome is not Outcome.COMPLETE:
-                name = work.picks[training.network].name
-                work.tell(Failed(name, training.seed, f"on the test images {result.done.outcome}", training.error, False))
-    note_look(work, look)
-
-
-def note_look(work: Work, look: Look) -> dict[str, str]:
-    """Writes a look, with what it has shown so far, into the runs of its networks; returns the runs that could not be told."""
-    from nas.looks import write_look
-
-    missed = {}
-    keys = {key for key, _ in look.trainings}
-    found: dict[Path, list[dict[str, Any]]] = {
-        pick.found.run.folder: [] for key, pick in work.picks.items() if key in keys and pick.found
-    }
-    for training in work.trainings:
-        pick = work.picks[training.network]
-        if pick.found and (training.network, training.seed) in look.trainings:
-            accuracy = training.test.get("test_accuracy")
-            entry = {"id": pick.found.id, "fingerprint": pick.fingerprint, "seed": training.seed, "epochs": training.epochs}
-            found[pick.found.run.folder].append(entry | {"test_accuracy": accuracy})
-    for folder, entries in found.items():
-        why = write_look(Path(folder), look.at, str(work.folder.folder.resolve()), look.images, entries)
-        if why:
-            missed[str(folder)] = why
-    return missed

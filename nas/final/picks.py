@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 from nas.addresses import Network, find_network
 from nas.arguments import changed_recipe
 from nas.costs import cost_of
-from nas.data import Dataset, load_data
+from nas.data import Dataset
 from nas.database import DATABASE
 from nas.errors import EvaluationError, RecipeError
 from nas.export import is_own_text
+from nas.final.images import check_fits, image_notes, load_images
 from nas.graph import Graph
-from nas.hints import data_flags
 from nas.intervals import wilson
 from nas.lines import counted
-from nas.looks import look_words, read_looks
-from nas.outline import shape_words
 from nas.recipe import Recipe, strong
 from nas.run import Found, Run, open_run
 from nas.source import write_source
@@ -112,7 +110,7 @@ def pick_networks(
         raise EvaluationError("no network given; expected a run, RUN@best, RUN@ID, the name of a classic network or a file")
     of_runs = [_of_run(network, front) for network in networks]
     found = next((known[0].found for known in of_runs if known), None)
-    dataset = _load(data, data_options, found)
+    dataset = load_images(data, data_options, found)
     shape, classes = dataset.input_shape, len(dataset.class_names)
     all_known: list[Network] = []
     for asked, known in zip(networks, of_runs, strict=True):
@@ -121,10 +119,10 @@ def pick_networks(
             known = [find_network(asked, sample=sample, input_shape=shape, classes=classes)]
         all_known += known
     unique, again = _distinct(all_known)
-    notes = [*_reasons(networks, of_runs, front), *again, *_data_notes(unique, dataset)]
+    notes = [*_reasons(networks, of_runs, front), *again, *image_notes(unique, dataset)]
     picks: list[Pick] = []
     for network in unique:
-        _check_fits(network, dataset)
+        check_fits(network, dataset)
         _check_trust(network, trust_code)
         key = _free_key(network, {pick.key for pick in picks})
         base = changed_recipe(recipe or recipe_of(network.found), recipe_options).closed()
@@ -206,76 +204,6 @@ def _distinct(networks: Sequence[Network]) -> tuple[list[Network], list[str]]:
             same = "was named more than once" if first.name == network.name else f"is the same network as {first.name}"
             notes.append(f"{network.name} {same} and is trained once")
     return list(kept.values()), notes
-
-
-# ---- images
-
-
-def _arguments(found: Found | None) -> Mapping[str, Any]:
-    """Returns what the search was called with that found a network, as far as it is recorded."""
-    starts = found.run.starts() if found else []
-    return (starts[-1]["options"].get("arguments") or {}) if starts else {}
-
-
-def _load(data: Any, options: Mapping[str, Any], found: Found | None) -> Dataset:
-    arguments = _arguments(found)
-    searched = arguments.get("data")
-    if data is None and not isinstance(searched, str):
-        why = "its run does not say where its images lie" if found else "only networks of a run know theirs"
-        raise EvaluationError(f"no data given, and {why}; expected the name of a data set, a folder of images or arrays")
-    same = data is None or _same_place(data, searched)
-    recorded = arguments.get("data_options") or {}
-    return load_data(searched if data is None else data, **(options or (recorded if same else {})))
-
-
-def _same_place(data: Any, searched: Any) -> bool:
-    if not isinstance(data, str | Path) or not isinstance(searched, str):
-        return False
-    return str(data) == searched or Path(data).resolve() == Path(searched).resolve()
-
-
-def _check_fits(network: Network, dataset: Dataset) -> None:
-    wanted = (network.graph.input_shape, network.graph.output_shape)
-    given = (dataset.input_shape, (len(dataset.class_names),))
-    if wanted != given:
-        flags = " ".join(data_flags(_arguments(network.found).get("data_options") or {}))
-        read = f"; its run read {_arguments(network.found)['data']} with {flags}" if flags else ""
-        raise EvaluationError(
-            f"{network.name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but "
-            f"{dataset.name} has images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}{read}"
-        )
-
-
-def _data_notes(networks: Sequence[Network], dataset: Dataset) -> list[str]:
-    """Returns what is to be said of the test images: where they come from, and whether a search may have seen some of them."""
-    notes = [note for note in dataset.notes if note.startswith("test") or "test image" in note]
-    others = {
-        str(network.found.run.folder)
-        for network in networks
-        if network.found and (network.found.run.settings.get("data") or {}).get("digest") not in (None, dataset.digest)
-    }
-    return notes + [
-        f"{folder} was searched with other images or another split: what its search trained on may be among these test images"
-        for folder in sorted(others)
-    ]
-
-
-def earlier_looks(picks: Sequence[Pick], folder: Path) -> list[str]:
-    """Returns a line for each run whose networks were measured on the test images before, by another final training.
-
-    Args:
-        picks: Networks.
-        folder: Of this final training.
-    """
-    lines = []
-    for run in sorted({pick.found.run.folder for pick in picks if pick.found}):
-        looks = [look for look in read_looks(run) if look["folder"] != str(folder.resolve())]
-        if looks:
-            lines.append(f"test images of {run}: {look_words(looks)}; whoever chooses by those figures chooses on the test")
-    return lines
-
-
-# ---- single networks
 
 
 def _check_trust(network: Network, trust_code: bool) -> None:

@@ -19,9 +19,9 @@ from nas.final.engine import Work
 from nas.final.events import Chosen, FinalEvent
 from nas.final.exports import finish
 from nas.final.folder import FinalFolder
-from nas.final.picks import earlier_looks, pick_networks
+from nas.final.images import earlier_looks, image_words
+from nas.final.picks import pick_networks
 from nas.final.results import FinalTraining, TrainedNetwork
-from nas.final.words import image_words
 from nas.graph import Graph
 from nas.interrupts import Interrupts
 from nas.recipe import Recipe, Task
@@ -156,7 +156,8 @@ def train_networks(
         work = Work(
             {pick.key: pick for pick in picks.picks}, trainings, folder, task, progress or (lambda event: None), interrupts.reason
         )
-        notes = (*picks.notes, *earlier_looks(picks.picks, place))
+        runs = sorted({pick.found.run.folder for pick in picks.picks if pick.found})
+        notes = (*picks.notes, *earlier_looks(runs, place))
         work.tell(Chosen(str(place), folder.state.picks, image_words(picks.dataset, hold_out, test), notes))
         if not go_on(work, executor, picks.dataset, wish, trust_code):
             raise TrainingStopped(place, interrupts.signal)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from nas.data import Dataset
 from nas.final.picks import Pick
 from nas.final.state import Plan
 from nas.final.timing import MOST_EPOCHS, SPARE
-from nas.lines import counted, spell_seconds
+from nas.lines import spell_seconds
 from nas.recipe import changed_fields
 
 
@@ -32,17 +31,3 @@ def where_words(picks: Sequence[Pick], plan: Plan) -> str:
         first += f" (for long training: {', '.join(changed) or 'nothing changed'})"
     more = "" if all(recipe == recipes[0] for recipe in recipes) else f"; recipe of {picks[0].name}, each network has its own"
     return f"device {plan.device}, {plan.precision} ({plan.precision_reason}); recipe {first}{more}"
-
-
-def image_words(dataset: Dataset, hold_out: bool, test: bool) -> str:
-    """Returns in words which images are trained on, and which are measured."""
-    train, val, unseen = (counted(dataset.size(split), f"{word} image") for split, word in zip(_SPLITS, _WORDS, strict=True))
-    trained = f"trained on {train}; {val} held out, measured after each epoch" if hold_out else f"trained on {train} and {val}"
-    if not dataset.size("test"):
-        return f"{dataset.name}: {trained}; there are no test images, so none are measured"
-    if not test:
-        return f"{dataset.name}: {trained}; the {unseen} are left alone"
-    return f"{dataset.name}: {trained}; {unseen} measured once, when all is trained"
-
-
-_SPLITS, _WORDS = ("train", "val", "test"), ("training", "validation", "test")

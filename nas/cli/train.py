@@ -44,21 +44,18 @@ def train(
 ) -> None:
     """Train chosen networks at length, measure the test images once when all is trained, and export them.
 
-    Training and validation images are trained on. The same command goes on where it was stopped or killed. In the folder lie
-    source, weights and curve of each network and seed, and final.json and final.csv with all figures.
+    They are trained on training and validation images. The same command goes on where it was stopped or killed.
 
     Args:
-        networks: RUN (its best network), RUN@ID, RUN@best:params<=50k, RUN@knee, a classic (nas list networks), a JSON file, or a
-            space by name or file; several are trained side by side.
-        front: A RUN stands for all networks of its front instead.
+        networks: One or several: RUN (its best network), RUN@ID, RUN@best:params<=50k, a classic, a JSON file, a space or its file.
+        front: RUN stands for all networks of its front instead.
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function; those of the run when left out.
         epochs: Passes over the images; with --budget the most; 30 when both are left out.
         budget: Time for everything, such as 1h: the epochs are chosen by measured speed so that all ends in time.
         train_seeds: How many times each network is trained: figures become means with their spread.
         hold_out: Keep the validation images apart and measure them after each epoch.
         test: Measure the test images.
-        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME, taken as it is; that of the run, or the default, made fit for
-            long training, when left out.
+        recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME, taken as it is; else that of the run, made fit for it.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         sample: Draw the network from the space with this seed.
         threads: Of the processor, each training; more are quicker on idle cores, far slower beside other work, and change figures.
@@ -87,10 +84,10 @@ def train(
             recipe_options={"class_weights": class_weights} if class_weights else None,
             seed=seed,
             sample=sample,
-            precision="deterministic" if deterministic else "auto",
             workers=workers,
             threads=threads,
             device=device,
+            precision="deterministic" if deterministic else "auto",
             out=out,
             data_options=data_options.given() or None,
             trust_code=trust_code,

@@ -39,6 +39,7 @@ from nas.trials import (
     short_ids,
     trial_rows,
     with_bounds,
+    with_curve,
     with_intervals,
 )
 
@@ -84,7 +85,7 @@ class Found:
         genotype: The decisions of the proposal that was evaluated.
         recipe: The closed recipe it was trained with, field to value.
         costs: Exact costs by name.
-        measurement: Its deepest training segment; None while it is pending.
+        measurement: Its deepest training segment, with the curve of all its epochs; None while it is pending.
         graph_json: The simplified graph as JSON text.
         stored_source: The text of the module that was trained; None where nothing generated it.
     """
@@ -408,7 +409,11 @@ class Run:
         if proposals:
             segment = deepest(self.objectives, evaluations, network.costs)
             proposal = next((row for row in proposals if segment and row.id == segment.proposal), proposals[0])
-            genotype, recipe, measurement = proposal.genotype, proposal.recipe, segment.measurement if segment else None
+            genotype, recipe, measurement = (
+                proposal.genotype,
+                proposal.recipe,
+                with_curve(segment, evaluations) if segment else None,
+            )
         else:
             assert baseline is not None
             genotype, recipe, measurement = {}, baseline.recipe, baseline.measurement

@@ -23,8 +23,9 @@ from nas.objectives import on_log_scale
 from nas.pareto import contribution_order, ranks
 
 SPARE = 8
-"""Networks behind those that may go on, whose weights a rung keeps: with more arrivals it may be their turn. Those farther behind
-are given up for good, so that the weights kept do not grow with the search."""
+"""Networks behind those that may go on, whose weights a rung keeps: with more arrivals it may be their turn. At every so many
+arrivals those farther behind are given up for good, so that the weights kept do not grow with the search: fewer than twice as many
+a rung wait, whatever its length."""
 
 LEAST_STEPS = 100
 """Optimiser steps below which a lower rung ranks networks by how they were initialised."""
@@ -67,7 +68,8 @@ class Rung:
         self.epochs, self.trials = epochs, list[int]()
         self._following, self._exact = following, tuple(exact)
         self._points: list[tuple[float, ...]] = []
-        self._gone: set[int] = set()  # on to the next rung, or given up
+        self._ranked: list[int] = []  # places in `trials` of those that were not given up
+        self._on: set[int] = set()
         self._fronts: list[list[int]] | None = None  # places in `trials`, best front first
 
     @property
@@ -76,20 +78,23 @@ class Rung:
         return 0 if self._following is None else len(self.trials) * self.epochs // self._following
 
     def arrive(self, trial: int, losses: Sequence[float]) -> None:
-        """Takes in a network that was measured here; those that fall too far behind are given up."""
+        """Takes in a network that was measured here; now and then those that fell too far behind are given up."""
         logged = on_log_scale(losses)
+        self._ranked.append(len(self.trials))
         self.trials.append(trial)
         self._points.append(tuple(log if exact else loss for log, loss, exact in zip(logged, losses, self._exact, strict=True)))
         self._fronts = None
-        if self._following is not None and len(self.trials) > self.quota + SPARE:
-            self._gone |= set(self.trials).difference(self.best(self.quota + SPARE))
+        if self._following is not None and len(self.trials) % SPARE == 0:
+            kept = set(self.best(self.quota + SPARE))
+            self._ranked = [place for place in self._ranked if self.trials[place] in kept]
+            self._fronts = None
 
     def go_on(self, trial: int) -> None:
         """Notes that a network has gone on."""
-        self._gone.add(trial)
+        self._on.add(trial)
 
     def best(self, count: int) -> list[int]:
-        """Returns the best so many trials, the better fronts first."""
+        """Returns the best so many trials that were not given up, the better fronts first."""
         found: list[int] = []
         for front in self._by_front():
             room = count - len(found)
@@ -100,7 +105,7 @@ class Rung:
 
     def promotable(self) -> int | None:
         """Returns the best trial that may go on now; None where there is none."""
-        allowed = set(self.best(self.quota)) - self._gone
+        allowed = set(self.best(self.quota)) - self._on
         for front in self._by_front() if allowed else ():
             waiting = [place for place in front if self.trials[place] in allowed]
             if waiting:
@@ -109,12 +114,14 @@ class Rung:
 
     def waiting(self) -> list[int]:
         """Returns the trials that may still go on, now or later, in the order of arrival."""
-        return [] if self._following is None else [trial for trial in self.trials if trial not in self._gone]
+        ranked = (self.trials[place] for place in self._ranked)
+        return [] if self._following is None else [trial for trial in ranked if trial not in self._on]
 
     def _by_front(self) -> list[list[int]]:
         if self._fronts is None:
             self._fronts = []
-            for place, rank in enumerate(ranks(self._points).tolist() if self._points else ()):
+            points = [self._points[place] for place in self._ranked]
+            for place, rank in zip(self._ranked, ranks(points).tolist() if points else (), strict=True):
                 self._fronts += [[] for _ in range(rank + 1 - len(self._fronts))]
                 self._fronts[rank].append(place)
         return self._fronts

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from nas.intervals import indistinguishable, wilson
 from nas.ledger import losses_of
-from nas.measurement import Outcome
+from nas.measurement import Measurement, Outcome
 from nas.objectives import Objective
 from nas.rows import BaselineRow, EvaluationRow, ProposalRow
 
@@ -90,6 +91,12 @@ def _lineage(proposals: Sequence[ProposalRow], segments: Sequence[EvaluationRow]
         if row.measurement.inherited is not None and parent is not None:
             return {"inherited": row.measurement.inherited, "inherited_from": ids[proposals[parent].fingerprint]}
     return {}
+
+
+def with_curve(segment: EvaluationRow, evaluations: Sequence[EvaluationRow]) -> Measurement:
+    """Returns what a segment measured, with the curve of all the epochs that led to it."""
+    way = [row.measurement for row in evaluations if row.proposal == segment.proposal and row.to_epoch <= segment.to_epoch]
+    return replace(segment.measurement, curve=tuple(entry for measurement in way for entry in measurement.curve))
 
 
 def measured_at(evaluations: Sequence[EvaluationRow], epochs: int) -> list[EvaluationRow]:

@@ -301,6 +301,26 @@ def test_stopped_anywhere_it_ends_with_the_rows_of_an_unbroken_search(tmp_path: 
     assert weights[0] == weights[1]
 
 
+@pytest.mark.parametrize("budget", [Budget(evaluations=25), Budget(epochs_total=61)])
+def test_stopped_with_several_in_flight_nothing_else_is_trained_again(tmp_path: Path, budget: Budget) -> None:
+    moments, asked, lost = random.Random(4), Counter[tuple[str, int]](), 0
+    for _ in range(100):
+        stopper, evaluator = Stopper(moments.randint(1, 5)), Slots(3, moments.choice)
+        reason, _ = run(tmp_path, evaluator=evaluator, budget=budget, on_event=stopper, stopped=stopper.reason)
+        asked.update((request.fingerprint, request.end) for request in evaluator.asked)
+        lost += len(evaluator.waiting)
+        if reason != "stopped":
+            break
+    _, segments, promotions = rows(tmp_path)
+    assert asked.keys() == {(row.fingerprint, row.to_epoch) for row in segments}
+    assert sum(asked.values()) - len(asked) == lost > 0
+    assert len(segments) == len(asked) and sum(row.from_epoch > 0 for row in segments) == len(promotions)
+    if budget.epochs_total:
+        assert spent(tmp_path) == budget.epochs_total
+    else:
+        assert sum(row.from_epoch == 0 for row in segments) == 25
+
+
 HALVING = (
     SCRIPT.replace("def evaluator(architecture):", "def evaluator(architecture, epochs):")
     .replace('"call", architecture.fingerprint,', '"call", architecture.fingerprint, epochs,')

@@ -226,7 +226,9 @@ def test_trained_on_arrays_a_network_goes_on_from_its_own_weights(tmp_path: Path
         assert [entry["epoch"] for entry in row.measurement.curve] == [3]
         assert row.measurement.checkpoint.endswith("-3.safetensors")
         assert row.measurement.curve[0]["lr"] < recipe.lr / 20  # a cycle of its own, at its end
-    assert run.best().weights is not None
+    found = run.best()
+    assert found.weights is not None and found.measurement is not None
+    assert [entry["epoch"] for entry in found.measurement.curve] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("written", "code"), [("1,3", 0), ("2", 0), ("3,1", 2), ("1,x", 2), ("0", 2), ("", 2)])

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from nas.events import BaselineEvaluated, Event
-from nas.jobs import POLL_SECONDS, checked
+from nas.jobs import checked
 from nas.measurement import Measurement, Outcome
+from nas.parallel import train_each
 from nas.rows import BaselineRow, NetworkRow
 from nas.source import write_source
 
@@ -58,23 +59,19 @@ def train_baselines(
                 _end(record, problem, network, Measurement(Outcome.CRASHED, error=_BROKE_DOWN), training, on_event)
     known = record.baselines()
     waiting = [network for network in networks if known.get(network.name) != network.fingerprint]
-    running: dict[int, Network] = {}
-    began, ticket = time.monotonic(), 0
-    while (waiting or running) and not stopped():
-        while waiting and len(running) < evaluator.slots:
-            ticket, network = ticket + 1, waiting.pop(0)
-            running[ticket] = network
-            record.note_baselines(network.name for network in running.values())
-            record.commit()
-            evaluator.submit(ticket, _request(network, training))
-        results = evaluator.collect(POLL_SECONDS)
-        if stopped():  # what asked this process to stop may have ended the trainings too
-            break
-        for ended, measurement in results:
-            network = running.pop(ended)
-            record.discount(time.monotonic() - began)
-            began = time.monotonic()
-            _end(record, problem, network, measurement, training, on_event)
+    began = time.monotonic()
+
+    def note(running: list[Network]) -> None:
+        record.note_baselines(network.name for network in running)
+        record.commit()
+
+    def end(network: Network, measurement: Measurement) -> None:
+        nonlocal began
+        record.discount(time.monotonic() - began)
+        began = time.monotonic()
+        _end(record, problem, network, measurement, training, on_event)
+
+    train_each(waiting, lambda network: _request(network, training), evaluator, began=note, ended=end, stopped=stopped)
     record.note_baselines(())
     record.commit()
     record.discount(time.monotonic() - began)

@@ -26,6 +26,7 @@ from nas.measurement import Measurement, Outcome
 from nas.prescreen import Screen
 from nas.recipe import Recipe
 from nas.record import Record
+from nas.retraining import Retraining, Wanted
 from nas.rows import PromotionRow, ProposalRow
 from nas.schedule import checked_rungs
 from nas.strategies.base import Exhausted, Strategy
@@ -53,6 +54,7 @@ def search_loop(
     budget: Budget,
     seed: int = 0,
     epochs: int | Sequence[int] = 1,
+    resolutions: Sequence[int] = (),
     recipe: Recipe | None = None,
     data: str = "",
     baselines: Sequence[Network] = (),
@@ -60,6 +62,7 @@ def search_loop(
     stopped: Callable[[], str] = lambda: "",
     faulted: bool = False,
     prescreen: int = 0,
+    again: Wanted | None = None,
 ) -> str:
     """Searches until the budget is spent, the space exhausted, or `stopped` says so.
 
@@ -71,6 +74,7 @@ def search_loop(
         budget: When to end, in totals (see `Budget.after`).
         seed: Seed of the search and of every training.
         epochs: Epochs of each training; several rising ones are the rungs of `nas.schedule`.
+        resolutions: Of the images at each rung (`nas.resolutions`); none: as they are.
         recipe: How networks are trained whose architecture does not say; None: `Recipe()`.
         data: Digest of the data with its split.
         baselines: Trained first, to compare with what is found; see `train_baselines`.
@@ -78,6 +82,7 @@ def search_loop(
         stopped: Asked often; a reason makes the loop end at once and leave what is in flight pending.
         faulted: Whether the start before this one broke down by itself: what was in flight then is suspected.
         prescreen: Candidates that are scored untrained for each proposal (`nas.prescreen`); 0: none.
+        again: How networks near the front are trained again at the end (`nas.retraining`); None: none is.
 
     Returns:
         Why the search ended, in one line.
@@ -89,16 +94,25 @@ def search_loop(
         RunError: When the record cannot be written, or the epochs are no rungs.
     """
     *cycles, last = checked_rungs(epochs)
-    training = Training(seed, last, recipe or Recipe(), data, tuple(cycles))
+    training = Training(seed, last, recipe or Recipe(), data, tuple(cycles), tuple(resolutions))
     journal = Journal(record, problem.objectives, training, on_event, partial(strategy.keeps, problem))
     limits = Limits(budget, training.rungs[0], journal.ledger, lambda: journal.elapsed, stopped)
+    retraining = Retraining(again, problem, evaluator, record, training, journal, budget, stopped) if again else None
+    if retraining:
+        limits, journal.kept = replace(limits, kept=retraining.kept), retraining.near
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     if prescreen:
         loop.screen = Screen(prescreen, problem, loop.scores, record.screenings())
     journal.open(budget)
     on_baselines = faulted and bool(record.baselines_in_flight())  # then no proposal was being evaluated
+    on_again = faulted and bool(record.again_in_flight())  # likewise
+    if not on_again:
+        record.note_again(())
     train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped, faulted=on_baselines)
-    reason = loop.run(faulted and not on_baselines)
+    reason = loop.run(faulted and not on_baselines and not on_again)
+    if retraining:
+        journal.commit()
+        retraining.run(faulted=on_again)
     journal.close(reason)
     return reason
 

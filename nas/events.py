@@ -271,5 +271,78 @@ class Ended:
         return f"search ends: {self.reason}; {counted(self.evaluations, 'evaluation')}, {self.elapsed:.0f} s"
 
 
-Event = Started | BaselineEvaluated | Refused | Proposed | Screened | Promoted | Repeated | Evaluated | FrontMoved | Ended
+@dataclass(frozen=True)
+class TrainsAgain:
+    """The search is over, and networks near the front are trained again.
+
+    Attributes:
+        networks: How many are near it.
+        trainings: How many trainings are begun now.
+        seeds: Seeds in all, that of the search included; 1 where there are no others.
+        folds: Folds in all; 0 where there are none.
+        why_not: Why not all are begun; empty where they are.
+    """
+
+    networks: int
+    trainings: int
+    seeds: int
+    folds: int
+    why_not: str = ""
+
+    def __str__(self) -> str:
+        how = f"on {self.folds} folds" if self.folds else f"with {counted(self.seeds - 1, 'other seed')}"
+        what = f"{counted(self.networks, 'network')} near the front {how}: {counted(self.trainings, 'training')} now"
+        return f"training again {what}{f'; {self.why_not}' if self.why_not else ''}"
+
+
+@dataclass(frozen=True)
+class TrainedAgain:
+    """A network near the front was trained again, and that is in the record.
+
+    Attributes:
+        trial: Number of the proposal.
+        fingerprint: The network.
+        outcome: How the training ended.
+        values: Its exact costs and what this training measured, by name.
+        what: "seed 2" or "fold 3".
+        epochs: Epochs trained.
+        error: First line of what went wrong.
+        done: How many of the trainings ended so far, this one included.
+        planned: How many there are.
+        elapsed: Seconds spent so far, over all starts.
+        objectives: Names of the objectives, in order.
+    """
+
+    trial: int
+    fingerprint: str
+    outcome: Outcome
+    values: Mapping[str, float]
+    what: str
+    epochs: int
+    error: str
+    done: int
+    planned: int
+    elapsed: float
+    objectives: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        values = "".join(f", {name} {self.values[name]:.6g}" for name in self.objectives if name in self.values)
+        end = f": {self.error}" if self.error else ""
+        return f"trial {self.trial} {self.fingerprint[:7]} again, {self.what}: {self.outcome}{values}{end}"
+
+
+Event = (
+    Started
+    | BaselineEvaluated
+    | Refused
+    | Proposed
+    | Screened
+    | Promoted
+    | Repeated
+    | Evaluated
+    | FrontMoved
+    | TrainsAgain
+    | TrainedAgain
+    | Ended
+)
 """Any of the above."""

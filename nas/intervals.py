@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+INTERVAL_METRICS = ("val_accuracy",)
+"""Metrics that are a proportion of the validation images, so that these intervals hold for them. Means over classes are not."""
+
 Z95 = 1.959963984540054
 """Half-width of a 95 % interval in standard deviations of a normal distribution."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +51,8 @@ class Journal:
         weights: The files of the weights that are kept.
         unfinished: Proposals of earlier starts that were in flight, in the order in which they came to be: each with its promotion,
             or None where it was trained for the first time.
+        seconds: What the trainings of each proposal took, by number.
+        kept: Returns trials whose weights are kept beside those of the front.
         on_event: As given.
     """
 
@@ -65,7 +67,11 @@ class Journal:
         proposals, evaluations, costs = record.rows()
         promotions, ended = record.promotions(), {(row.proposal, row.from_epoch) for row in evaluations}
         self.ledger: Ledger = replay(objectives, proposals, evaluations, costs, training.rungs, promotions)
+        self.ledger.epochs += sum(row.to_epoch - row.from_epoch for row in record.again())
         self.weights = KeptWeights(record.folder, evaluations)
+        self.seconds: dict[int, float] = defaultdict(float)
+        for row in evaluations:
+            self.seconds[row.proposal] += row.measurement.seconds
         fresh = [row for row in proposals if row.finished is None and row.repeat_of is None]
         climbs = [row for row in promotions if (row.proposal, row.from_epoch) not in ended]
         waiting: list[tuple[ProposalRow, PromotionRow | None]] = [*((row, None) for row in fresh)]
@@ -77,6 +83,7 @@ class Journal:
         self._promotions = len(promotions)
         self.on_event = on_event
         self._record, self._training, self._wanted = record, training, wanted
+        self.kept: Callable[[], Iterable[int]] = tuple
         self._names = tuple(objective.name for objective in objectives)
         self._sources: dict[str, str] = {}
         self._outbox: list[Event] = []
@@ -184,6 +191,7 @@ class Journal:
                 row.id, row.fingerprint, row.recipe, training.data, training.seed, begin, epochs, measurement, time.time()
             )
         )
+        self.seconds[row.id] += measurement.seconds
         self._land(row.fingerprint)
         if step is None:
             for number, place in ledger.end(row.id, measurement.outcome, values, epochs, measurement.importances):
@@ -236,7 +244,7 @@ class Journal:
         """Deletes the weights that nobody needs any more."""
         if self.weights:
             needed = [trial.inherit_from for trial in self.ledger.pending.values() if trial.inherit_from is not None]
-            needed += [*self._climbing, *self.ledger.ladder.waiting()]
+            needed += [*self._climbing, *self.ledger.ladder.waiting(), *self.kept()]
             self.weights.keep(self.ledger.front.points, self._wanted(self.ledger.history()), needed)
 
     def rollback(self) -> None:

@@ -84,6 +84,7 @@ class Ledger:
         self.tail = 0
         self.ladder = Ladder(rungs, [objective.exact for objective in self.objectives])
         self.fronts = {rung: Front() for rung in rungs}
+        self._higher: dict[int, dict[int, tuple[float, ...]]] = {rung: {} for rung in rungs[1:]}
         self._first: dict[Key, int] = {}
         self._evaluated: dict[int, Trial] = {}
         self._followers: dict[int, list[int]] = {}
@@ -103,6 +104,12 @@ class Ledger:
     def front(self) -> Front:
         """The Pareto front of the highest rung at which anything was measured."""
         return self.fronts[self.top]
+
+    def measured(self) -> dict[int, tuple[float, ...]]:
+        """Returns the losses of what was measured at the highest rung at which anything was, by number."""
+        if self.top in self._higher:
+            return dict(self._higher[self.top])
+        return {number: trial.losses for number, trial in self._evaluated.items() if trial.losses is not None}
 
     def history(self) -> History:
         """Returns what the next proposal may see."""
@@ -192,6 +199,8 @@ class Ledger:
         self.epochs += epochs
         self.ladder.measured(trial.id, rung, losses)
         if losses is not None:
+            if rung in self._higher:
+                self._higher[rung][trial.id] = losses
             self.fronts[rung].add(FrontPoint(trial.id, trial.fingerprint, losses, dict(values)))
 
     def _pending(self, row: ProposalRow) -> Trial:

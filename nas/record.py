@@ -12,10 +12,12 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from nas.again import Plan, parted
 from nas.database import DATABASE, Lock, close_writer, explained, open_writer
 from nas.errors import RunError
 from nas.rows import (
@@ -30,6 +32,7 @@ from nas.rows import (
     recipe_text,
 )
 from nas.storage import (
+    PLAN,
     Packer,
     insert_baseline,
     insert_evaluation,
@@ -153,9 +156,19 @@ class Record:
         return evaluations, int(epochs), self.seconds_before
 
     def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
-        """Reads the proposals, the evaluations, and the networks' costs by fingerprint."""
+        """Reads the proposals, the training segments of the search, and the networks' costs by fingerprint."""
         with self._explained:
-            return list(read_proposals(self._connection)), list(read_evaluations(self._connection)), read_costs(self._connection)
+            own, _ = parted(read_evaluations(self._connection))
+            return list(read_proposals(self._connection)), own, read_costs(self._connection)
+
+    def again(self) -> list[EvaluationRow]:
+        """Reads the trainings of networks that were trained again (`nas.again`), in the order in which they ended."""
+        with self._explained:
+            return parted(read_evaluations(self._connection))[1]
+
+    def note_plan(self, plan: Plan) -> None:
+        """Keeps which networks are trained again, in the place of what was kept before."""
+        self._note(PLAN, asdict(plan))
 
     def promotions(self) -> list[PromotionRow]:
         """Reads the promotions in the order in which they were decided."""
@@ -180,13 +193,27 @@ class Record:
 
     def baselines_in_flight(self) -> set[str]:
         """Reads the names of the baselines that were being trained when the last start ended."""
-        with self._explained:
-            row = self._connection.execute("SELECT value FROM meta WHERE key = 'baselines in flight'").fetchone()
-        return set(json.loads(row[0])) if row else set()
+        return set(self._noted("baselines in flight"))
 
     def note_baselines(self, names: Iterable[str]) -> None:
         """Says which baselines are being trained from now on."""
-        self._write("INSERT OR REPLACE INTO meta VALUES ('baselines in flight', ?)", (json.dumps(sorted(names)),))
+        self._note("baselines in flight", sorted(names))
+
+    def again_in_flight(self) -> set[tuple[int, int, str]]:
+        """Reads which networks were being trained again when the last start ended: proposal, seed and data."""
+        return {(proposal, seed, data) for proposal, seed, data in self._noted("trained again in flight")}
+
+    def note_again(self, trainings: Iterable[tuple[int, int, str]]) -> None:
+        """Says which networks are being trained again from now on: proposal, seed and data."""
+        self._note("trained again in flight", list(trainings))
+
+    def _note(self, key: str, value: object) -> None:
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+    def _noted(self, key: str) -> list[Any]:
+        with self._explained:
+            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return list(json.loads(row[0])) if row else []
 
     def discount(self, seconds: float) -> None:
         """Takes seconds off what this start has spent."""

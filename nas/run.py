@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
+from nas.again import Again, gathered, parted
 from nas.correlation import Agreement
 from nas.database import DATABASE, open_reader
 from nas.domains import Genotype
 from nas.errors import RunError
+from nas.intervals import INTERVAL_METRICS
 from nas.measurement import Measurement
+from nas.noise import Noise
 from nas.objectives import Constraint, Objective, constraint
 from nas.promise import recorded_worths
 from nas.rows import BaselineRow, EvaluationRow, NetworkRow, PromotionRow, ProposalRow, ScreeningRow, plain_genotype
@@ -24,6 +27,7 @@ from nas.storage import (
     read_costs,
     read_evaluations,
     read_networks,
+    read_plan,
     read_promotions,
     read_proposals,
     read_recipes,
@@ -187,9 +191,15 @@ class Run:
         return [dict(zip(names, (*row[:4], json.loads(row[4]), row[5]), strict=True)) for row in rows]
 
     def rows(self) -> tuple[list[ProposalRow], list[EvaluationRow], dict[str, dict[str, float]]]:
-        """Returns the proposals, the training segments, and the networks' exact costs by fingerprint."""
+        """Returns the proposals, the training segments of the search, and the networks' exact costs by fingerprint."""
         with open_reader(self.folder) as connection:
-            return list(read_proposals(connection)), list(read_evaluations(connection)), read_costs(connection)
+            return list(read_proposals(connection)), parted(read_evaluations(connection))[0], read_costs(connection)
+
+    def trained_again(self) -> Again | None:
+        """Returns what came of training networks near the front again, with other seeds or on other folds; None where that was not
+        asked for, or the search has not come to it."""
+        with open_reader(self.folder) as connection:
+            return gathered(read_plan(connection), *parted(read_evaluations(connection)))
 
     def screenings(self) -> list[ScreeningRow]:
         """Returns the candidates that proposals were chosen from, by the proposal's number; see `nas.prescreen`."""
@@ -231,11 +241,26 @@ class Run:
         Columns: `id`, the objectives, `outcome`, the other costs and metrics by name, `epochs`, `seconds` (over all segments),
         `inherited` and `inherited_from` (where any was to: the share of its values that it began with from another network, and
         that one's id), `proposals` (how often it was proposed), `operator`, `parents` (ids), `genotype`, `error`, `fingerprint`.
-        Of equally deep segments (an open recipe) the better one in the order of the objectives stands for the network.
+        Of equally deep segments (an open recipe) the better one in the order of the objectives stands for the network. Where
+        networks were trained again, and no rung is asked for, `trainings` says over how many theirs are means; 1 for the others.
         """
+        proposals, evaluations, costs = self.rows()
+        again = self.trained_again() if epochs is None else None
+        if again is None or not again.trainings:
+            return self._table(trial_rows(self.objectives, proposals, evaluations, costs, epochs))
+        means = {row["fingerprint"]: row for row in self._mean_rows(again)}
+        rows = trial_rows(self.objectives, proposals, evaluations, costs)
+        return self._table([means.get(row["fingerprint"]) or {**row, "trainings": 1} for row in rows])
+
+    def _mean_rows(self, again: Again) -> list[dict[str, Any]]:
+        """Returns one row a network whose metrics are means over several trainings."""
+        proposals, evaluations, costs = self.rows()
+        rows = trial_rows(self.objectives, proposals, again.merged(evaluations), costs)
+        return [{**row, "trainings": again.trainings} for row in rows]
+
+    def _table(self, rows: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
         import pandas
 
-        rows = trial_rows(self.objectives, *self.rows(), epochs)
         return pandas.DataFrame(rows, columns=columns([o.name for o in self.objectives], rows))
 
     def baselines(self) -> pandas.DataFrame:
@@ -264,40 +289,54 @@ class Run:
         """Returns the Pareto front of what was measured, best in the first objective first.
 
         Args:
-            epochs: The rung whose front it is, where there are several; None: the highest one at which a network was measured.
+            epochs: The rung whose front it is, where there are several; None: the highest one at which a network was measured, or
+                of the means of those that were trained again.
 
         Beside the columns of `trials`: for accuracies with a known number of validation images `val_accuracy_low` and
-        `val_accuracy_high`, the 95 % interval of Wilson (1927), and `same_as_previous`: whether the difference to the network in
-        the row before is within what 95 % of draws of so many validation images would give between equals.
+        `val_accuracy_high`, the 95 % interval of Wilson (1927), where networks were trained again that of `nas.noise`, and
+        `same_as_previous`: whether the difference to the network in the row before is within what 95 % of draws of so many
+        validation images (and of seeds) would give between equals.
         """
-        table = self.trials(epochs or self._levels()[0])
+        again = self.trained_again() if epochs is None else None
+        table = next(self._levels()) if epochs is None else self.trials(epochs)
         losses = losses_of_table(self.objectives, table)
         ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
         chosen = pareto.non_dominated([row for row, _ in ranked])
         front = table.iloc[[i for (_, i), keep in sorted(zip(ranked, chosen, strict=True)) if keep]].reset_index(drop=True)
-        return with_intervals(front, self.validation_images)
+        return with_intervals(front, self.validation_images, self._noise(again))
+
+    def _noise(self, again: Again | None) -> Noise | None:
+        """Returns how far trainings lie apart in the metric that has an interval; None where networks have one training each."""
+        if again is None or not again.trainings or not self.validation_images:
+            return None
+        return next((noise for metric in INTERVAL_METRICS if (noise := again.noise(metric))), None)
 
     def best(self, *constraints: str | Constraint) -> Found:
         """Returns the network that is best in the first objective (ties: in the next ones) among those that keep `constraints`.
 
-        Where there are several rungs, it is one of the highest rung at which any network keeps them.
+        Where there are several rungs, it is one of the highest rung at which any network keeps them; where networks were trained
+        again, one of those, if any of them does.
 
         Raises:
             RunError: When no measured network does.
             ObjectiveError: When a constraint cannot be read.
         """
         bounds = [constraint(c) if isinstance(c, str) else c for c in constraints]
-        for epochs in self._levels():
-            if found := self._best(bounds, self.trials(epochs)):
+        for table in self._levels():
+            if found := self._best(bounds, table):
                 return self._found(found)
         measured = int(self.trials()["outcome"].isin(MEASURED).sum())
         what = f"keeps {', '.join(bound.text for bound in bounds)}" if bounds and measured else "was measured"
         raise RunError(f"no network of {self.folder} {what}; {measured} were measured")
 
-    def _levels(self) -> Sequence[int | None]:
-        """Returns the rungs that may have a network, from the highest; None alone where all networks are alike."""
+    def _levels(self) -> Iterator[pandas.DataFrame]:
+        """Yields tables of networks that may be compared: those that were trained again, then each rung from the highest."""
+        again = self.trained_again()
+        if again is not None and again.trainings:
+            yield self._table(self._mean_rows(again))
         top = self.top if len(self.rungs) > 1 else 0
-        return [rung for rung in reversed(self.rungs) if rung <= top] or [None]
+        rungs = [rung for rung in reversed(self.rungs) if rung <= top]
+        yield from map(self.trials, rungs) if rungs else [self._table(trial_rows(self.objectives, *self.rows()))]
 
     def _best(self, bounds: Sequence[Constraint], table: pandas.DataFrame) -> str:
         """Returns the fingerprint of the best network of a table that keeps the bounds; empty where none does."""
@@ -386,7 +425,7 @@ class Run:
             for proposal in read_proposals(connection):
                 if proposal.fingerprint in proposals:
                     proposals[proposal.fingerprint].append(proposal)
-            segments = list(read_evaluations(connection))
+            segments, _ = parted(read_evaluations(connection))
             for evaluation in segments if epochs is None else measured_at(segments, epochs):
                 if evaluation.fingerprint in evaluations:
                     evaluations[evaluation.fingerprint].append(evaluation)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from nas.again import Plan, plan_from_json
 from nas.domains import Genotype, Value
 from nas.errors import RunError
 from nas.measurement import Measurement, Outcome
@@ -35,6 +36,9 @@ Pack = Callable[[str, bytes], bytes]
 """Compresses a text of a kind; see `Packer.pack`."""
 Ids = Mapping[str, int]
 """Id in the database by fingerprint or digest."""
+
+PLAN = "trained again"
+"""Under this key of the table `meta` stands which networks are trained again."""
 
 _ERROR = 500  # characters kept of an error
 
@@ -274,6 +278,12 @@ def insert_baseline(row: BaselineRow, networks: Ids, recipes: Ids, pack: Pack) -
     """Returns what adds a baseline, in the place of an earlier one of that name."""
     known = row.name, networks[row.fingerprint], recipes[row.recipe], row.measurement.epochs
     return _INSERT_BASELINE, (*known, *_measured(row.measurement, row.ended, pack))
+
+
+def read_plan(connection: sqlite3.Connection) -> Plan | None:
+    """Reads which networks were to be trained again, as that was last decided; None where it was not."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (PLAN,)).fetchone()
+    return plan_from_json(json.loads(row[0])) if row else None
 
 
 def read_baselines(connection: sqlite3.Connection) -> Iterator[BaselineRow]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from nas.intervals import indistinguishable, wilson
+from nas.intervals import INTERVAL_METRICS, indistinguishable, wilson
 from nas.ledger import losses_of
 from nas.measurement import Measurement, Outcome
+from nas.noise import Noise
 from nas.objectives import Objective
 from nas.rows import BaselineRow, EvaluationRow, ProposalRow
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 SHORTEST_ID = 7
 MEASURED = tuple(str(outcome) for outcome in Outcome if outcome.measured)
 """Outcomes of networks that may be ranked."""
-INTERVAL_METRICS = ("val_accuracy",)
-"""Metrics that are a proportion of the validation images, so that Wilson's interval holds for them. Means over classes are not."""
 
 
 def short_ids(fingerprints: Iterable[str]) -> dict[str, str]:
@@ -153,18 +153,20 @@ def losses_of_table(objectives: Sequence[Objective], table: pandas.DataFrame) ->
     ]
 
 
-def with_bounds(table: pandas.DataFrame, images: int) -> pandas.DataFrame:
+def with_bounds(table: pandas.DataFrame, images: int, noise: Noise | None = None) -> pandas.DataFrame:
     """Returns a table with the 95 % interval of the accuracy beside it; NaN where nothing was measured.
 
     Args:
         table: Changed in place.
         images: How many an accuracy stands on; 0: there is no interval.
+        noise: Of trainings, where accuracies are means over several; None: they are not.
     """
     metric = next((name for name in INTERVAL_METRICS if name in table.columns), None)
     if not images or metric is None:
         return table
     shares = [float(share) for share in table[metric]]
-    bounds = [wilson(share, images) if share == share else (share, share) for share in shares]
+    interval = noise.interval if noise else partial(wilson, n=images)
+    bounds = [interval(share) if share == share else (share, share) for share in shares]
     place = table.columns.get_loc(metric)
     assert isinstance(place, int)
     table.insert(place + 1, f"{metric}_low", [low for low, _ in bounds])
@@ -172,13 +174,20 @@ def with_bounds(table: pandas.DataFrame, images: int) -> pandas.DataFrame:
     return table
 
 
-def with_intervals(front: pandas.DataFrame, images: int) -> pandas.DataFrame:
-    """Returns a front with the bounds of `with_bounds`, and whether each row can be told apart from the one before."""
-    front = with_bounds(front, images)
+def with_intervals(front: pandas.DataFrame, images: int, noise: Noise | None = None) -> pandas.DataFrame:
+    """Returns a front with the bounds of `with_bounds`, and whether each row can be told apart from the one before.
+
+    Args:
+        front: Changed in place.
+        images: How many an accuracy stands on; 0: there is no interval.
+        noise: Of trainings, where accuracies are means over several; None: they are not.
+    """
+    front = with_bounds(front, images, noise)
     metric = next((name for name in INTERVAL_METRICS if f"{name}_low" in front.columns), None)
     if metric is not None:
         shares = [float(share) for share in front[metric]]
-        same = [False, *(indistinguishable(a, b, images) for a, b in pairwise(shares))]
+        tied = noise.indistinguishable if noise else partial(indistinguishable, n=images)
+        same = [False, *(tied(a, b) for a, b in pairwise(shares))]
         place = front.columns.get_loc(f"{metric}_high")
         assert isinstance(place, int)
         front.insert(place + 1, "same_as_previous", same[: len(front)])

@@ -1,0 +1,168 @@
+"""Networks near the front are trained again: which, how often, within which budget, and what readers see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.blocks import Classifier, Conv, Sequential
+from nas.budget import Budget
+from nas.coordinator import search_loop
+from nas.domains import choice
+from nas.evaluate import Evaluator, Request
+from nas.events import Event, TrainedAgain, TrainsAgain
+from nas.measurement import Measurement, Outcome
+from nas.problem import Problem
+from nas.record import Record
+from nas.retraining import SHARE, Wanted
+from nas.space import Space
+from nas.strategies.evolution import RegularizedEvolution
+
+SPACE = Space(
+    Sequential(Conv(channels=choice(*range(1, 40)), kernel=choice(1, 3)), Classifier()), input_shape=(1, 8, 8), classes=2, name="s"
+)
+IMAGES = 400
+
+
+class Trainer(Evaluator):
+    """Accuracy rises with the size, and each seed (or each data set) moves it; killed after so many results."""
+
+    def __init__(self, slots: int = 1, kill: int = 0, outcome: Callable[[Request], Outcome] = lambda request: Outcome.COMPLETE):
+        self._slots, self._left, self._outcome = slots, kill, outcome
+        self.waiting: list[tuple[int, Request]] = []
+        self.asked: list[Request] = []
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    def submit(self, ticket: int, request: Request) -> None:
+        self.waiting.append((ticket, request))
+        self.asked.append(request)
+
+    def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+        ticket, request = self.waiting.pop(0)
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+        return [
+            (ticket, Measurement(self._outcome(request), {"val_accuracy": self.accuracy(request)}, epochs=request.end, seconds=1.0))
+        ]
+
+    def accuracy(self, request: Request) -> float:
+        size = int(request.fingerprint[:6], 16) % 1000 / 1000
+        noise = np.random.default_rng([int(request.fingerprint[:8], 16), request.seed, request.end]).normal(0, 0.01)
+        return float(np.clip(0.7 + 0.2 * size + noise, 0, 1))
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+class Killed(BaseException):
+    """Ends the process as SIGKILL does: nothing is written any more."""
+
+
+def go(folder: Path, trainer: Trainer | None = None, *, again: Wanted | None = None, **options: Any) -> list[Event]:
+    events: list[Event] = []
+    options = {"budget": Budget(evaluations=15), "epochs": 3, "seed": 5, "data": "d", "on_event": events.append, **options}
+    record = Record(folder, SETTINGS)
+    try:
+        problem = Problem(SPACE, ["val_accuracy", "params"])
+        search_loop(problem, RegularizedEvolution(population=5), trainer or Trainer(), record, again=again, **options)
+    except Killed:
+        record.abandon()
+    else:
+        record.close()
+    return events
+
+
+SETTINGS = {
+    "objectives": [
+        {"name": "val_accuracy", "direction": "maximize", "unit": "share", "exact": False, "about": ""},
+        {"name": "params", "direction": "minimize", "unit": "values", "exact": True, "about": ""},
+    ],
+    "epochs": 3,
+    "evaluator": "training",
+    "data": {"validation_images": IMAGES},
+    "seed": 5,
+}
+THREE = Wanted(seeds=3, images=IMAGES)
+
+
+def rows(folder: Path) -> tuple[list[Any], list[Any], list[Any]]:
+    """Proposals, segments of the search and trainings of networks that were trained again, without times."""
+    with Record(folder, SETTINGS) as record:
+        proposals, own, _ = record.rows()
+        again = record.again()
+    return [replace(row, created=0.0) for row in proposals], *([replace(row, ended=0.0) for row in part] for part in (own, again))
+
+
+def test_the_search_is_the_same_with_and_without(tmp_path: Path) -> None:
+    go(tmp_path / "plain")
+    events = go(tmp_path / "again", again=THREE)
+    plain, again = rows(tmp_path / "plain"), rows(tmp_path / "again")
+    assert plain[:2] == again[:2] and not plain[2]
+    near = {row.proposal for row in again[2]}
+    assert sorted((row.proposal, row.seed) for row in again[2]) == sorted((number, seed) for number in near for seed in (6, 7))
+    assert all((row.from_epoch, row.to_epoch, row.data) == (0, 3, "d") for row in again[2])
+    assert [row.seed for row in again[2]] == sorted(row.seed for row in again[2]), "round by round"
+    told = [event for event in events if isinstance(event, TrainedAgain)]
+    assert [event.done for event in told] == list(range(1, 2 * len(near) + 1)) and told[-1].planned == 2 * len(near)
+    assert [str(event) for event in events if isinstance(event, TrainsAgain)] == [
+        f"training again {len(near)} networks near the front with 2 other seeds: {2 * len(near)} trainings now"
+    ]
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_killed_again_and_again_it_trains_nothing_twice(tmp_path: Path, slots: int) -> None:
+    go(tmp_path / "whole", Trainer(slots), again=THREE)
+    for number in range(1, 60):
+        trainer = Trainer(slots, kill=3)
+        go(tmp_path / "killed", trainer, again=THREE)
+        if trainer._left > 0:
+            break
+    assert number > 8
+    whole, killed = rows(tmp_path / "whole"), rows(tmp_path / "killed")
+    keys = [(row.proposal, row.seed) for row in killed[2]]
+    assert len(keys) == len(set(keys))
+    if slots == 1:
+        assert killed == whole
+    go(tmp_path / "killed", trainer := Trainer(), again=THREE)
+    assert not trainer.asked and rows(tmp_path / "killed") == killed
+
+
+def test_epochs_are_counted_and_the_budget_holds(tmp_path: Path) -> None:
+    for total in (40, 61, 90):
+        events = go(tmp_path / str(total), again=THREE, budget=Budget(epochs_total=total))
+        _, own, again = rows(tmp_path / str(total))
+        assert sum(row.to_epoch for row in [*own, *again]) <= total
+        assert sum(row.to_epoch for row in own) >= (1 - SHARE) * total - 3
+        (told,) = [event for event in events if isinstance(event, TrainsAgain)]
+        assert told.trainings == len(again)
+        if told.why_not:
+            assert "the epochs left suffice for" in told.why_not
+        with Record(tmp_path / str(total), SETTINGS) as record:
+            assert record.spent()[:2] == (len(own), sum(row.to_epoch for row in [*own, *again]))
+    go(tmp_path / "90", again=THREE, budget=Budget(epochs_total=120))
+    assert sum(row.to_epoch for part in rows(tmp_path / "90")[1:] for row in part) <= 120
+
+
+def test_time_is_kept_and_a_round_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("nas.record.time.monotonic", lambda: now[0])
+
+    class Slow(Trainer):
+        def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+            now[0] += 1.0
+            return super().collect(timeout)
+
+    events = go(tmp_path, Slow(), again=Wanted(seeds=9, images=IMAGES), budget=Budget(seconds=60.0))
+    _, own, again = rows(tmp_path)
+    (told,) = [event for event in events if isinstance(event, TrainsAgain)]
+    assert len(own) == 45 and told.why_not.startswith("the time left suffices for")
+    assert len(again) == told.trainings and len(own) + len(again) <= 60 and len(again) % told.networks == 0 < len(again)

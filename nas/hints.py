@@ -49,8 +49,7 @@ def _commands(run: Run, is_stopped: bool, is_reported: bool) -> Iterator[tuple[s
     yield f"nas export {address} net.py", "plain PyTorch, weights beside it" if best.weights else "plain PyTorch"
     arguments = run.starts()[-1]["options"].get("arguments") or {}
     if arguments.get("data"):
-        data = " ".join([quoted(arguments["data"]), *data_flags(arguments.get("data_options") or {})])
-        yield f"nas train {address} --data {data} --epochs 30", "trains it at length, measures the test images once"
+        yield f"nas train {quoted(run.folder)} --front --budget 1h", "trains the front at length, measures the test images once"
 
 
 def data_flags(options: Mapping[str, Any]) -> Iterator[str]:

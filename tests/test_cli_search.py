@@ -232,7 +232,7 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert "class_weights balanced" in text and "batch_size 16" in text
     shown = json.loads(said(["show", "r@best", "--json"], capsys))
     assert shown["outcome"] == "complete" and shown["metrics"]["val_right"] == shown["metrics"]["val_accuracy"]
-    assert "nas train r@best --data bars.npz --epochs 30" in said(["report", "r"], capsys)
+    assert "nas train r --front --budget 1h" in said(["report", "r"], capsys)
     assert "report.html" in os.listdir("r")
     Path("bars.npz").rename("stripes.npz")
     assert main(["resume", "r", "--evaluations", "+1"]) == 2

@@ -288,11 +288,12 @@ def test_the_output_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for words in (
         "Toy: accuracy (up), params (down); with params<=300; a repeated network counts; 3 repeats\n",
-        "best as it is reported, of the network that is best as searched, and regret, how far that is from the best known",
+        "columns are means over the repeats, each at its end; regret: how far best is from the best known",
+        "best: as it is reported, of the network that is best as a strategy sees them",
         "(1 of 20): how many do",
         "the first proposal left out",
         "reported: the networks that are the front as a strategy sees them",
-        "Holm's correction covers the 2 strategies tested at one measure",
+        "Holm's correction covers the 2 strategies tested at one measure, not the number of measures",
         "with 3 pairs p cannot fall below 0.5, whatever the difference: 7 repeats are the fewest with which it can be under 0.05",
     ):
         assert words in out

@@ -33,6 +33,8 @@ from nas.run import Run
 Told = Callable[[int, int, str], None]
 """Told how many of how many repeats are done, with the one that ended in words; these are blank at the beginning."""
 
+_SEEDS = 5  # that are named before anything runs
+
 Found = dict[str, dict[int, Trajectory]]
 """Repeats by strategy and number."""
 
@@ -199,7 +201,7 @@ def _head(setup: SpaceSetup, repeats: int, workers: int, folder: Path) -> str:
     said = setup.arguments
     on = f" on {said['data']}, {counted(int(said['epochs']), 'epoch')} each" if said.get("data") and said.get("epochs") else ""
     bounds = f" with {', '.join(said['constraints'])}" if said["constraints"] else ""
-    seeds = ", ".join(str(seed_of(setup.seed, repeat)) for repeat in range(repeats))
+    seeds = ", ".join([str(seed_of(setup.seed, repeat)) for repeat in range(repeats)][:_SEEDS] + ["..."] * (repeats > _SEEDS))
     return (
         f"{said['space']}{on}{bounds}: {', '.join(said['objectives'])}; {counted(int(said['evaluations']), 'evaluation')} "
         f"in each of {counted(repeats, 'repeat')} (seed {setup.seed}: {seeds}) "

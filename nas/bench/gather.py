@@ -14,10 +14,11 @@ from nas.bench.earlier import said
 from nas.bench.from_rows import read_rows
 from nas.bench.from_runs import ground_of_run, trajectory_of_run
 from nas.bench.known import Trajectory
-from nas.bench.lengths import ByLabel, cut, even, within, without_unfinished
+from nas.bench.lengths import ByLabel, common, cut, even, within, without_unfinished
 from nas.bench.places import ROWS, rows_in, runs_in, sorted_out
 from nas.bench.results import Results, default_marks
 from nas.errors import DataError, RunError
+from nas.lines import counted
 from nas.run import Run, open_run, run_in
 from nas.strategies.table import STRATEGIES
 
@@ -55,6 +56,8 @@ def gathered(what: Sequence[Path], table: Path | None = None, marks: Sequence[in
         notes += source.notes
     trajectories, uneven = _comparable(_merged(sources), abouts)
     everything = [trajectory for of in trajectories.values() for trajectory in of]
+    if marks and max(marks) > (most := common(trajectories)):
+        uneven = [*uneven, f"Nothing is told after more than {counted(most, 'evaluation')}: that is what all repeats have."]
     marks = marks or sorted({mark for about in abouts for mark in about.marks}) or default_marks(max(map(len, everything)))
     times = sorted({time for about in abouts for time in about.times})
     ground = sources[0].ground
@@ -146,7 +149,7 @@ def by_strategy(runs: Sequence[Run], named: Mapping[Path, str] | None = None) ->
         RunError: When they have not, or one stands twice.
     """
     ground = ground_of_run(runs[0])
-    chosen = [(_called(run), run.settings["strategy"]["options"]) for run in runs]
+    chosen = [(_called(run), {**run.settings["strategy"]["options"], "inherit": "inherit" in run.settings}) for run in runs]
     found: dict[str, list[Trajectory]] = {}
     before: dict[tuple[str, int], Path] = {}
     for run, (name, options) in zip(runs, chosen, strict=True):

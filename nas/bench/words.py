@@ -62,8 +62,9 @@ def _strategies(results: Results) -> Iterator[str]:
             ]
         )
     yield aligned(rows)
-    apart = " as it is reported, of the network that is best as searched" if results.known.reports_apart else ""
-    yield f"best{apart}, and regret, how far that is from the best known: at the end of a repeat; columns are means over repeats"
+    yield "columns are means over the repeats, each at its end; regret: how far best is from the best known"
+    if results.known.reports_apart:
+        yield "best: as it is reported, of the network that is best as a strategy sees them"
     parts = " and ".join(f"{part:.0%}" for part in PARTS)
     yield f"to {parts}: evaluations until the share below is that high, mean of the repeats that reach it; (1 of 20): how many do"
     yield "distinct: different networks among the proposals; alike: the largest share of a network's decisions that one earlier"
@@ -108,8 +109,8 @@ def _comparisons(results: Results) -> Iterator[str]:
 def _reading(comparisons: dict[str, dict[str, Comparison]]) -> Iterator[str]:
     """Yields what the p values cover, and where there are too few pairs for any of them to be small."""
     tests = len(comparisons)
-    covers = f"the {tests} strategies tested at one measure" if tests > 1 else "the strategies at one measure: here there is one"
-    yield f"Holm's correction covers {covers}; the measures, which come from the same repeats, are not corrected for their number"
+    covers = f"the {tests} strategies" if tests > 1 else "the strategies (here one)"
+    yield f"Holm's correction covers {covers} tested at one measure, not the number of measures, which come from the same repeats"
     ends = {label: next(iter(of.values())) for label, of in comparisons.items()}
     few = {label: one for label, one in ends.items() if one.least > _LEVEL}
     if few:

@@ -1,5 +1,10 @@
 """The weights a run keeps: those of the front, those that may still be trained on, and those that candidates may inherit. All
-others would fill the disk."""
+others would fill the disk.
+
+So a run holds the files of its front and of what is in flight, of fewer than twice `nas.schedule.SPARE` networks for each rung but
+the top one, and of `MOST_KEPT` where a strategy inherits, however long it searches. A file takes eight bytes for each trainable
+value: its weight and its momentum.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nas.arguments import fitting_rungs
 from nas.bench.from_runs import ground_of_run
@@ -22,6 +25,7 @@ from nas.library import load_space
 from nas.lines import epochs_words
 from nas.loop import resume, search
 from nas.problem import Problem
+from nas.progress import Progress
 from nas.recipe import Recipe
 from nas.recompute import verify
 from nas.run import Run, open_run
@@ -244,6 +248,23 @@ def test_the_command_takes_rungs(file: Path, tmp_path: Path, capsys: pytest.Capt
     assert (" after 3 epochs" in out) == laddered
     assert main(["resume", str(tmp_path / "run"), "--evaluations", "+3"]) == 0
     assert "9 of 9" in capsys.readouterr().out
+
+
+def test_json_holds_the_rungs(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["resume", str(run.folder), "--json"]) == 0
+    rungs = json.loads(capsys.readouterr().out)["rungs"]
+    assert [(rung["epochs"], rung["networks"]) for rung in rungs] == [(fact.epochs, fact.networks) for fact in rung_facts(run)]
+    assert rungs[0]["agreement"] is None and rungs[1]["agreement"]["tau"] == pytest.approx(1.0)
+
+
+def test_a_terminal_shows_how_many_stand_on_each_rung(file: Path, tmp_path: Path) -> None:
+    text = io.StringIO()
+    progress = Progress(Console(file=text, force_terminal=True, width=100, height=30))
+    searched(file, tmp_path, evaluations=9, progress=progress)
+    progress.console.print(progress._panel())
+    shown = text.getvalue()
+    assert "measured in this start: 9 after 1 epoch, 3 after 3 epochs, 1 after 9 epochs" in shown
+    assert "front of 1 after 9 epochs" in shown
 
 
 def test_epochs_are_spelled() -> None:

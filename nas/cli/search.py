@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -203,11 +204,14 @@ def _columns(objective: str, known: list[str]) -> list[str]:
 
 
 def _result(run: Run) -> dict[str, Any]:
+    from nas.rungs import rung_facts
+
     trials = run.trials()
     return {
         "run": run.folder,
         "evaluations": len(trials),
         "ended": run.starts()[-1]["ended"],
         "front": table_rows(run.front()),
+        **({"rungs": [asdict(rung) for rung in rung_facts(run)]} if len(run.rungs) > 1 else {}),
         "baselines": table_rows(run.baselines()),
     }

@@ -54,6 +54,7 @@ class Request:
         first_epoch: Epochs trained before.
         last_epoch: Where this segment ends (excluded); None: at `epochs`.
         cycles: Epochs before `epochs` at which a cycle of the learning rate ends, see `nas.train.train`.
+        resolutions: Of the images while each cycle lasts, likewise.
         resume_from: Checkpoint of the segment before.
         checkpoint: Where to leave weights; None: nowhere.
         graph: Returns the network's graph as JSON; called only by evaluators that train, and only for the next two.
@@ -71,6 +72,7 @@ class Request:
     first_epoch: int = 0
     last_epoch: int | None = None
     cycles: tuple[int, ...] = ()
+    resolutions: tuple[int, ...] = ()
     resume_from: Path | None = None
     checkpoint: Path | None = None
     graph: Callable[[], str] | None = None
@@ -218,6 +220,7 @@ class TrainingEvaluator(Evaluator):
             first_epoch=request.first_epoch,
             last_epoch=request.end,
             cycles=request.cycles,
+            resolutions=request.resolutions,
             seed=request.seed,
             device=facts["device"],
             precision=facts["precision"],

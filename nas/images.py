@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor,
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         images, labels = (torch.from_numpy(np.asarray(a)) for a in (dataset.images(split), dataset.labels(split)))
     return images.to(place), labels.to(place)
+
+
+def resized(images: Tensor, sides: tuple[int, int]) -> Tensor:
+    """Returns float images `(N, C, H, W)` at another size, by the rule of `nas.ops.Resize2d`; themselves where they have it."""
+    if images.shape[2:] == sides:
+        return images
+    return F.interpolate(images, sides, mode="bilinear", antialias=True)  # keeps the layout, by strides too
 
 
 def normaliser(dataset: Dataset, place: torch.device, memory: torch.memory_format) -> Callable[[Tensor], Tensor]:

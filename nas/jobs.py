@@ -33,6 +33,7 @@ class Training:
         recipe: How networks are trained whose architecture does not say.
         data: Digest of the data with its split.
         cycles: The lower rungs, in epochs; the learning rate begins anew at each.
+        resolutions: Of the images at each rung (`nas.resolutions`); none: as they are.
     """
 
     seed: int
@@ -40,6 +41,7 @@ class Training:
     recipe: Recipe
     data: str
     cycles: tuple[int, ...] = ()
+    resolutions: tuple[int, ...] = ()
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -59,7 +61,16 @@ class Training:
             source: Returns the network's text; called only by evaluators that need it.
             recipe: Closed; None: that of the run.
         """
-        return Request(fingerprint, architecture, source, recipe or self.recipe, self.seed, self.epochs, cycles=self.cycles)
+        return Request(
+            fingerprint,
+            architecture,
+            source,
+            recipe or self.recipe,
+            self.seed,
+            self.epochs,
+            cycles=self.cycles,
+            resolutions=self.resolutions,
+        )
 
 
 @dataclass(frozen=True)

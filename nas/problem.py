@@ -13,6 +13,7 @@ from nas.domains import Genotype, identity
 from nas.errors import BlockError, NasError, ObjectiveError, UnknownNameError, brief
 from nas.graph import Graph
 from nas.objectives import OBJECTIVES, Constraint, Objective, constraint, objectives
+from nas.resolutions import misfit
 from nas.source import write_source
 from nas.space import Architecture, Space
 
@@ -21,12 +22,15 @@ ExactCost = Callable[[Graph], float]
 
 _REMEMBERED = 512
 
+RESOLUTIONS = "resolutions"
+"""Why a network is refused that cannot be trained at all of them."""
+
 
 class Rejected(NasError):
     """A candidate that is never trained: it breaks a constraint, or a block cannot be applied.
 
     Attributes:
-        reason: The constraint's text, or "infeasible".
+        reason: The constraint's text, "infeasible", or `RESOLUTIONS`.
         costs: Its exact costs, as far as they are known.
     """
 
@@ -67,6 +71,7 @@ class Problem:
         objective_names: Names of `nas.objectives.OBJECTIVES`, or `Objective` values.
         constraints: Such as "params<=100k".
         own_costs: Exact costs of the user's own, by name; each takes the simplified graph.
+        resolutions: Networks are trained at, along the longer side of an image (`nas.resolutions`); one that cannot be is refused.
 
     Raises:
         UnknownNameError, ObjectiveError: When an objective or a constraint makes no sense.
@@ -78,8 +83,9 @@ class Problem:
         objective_names: Sequence[str | Objective],
         constraints: Sequence[str | Constraint] = (),
         own_costs: Mapping[str, ExactCost] | None = None,
+        resolutions: Sequence[int] = (),
     ) -> None:
-        self.space = space
+        self.space, self._resolutions = space, tuple(resolutions)
         self.own_costs = dict(own_costs or {})
         for what, given in (("objectives", objective_names), ("constraints", constraints)):
             if isinstance(given, str):
@@ -141,6 +147,8 @@ class Problem:
         for c in self.constraints:
             if not c.holds(costs[c.name]):
                 raise Rejected(f"{c.name} is {costs[c.name]:,.12g}, expected {c.text}", c.text, costs)
+        if said := misfit(graph, self._resolutions):
+            raise Rejected(said, RESOLUTIONS, costs)
         return Candidate(genotype, architecture, graph, architecture.fingerprint, costs)
 
     def costs_of(self, graph: Graph, declared_params: int) -> dict[str, float]:

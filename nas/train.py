@@ -24,10 +24,11 @@ from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
 from nas.device import algorithms
 from nas.errors import RecipeError
-from nas.images import layout, moved, normaliser, resident
+from nas.images import layout, moved, normaliser, resident, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.recipe import Recipe, Task, batches
+from nas.resolutions import sides_at
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -42,6 +43,7 @@ def train(
     first_epoch: int = 0,
     last_epoch: int | None = None,
     cycles: Sequence[int] = (),
+    resolutions: Sequence[int] = (),
     seed: int = 0,
     task: Task | None = None,
     device: str = "cpu",
@@ -65,6 +67,8 @@ def train(
         last_epoch: Where this segment ends (excluded); None: at `epochs`.
         cycles: Epochs before `epochs`, rising, at which the learning rate is back at 0 and a cycle of its own begins, so that what
             stops there has been trained to its end (warm restarts, Loshchilov and Hutter 2017, "SGDR"); none: one cycle.
+        resolutions: Pixels along the longer side of the images while each cycle lasts, in training and validation (see
+            `nas.resolutions`); none: as they are.
         seed: Of the order of images, their augmentation and dropout; the weights are the caller's.
         task: Says which metrics are measured.
         device: `cpu`, `cuda` or `mps`.
@@ -84,7 +88,7 @@ def train(
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
-    loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision)
+    loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision, resolutions)
     if resume_from is not None:
         loop.resume(resume_from)
     val_labels = np.array(dataset.labels("val"))
@@ -100,7 +104,9 @@ def train(
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
         measured = {"train_loss": train_loss, "train_accuracy": train_accuracy}
         if len(val_labels):
-            logits = evaluate_split(loop.evaluated, dataset, "val", recipe, device=device, precision=precision)
+            logits = evaluate_split(
+                loop.evaluated, dataset, "val", recipe, device=device, precision=precision, sides=loop.sides(epoch)
+            )
             measured["val_loss"] = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
             if not math.isfinite(measured["val_loss"]):
                 return _diverged(f"the validation loss was {measured['val_loss']} after epoch {epoch + 1}", curve, epoch, begin)
@@ -127,7 +133,15 @@ class _Loop:
     """The network, the training images on the device, and the optimiser."""
 
     def __init__(
-        self, module: nn.Module, dataset: Dataset, recipe: Recipe, ends: Sequence[int], seed: int, device: str, precision: str
+        self,
+        module: nn.Module,
+        dataset: Dataset,
+        recipe: Recipe,
+        ends: Sequence[int],
+        seed: int,
+        device: str,
+        precision: str,
+        resolutions: Sequence[int],
     ) -> None:
         if recipe.open_fields():
             raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
@@ -136,6 +150,8 @@ class _Loop:
         self.module = moved(module, self.place, precision)
         self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
         self.images, self.labels = resident(dataset, "train", self.place)
+        shape = dataset.input_shape
+        self._sides = [sides_at(shape, resolution) for resolution in resolutions or [max(shape[1:])] * len(ends)]
         self.normalise = normaliser(dataset, self.place, layout(self.place, precision))
         self.flip_allowed = dataset.flip
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
@@ -148,6 +164,10 @@ class _Loop:
     def evaluated(self) -> nn.Module:
         """The network that is measured: the average where there is one."""
         return self.average.module if self.average else self.module
+
+    def sides(self, epoch: int) -> tuple[int, int]:
+        """Height and width of the images in an epoch: those of its cycle."""
+        return next(sides for end, sides in zip(self.ends, self._sides, strict=True) if end > epoch)
 
     def resume(self, checkpoint: Path) -> None:
         """Goes on from a checkpoint of this recipe."""
@@ -170,7 +190,7 @@ class _Loop:
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             batch = slice(step * self.batch, (step + 1) * self.batch)
-            x, y = self._seen(augmented(self.images, order[batch], shift, flip, generator), generator), labels[batch]
+            x, y = self._seen(augmented(self.images, order[batch], shift, flip, generator), epoch, generator), labels[batch]
             targets: list[Tensor] = [y]
             parts: list[Tensor | float] = [1.0]
             if shares is not None:
@@ -190,12 +210,12 @@ class _Loop:
                 break
         return loss_sum.item() / self.steps, right.item() / (self.steps * self.batch), lr
 
-    def _seen(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Returns gathered images `(B, C, H, W)` as floats, with what the recipe changes in their values."""
+    def _seen(self, batch: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
+        """Returns gathered images `(B, C, H, W)` as floats of the epoch's size, with what the recipe changes in their values."""
         x = self.normalise(batch)
         if self.axes is not None:
             x = recoloured(x, self.axes, self.recipe.pca_color, generator)
-        return cut_out(x, self.recipe.cutout, generator) if self.recipe.cutout else x
+        return resized(cut_out(x, self.recipe.cutout, generator) if self.recipe.cutout else x, self.sides(epoch))
 
     def _loss(self, logits: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> Tensor:
         """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
@@ -213,7 +233,14 @@ class _Loop:
 
 @torch.inference_mode()
 def evaluate_split(
-    module: nn.Module, dataset: Dataset, split: str, recipe: Recipe, *, device: str = "cpu", precision: str = "fp32"
+    module: nn.Module,
+    dataset: Dataset,
+    split: str,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    precision: str = "fp32",
+    sides: tuple[int, int] | None = None,
 ) -> NDArray[np.float32]:
     """Returns the logits `(N, classes)` of one split in its order, averaged over the mirror images where the recipe says so.
 
@@ -224,6 +251,7 @@ def evaluate_split(
         recipe: Says how many images a batch has at least, and whether mirror images count.
         device: `cpu`, `cuda` or `mps`.
         precision: As in `train`.
+        sides: Height and width that the images are given; None: their own.
     """
     place = torch.device(device)
     moved(module, place, precision).eval()
@@ -235,7 +263,7 @@ def evaluate_split(
     size = recipe.batch_size if place.type == "cpu" else max(recipe.batch_size, EVALUATED_PIXELS // pixels)
     with algorithms(precision), torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
         for batch in torch.split(images, size):
-            x = normalise(batch)
+            x = normalise(batch) if sides is None else resized(normalise(batch), sides)
             logits = module(x).float()
             found.append((logits + module(x.flip(3)).float()) / 2 if mirror else logits)
     return torch.cat(found).cpu().numpy()

@@ -83,7 +83,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.trials",),
     ("nas.run",),
     ("nas.warm", "nas.screened", "nas.rungs"),
-    ("nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
+    ("nas.certainty", "nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
     ("nas.given", "nas.scaling", "nas.chosen"),
     ("nas.loop",),
     ("nas.api", "nas.export"),

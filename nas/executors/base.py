@@ -40,7 +40,8 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
         recipe: Fields of a closed `nas.recipe.Recipe`.
         task: Fields of a `nas.recipe.Task`.
         data: Folder of the decoded data set.
-        epochs, first_epoch, last_epoch, cycles, seed, device, precision, resume_from, checkpoint: As `nas.train.train` takes them.
+        epochs, first_epoch, last_epoch, cycles, resolutions, seed, device, precision, resume_from, checkpoint: As `nas.train.train`
+            takes them.
         deadline: Seconds after which it is killed; None: never.
         graph: The network's graph as JSON text; empty where neither of the next two is asked for.
         inherit: Whose weights it begins with.
@@ -59,6 +60,7 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
     device: str
     precision: str
     cycles: tuple[int, ...] = ()
+    resolutions: tuple[int, ...] = ()
     resume_from: str | None = None
     checkpoint: str | None = None
     deadline: float | None = None

@@ -245,6 +245,7 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
         first_epoch=job.first_epoch,
         last_epoch=job.last_epoch,
         cycles=job.cycles,
+        resolutions=job.resolutions,
         seed=job.seed,
         task=Task(job.task["name"], tuple(job.task["metrics"])),
         device=job.device,

@@ -1,7 +1,7 @@
 """A search in which children begin with a parent's weights, whatever strategy proposes them.
 
-A proposal that names parents inherits from the one that shares most with it, of those whose weights are kept: of the trials that
-the strategy may still take parents from (`Strategy.likely_parents`), and of the front. Blocks that moved with the number of
+A proposal that names parents inherits from the one that shares most with it, of those whose weights are kept: of the likeliest
+`MOST_KEPT` trials that the strategy may still take parents from (`Strategy.likely_parents`). Blocks that moved with the number of
 repetitions are found again (`nas.kinship`). A strategy that says itself who inherits from whom, as `prune` does, is left alone.
 
 A child is trained longer in effect than a network without parents, and the longer the line the more so: accuracies of such a
@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from nas.kinship import aligned_paths, share_taken
 from nas.measurement import Outcome
-from nas.pareto import front_with
 from nas.problem import Rejected
 from nas.strategies.base import Fold, History, Key, Proposal, Strategy, Trial, training_key
 from nas.weights import MOST_KEPT
@@ -36,12 +34,10 @@ class Trained:
     Attributes:
         first: The trial that was trained, by the key of its training; those without weights too.
         key: Of each trial, repeats included, by id.
-        front: Measured trials that no other one dominates.
     """
 
     first: dict[Key, Trial] = field(default_factory=dict)
     key: dict[int, Key] = field(default_factory=dict)
-    front: list[Trial] = field(default_factory=list)
 
     def original(self, number: int) -> Trial | None:
         """Returns the trial whose weights stand for another one's, None where it left none."""
@@ -75,7 +71,7 @@ class Inheriting(Strategy):
             return proposal
         if training_key(child.fingerprint, proposal.genotype) in now.first:
             return proposal  # its result is known
-        kept = {*self.keeps(problem, history), *(trial.id for trial in now.front)}
+        kept = set(self.keeps(problem, history))
         parents = {trial.id: trial for number in proposal.parents if (trial := now.original(number)) and trial.id in kept}
         found = [_taken(problem, child, parent) for parent in parents.values()]
         best = max(found, key=lambda entry: entry[0], default=None)
@@ -108,5 +104,3 @@ def _take_in(now: Trained, problem: Problem, trial: Trial) -> None:
     """Folds one more finished trial in."""
     now.key[trial.id] = trial.key
     now.first.setdefault(trial.key, trial)
-    if trial.losses is not None:
-        now.front = front_with(now.front, trial, attrgetter("losses"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nas.alignment import NOWHERE
+from nas.bench.gather import by_strategy
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.cli.app import main
 from nas.domains import choice, integer
@@ -206,6 +207,12 @@ def test_resuming_gives_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(run, "starts", lambda: [{"options": {**Run.starts(run)[-1]["options"], "objects": []}}])
     resume(run, evaluations="+2")
     assert given["inherit"] is True
+
+
+def test_comparisons_tell_such_runs_apart(tmp_path: Path) -> None:
+    runs = [searched(tmp_path / str(inherit), "nsga2", 4, inherit=inherit)[0] for inherit in (False, True)]
+    assert list(by_strategy(runs)) == ["nsga2(inherit=False)", "nsga2(inherit=True)"]
+    assert list(by_strategy(runs[:1])) == ["nsga2"]
 
 
 def test_a_function_trains_nothing_to_inherit(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class Proposal:
         operator: How it was made ("sample", "mutate", "crossover+mutate", ...); kept in the record.
         inherit_from: Id of the trial whose weights it should start from, if any; they are kept while `Strategy.keeps` names it.
         aligned: Path of a block to its path in the network of `inherit_from`, where the two differ (a repetition before it was
-            taken out, say); weights are copied between equal paths otherwise.
+            taken out, say), or `nas.alignment.NOWHERE`; weights are copied between equal paths otherwise.
         notes: Plain JSON that the strategy wants back in `Trial.notes` (Optuna's system attributes).
     """
 

@@ -135,6 +135,11 @@ def test_other_precisions_are_told() -> None:
     assert len(ground().known([alike, alike]).notes) == len(ground().known([ONE, OTHER]).notes) == 4
 
 
+def test_one_run_is_not_all_runs() -> None:
+    assert "the best known front is that of the one run here, and regret" in ground().known([ONE]).notes[0]
+    assert "is that of all 2 runs here together, and regret" in ground().known([ONE, OTHER]).notes[0]
+
+
 def test_where_everything_failed_there_is_nothing_to_tell() -> None:
     with pytest.raises(RunError, match="no network of small, evaluated by f was measured"):
         ground().known([trajectory((np.nan, np.nan))])

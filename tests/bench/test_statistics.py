@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas.bench.statistics import compare, holm, interval, summary
+from nas.bench.statistics import compare, fewest_pairs, holm, interval, summary
 
 
 def test_a_summary_leaves_out_what_is_missing() -> None:
@@ -57,3 +57,17 @@ def test_holms_own_arithmetic() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("others", [1, 2, 8])
+@pytest.mark.parametrize("pairs", [3, 6, 12])
+def test_the_least_p_is_that_of_the_clearest_difference(pairs: int, others: int) -> None:
+    base, clear, mixed = np.arange(pairs) + 0.5, np.zeros(pairs), np.resize([-1.0, 2.5], pairs)
+    found = compare([(base, clear), *[(base, base + mixed * (1 + np.arange(pairs)))] * (others - 1)])
+    assert found[0].least == pytest.approx(found[0].p)
+    assert found[0].pairs == pairs
+    assert (found[0].least <= 0.05) == (pairs >= fewest_pairs(others, 0.05))
+
+
+def test_how_many_pairs_a_small_p_takes() -> None:
+    assert [fewest_pairs(tests, 0.05) for tests in (1, 2, 3)] == [6, 7, 7]

@@ -260,11 +260,12 @@ def test_json_holds_the_rungs(run: Run, capsys: pytest.CaptureFixture[str]) -> N
 def test_a_terminal_shows_how_many_stand_on_each_rung(file: Path, tmp_path: Path) -> None:
     text = io.StringIO()
     progress = Progress(Console(file=text, force_terminal=True, width=100, height=30))
-    searched(file, tmp_path, evaluations=9, progress=progress)
+    run = searched(file, tmp_path, evaluations=9, progress=progress)
     progress.console.print(progress._panel())
     shown = text.getvalue()
-    assert "measured in this start: 9 after 1 epoch, 3 after 3 epochs, 1 after 9 epochs" in shown
-    assert "front of 1 after 9 epochs" in shown
+    counts = [len(run.trials(rung)) for rung in run.rungs]
+    assert "measured in this start: {} after 1 epoch, {} after 3 epochs, {} after 9 epochs".format(*counts) in shown
+    assert f"front of {len(run.front())} after 9 epochs" in shown
 
 
 def test_epochs_are_spelled() -> None:

@@ -28,7 +28,7 @@ arrivals those farther behind are given up for good, so that the weights kept do
 a rung wait, whatever its length."""
 
 LEAST_STEPS = 100
-"""Optimiser steps below which a lower rung ranks networks by how they were initialised."""
+"""Optimiser steps of a rung at least: what has hardly begun to learn says nothing of what it will come to."""
 
 
 @dataclass(frozen=True)

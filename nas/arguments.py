@@ -12,6 +12,7 @@ from nas.budget import Budget, parse_budget
 from nas.domains import Domain
 from nas.errors import EvaluationError, RunError, SpaceError, UnknownNameError
 from nas.recipe import Recipe, batches
+from nas.retraining import Wanted
 from nas.schedule import raised_rungs
 from nas.userfile import load_object
 
@@ -62,6 +63,48 @@ def check_prescreen(count: int, function: Any) -> None:
         raise RunError(
             f"evaluator {evaluator_name(function)} has no images to score networks on; leave --prescreen (prescreen) out"
         )
+
+
+def again_of(train_seeds: int, folds: int, function: Any, dataset: Dataset | None, *, seed: int, heirs: bool) -> Wanted | None:
+    """Returns how networks near the front are trained again; None where they are not.
+
+    Args:
+        train_seeds: Seeds in all; 1: no others.
+        folds: Folds in all; 0: none.
+        function: Who evaluates; None: training.
+        dataset: What is trained on, None where nothing is.
+        seed: Of the search.
+        heirs: Whether networks begin with the weights of others.
+
+    Raises:
+        RunError: When that makes no sense.
+        DataError: When classes are too small for so many folds.
+    """
+    from nas.evaluate import Evaluator
+
+    if type(train_seeds) is not int or train_seeds < 1:
+        raise RunError(f"train_seeds is {train_seeds!r}, expected a whole number of at least 1: 3, say, or 1 for no other seeds")
+    if type(folds) is not int or folds < 0 or folds == 1:
+        raise RunError(f"folds is {folds!r}, expected a whole number of at least 2: 5, say, or 0 for none")
+    if train_seeds > 1 and folds:
+        raise RunError("--train-seeds (train_seeds) and --folds (folds) both train networks near the front again; give one of them")
+    if train_seeds == 1 and not folds:
+        return None
+    option = "--folds (folds)" if folds else "--train-seeds (train_seeds)"
+    if function is not None and (folds or not isinstance(function, Evaluator)):
+        raise RunError(f"evaluator {evaluator_name(function)} trains nothing that could be trained again so; leave {option} out")
+    if heirs:
+        raise RunError(f"networks that begin with the weights of others cannot be trained again alike; leave {option} out")
+    if folds and dataset is not None:
+        from nas.data.views import folds_of
+
+        folds_of(dataset, folds, seed=seed)  # says now where classes are too small
+    images = dataset.size("val") if dataset is not None and evaluator_name(function) in _ON_VALIDATION else 0
+    return Wanted(train_seeds, folds, dataset, images)
+
+
+_ON_VALIDATION = ("training", "TrainingEvaluator")
+"""Who measures accuracies on the validation images, as `evaluator_name` says it."""
 
 
 def deterministic_workers(function: Any, workers: int | None) -> int:

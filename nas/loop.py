@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.arguments import (
+    again_of,
     bound_space,
     budget_of,
     changed_recipe,
@@ -95,6 +96,8 @@ def search(
     warm_start: Sequence[str | Path | Run | Earlier] = (),
     inherit: bool = False,
     prescreen: int = 0,
+    train_seeds: int = 1,
+    folds: int = 0,
     data_options: Mapping[str, Any] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
@@ -137,6 +140,9 @@ def search(
             are trained longer in effect, so a search compares them less fairly. `prune` does so anyway.
         prescreen: For each proposal so many candidates are scored untrained, and the most promising at equal cost is trained, as
             long as that helps (`nas.prescreen`); 1 scores without choosing, 0 scores nothing.
+        train_seeds: At the end networks on the front, and those whose interval reaches it, are trained again until each was with
+            so many seeds; they are ranked by the means. At most a quarter of a budget of time or epochs is kept for it.
+        folds: Likewise, but on so many folds of the training and validation images, instead of with other seeds.
         data_options: Passed on to `load_data`.
         input_shape: `(channels, height, width)` of the images, where there are no data and the space leaves it open.
         classes: How many classes there are, likewise.
@@ -195,6 +201,8 @@ def search(
         settings["inherit"] = True
     if prescreen:
         settings["prescreen"] = prescreen
+    heirs = inherit or bool(chosen.strategy.importance)
+    again = again_of(train_seeds, folds, function, dataset, seed=seed, heirs=heirs)
     led = StartFrom(starts, proposing) if starts else proposing
     if deterministic:
         settings["deterministic"] = True
@@ -230,6 +238,7 @@ def search(
                 stopped=interrupts.reason,
                 faulted=faulted,
                 prescreen=prescreen,
+                again=again,
             )
         record.close(reason)
     if interrupts.signal:
@@ -240,7 +249,7 @@ def search(
 _REPEATED = (
     "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
     "device", "deterministic", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "prescreen",
-    "data_options", "input_shape", "classes", "strategy_options",
+    "train_seeds", "folds", "data_options", "input_shape", "classes", "strategy_options",
 )  # fmt: skip
 """Arguments of `search` that `resume` gives again."""
 
@@ -254,6 +263,8 @@ def resume(
     workers: int | None = None,
     device: str | None = None,
     data: str | Path | None = None,
+    train_seeds: int | None = None,
+    folds: int | None = None,
     progress: Callable[[Event], None] | None = None,
 ) -> Run:
     """Goes on with a run as it was started, from the folder in which it was started.
@@ -266,6 +277,8 @@ def resume(
         workers: Evaluations at a time; None: as before.
         device: Where; None: as before.
         data: Where the same images lie now; None: where they lay before.
+        train_seeds: See `search`; None: as before.
+        folds: See `search`, in the place of other seeds; None: as before.
         progress: Told of every event.
 
     Returns:
@@ -290,6 +303,8 @@ def resume(
         "epochs_total": epochs_total,
     }
     changed = {"workers": workers, "device": device, "data": None if data is None else _same_data(run, last["arguments"], data)}
+    if train_seeds is not None or folds is not None:
+        changed |= {"train_seeds": 1 if train_seeds is None else train_seeds, "folds": folds or 0}
     again: dict[str, Any] = {name: value for name, value in changed.items() if value is not None}
     again["task"] = Task(run.settings["task"]["name"], tuple(run.settings["task"]["metrics"]))
     # what the record holds is not looked up again: a file may be gone, and RUN@best may be another network by now

@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Started
+from nas.certainty import again_words, luck_words
+from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Started, TrainedAgain, TrainsAgain
 from nas.hints import guessing, inheriting, next_commands
 from nas.intervals import wilson
 from nas.lines import counted, number, spell_seconds
@@ -108,6 +109,11 @@ class Progress:
                 self._print(f"         front of {len(event.front)}{after}: {', '.join(map(self._range, self._objectives))}")
         elif isinstance(event, BaselineEvaluated):
             self._print(f"{datetime.now():%H:%M:%S} baseline {event.name}: {self._said(event)}")
+        elif isinstance(event, TrainsAgain):
+            self._last_line()
+            self._print(f"{datetime.now():%H:%M:%S} {event}")
+        elif isinstance(event, TrainedAgain):
+            self._print(f"{datetime.now():%H:%M:%S} again {event.done} of {event.planned}, {event.what}: {self._said(event)}")
         elif isinstance(event, Evaluated):
             now = self._clock()
             if now - self._line_at < QUIET_SECONDS:
@@ -139,7 +145,7 @@ class Progress:
         limit = self.tally.budget.evaluations if self.tally.budget else None
         return f"{self.tally.evaluations}{f' of {limit}' if limit else ''}"
 
-    def _said(self, event: Evaluated | BaselineEvaluated) -> str:
+    def _said(self, event: Evaluated | BaselineEvaluated | TrainedAgain) -> str:
         if not event.outcome.measured:
             return f"{event.fingerprint[:7]} {event.outcome}: {event.error}".rstrip(": ")
         values = ", ".join(f"{name} {self._value(name, event.values)}" for name in self._objectives)
@@ -156,6 +162,7 @@ class Progress:
     def _panel(self) -> RenderableType:
         tally, elapsed = self.tally, self.elapsed
         lines = [f"{self._counted()} evaluated in {spell_seconds(elapsed)}, {', '.join(self._times())}", tally.counts()]
+        lines += [tally.again] if tally.again else []
         lines += [f"baseline {event.name}: {self._said(event)}" for event in tally.baselines]
         if tally.first_error:
             lines.append(f"first failure: {tally.first_error}")
@@ -206,7 +213,7 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
     if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
         lines.append("nothing was trained in this start: the time was over before that could begin; give a longer --budget")
-    lines += [*rung_words(run), *filter(None, [inheriting(run), guessing(run)])]
+    lines += [*rung_words(run), *filter(None, [again_words(run), luck_words(run), inheriting(run), guessing(run)])]
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 
 

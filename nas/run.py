@@ -297,16 +297,17 @@ class Run:
         `same_as_previous`: whether the difference to the network in the row before is within what 95 % of draws of so many
         validation images (and of seeds) would give between equals.
         """
-        again = self.trained_again() if epochs is None else None
         table = next(self._levels()) if epochs is None else self.trials(epochs)
         losses = losses_of_table(self.objectives, table)
         ranked = [(row, i) for i, row in enumerate(losses) if row is not None]
         chosen = pareto.non_dominated([row for row, _ in ranked])
         front = table.iloc[[i for (_, i), keep in sorted(zip(ranked, chosen, strict=True)) if keep]].reset_index(drop=True)
-        return with_intervals(front, self.validation_images, self._noise(again))
+        return with_intervals(front, self.validation_images, self.noise() if epochs is None else None)
 
-    def _noise(self, again: Again | None) -> Noise | None:
-        """Returns how far trainings lie apart in the metric that has an interval; None where networks have one training each."""
+    def noise(self) -> Noise | None:
+        """Returns how far trainings of one network lie apart in accuracy; None where no networks were trained again, or it is not
+        known on how many images that stands."""
+        again = self.trained_again()
         if again is None or not again.trainings or not self.validation_images:
             return None
         return next((noise for metric in INTERVAL_METRICS if (noise := again.noise(metric))), None)

@@ -18,6 +18,8 @@ from nas.events import (
     Refused,
     Repeated,
     Started,
+    TrainedAgain,
+    TrainsAgain,
 )
 
 
@@ -44,6 +46,7 @@ class Tally:
         front_epochs: After how many epochs its networks were measured, where there are several rungs; else 0.
         moved: Seconds spent when the front last moved.
         baselines: Those trained in this start.
+        again: How far training near the front again has come; empty where it has not begun.
         reason: Why the search ended; empty while it runs.
     """
 
@@ -65,6 +68,7 @@ class Tally:
     front_epochs: int = 0
     moved: float = 0.0
     baselines: list[BaselineEvaluated] = field(default_factory=list)
+    again: str = ""
     reason: str = ""
 
     def take(self, event: Event) -> None:
@@ -90,6 +94,11 @@ class Tally:
             case FrontMoved():
                 self.front, self.front_epochs, self.moved = event.front, event.epochs, event.elapsed
                 self.elapsed = max(self.elapsed, event.elapsed)
+            case TrainsAgain():
+                self.again = str(event)
+            case TrainedAgain():
+                self.again = f"training again: {event.done} of {event.planned} done"
+                self.elapsed, self.epochs = event.elapsed, self.epochs + event.epochs
             case Ended():
                 self.reason, self.evaluations, self.elapsed = event.reason, event.evaluations, event.elapsed
 

@@ -42,6 +42,10 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     if arguments.get("baselines"):
         yield "baselines", ", ".join(arguments["baselines"])
     yield "budget", str(stored_budget(options["budget"]))
+    if arguments.get("folds"):
+        yield "trained again", f"near the front, on {arguments['folds']} folds"
+    elif arguments.get("train_seeds", 1) > 1:
+        yield "trained again", f"near the front, with {counted(arguments['train_seeds'], 'seed')} in all"
     yield "seed", str(settings["seed"])
     if training:
         yield "training", f"{epochs_words(settings['epochs'])}; metrics {', '.join(settings['task']['metrics'])}"

@@ -12,14 +12,17 @@ import pytest
 
 from nas.blocks import Classifier, Conv, Sequential
 from nas.budget import Budget
+from nas.certainty import again_words, luck_words
 from nas.coordinator import search_loop
 from nas.domains import choice
+from nas.errors import NasError
 from nas.evaluate import Evaluator, Request
 from nas.events import Event, TrainedAgain, TrainsAgain
+from nas.loop import search
 from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
 from nas.record import Record
-from nas.retraining import SHARE, Wanted
+from nas.retraining import FOLD, SHARE, Wanted
 from nas.space import Space
 from nas.strategies.evolution import RegularizedEvolution
 
@@ -33,7 +36,7 @@ class Trainer(Evaluator):
     """Accuracy rises with the size, and each seed (or each data set) moves it; killed after so many results."""
 
     def __init__(self, slots: int = 1, kill: int = 0, outcome: Callable[[Request], Outcome] = lambda request: Outcome.COMPLETE):
-        self._slots, self._left, self._outcome = slots, kill, outcome
+        self._slots, self.left, self._outcome = slots, kill, outcome
         self.waiting: list[tuple[int, Request]] = []
         self.asked: list[Request] = []
 
@@ -47,8 +50,8 @@ class Trainer(Evaluator):
 
     def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
         ticket, request = self.waiting.pop(0)
-        self._left -= 1
-        if self._left == 0:
+        self.left -= 1
+        if self.left == 0:
             raise Killed
         return [
             (ticket, Measurement(self._outcome(request), {"val_accuracy": self.accuracy(request)}, epochs=request.end, seconds=1.0))
@@ -99,7 +102,8 @@ def rows(folder: Path) -> tuple[list[Any], list[Any], list[Any]]:
     with Record(folder, SETTINGS) as record:
         proposals, own, _ = record.rows()
         again = record.again()
-    return [replace(row, created=0.0) for row in proposals], *([replace(row, ended=0.0) for row in part] for part in (own, again))
+    timeless = [[replace(row, ended=0.0) for row in part] for part in (own, again)]
+    return [replace(row, created=0.0) for row in proposals], timeless[0], timeless[1]
 
 
 def test_the_search_is_the_same_with_and_without(tmp_path: Path) -> None:
@@ -121,12 +125,14 @@ def test_the_search_is_the_same_with_and_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize("slots", [1, 3])
 def test_killed_again_and_again_it_trains_nothing_twice(tmp_path: Path, slots: int) -> None:
     go(tmp_path / "whole", Trainer(slots), again=THREE)
-    for number in range(1, 60):
+    starts = 0
+    while True:
+        starts += 1
         trainer = Trainer(slots, kill=3)
         go(tmp_path / "killed", trainer, again=THREE)
-        if trainer._left > 0:
+        if trainer.left > 0:
             break
-    assert number > 8
+    assert starts > 8
     whole, killed = rows(tmp_path / "whole"), rows(tmp_path / "killed")
     keys = [(row.proposal, row.seed) for row in killed[2]]
     assert len(keys) == len(set(keys))
@@ -166,3 +172,105 @@ def test_time_is_kept_and_a_round_that_does_not_fit_is_not_begun(tmp_path: Path,
     (told,) = [event for event in events if isinstance(event, TrainsAgain)]
     assert len(own) == 45 and told.why_not.startswith("the time left suffices for")
     assert len(again) == told.trainings and len(own) + len(again) <= 60 and len(again) % told.networks == 0 < len(again)
+
+
+def small(**options: Any) -> Any:
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (90, 8, 8), dtype=np.uint8), np.arange(90) % 3
+    images[labels == 1] //= 2
+    images[labels == 2, :4] = 0
+    space = Space(Sequential(Conv(channels=choice(2, 4, 8)), Classifier()), name="tiny")
+    return search(space, data=(images, labels), evaluations=3, epochs=1, workers=1, **options)
+
+
+@pytest.mark.slow
+def test_real_networks_on_folds_and_then_with_other_seeds(tmp_path: Path) -> None:
+    run = small(out=tmp_path / "run", data_options={"cache_dir": tmp_path / "cache"}, folds=3)
+    again = run.trained_again()
+    assert again is not None and again.rounds == 3 and again.plan.kind == "folds" and sum(again.plan.images) == 72
+    assert set(run.front()["trainings"]) == {3} and not (tmp_path / "run" / FOLD).exists()
+    assert len({row.data for row in again.ended}) == 3 and all(row.measurement.outcome.measured for row in again.ended)
+    noise = run.noise()
+    assert noise is not None and noise.images == 72
+    run = small(out=tmp_path / "run", data_options={"cache_dir": tmp_path / "cache"}, train_seeds=2)
+    again = run.trained_again()
+    assert again is not None and again.plan.kind == "seeds" and again.trainings == 2
+    assert {(row.seed, row.data) for row in again.ended} == {(1, run.rows()[1][0].data)}
+    assert luck_words(run) and "means of 2 seeds" in again_words(run)
+
+
+def test_what_a_user_asks_for_is_checked(tmp_path: Path) -> None:
+    def asked(**options: Any) -> str:
+        with pytest.raises(NasError) as error:
+            search(**{"space": SPACE, "evaluator": Trainer(), "evaluations": 3, "out": tmp_path / "run", **options})
+        assert not (tmp_path / "run").exists() and "\n" not in str(error.value)
+        return str(error.value)
+
+    assert "give one of them" in asked(train_seeds=3, folds=5)
+    assert "train_seeds is 0, expected a whole number of at least 1" in asked(train_seeds=0)
+    assert "folds is 1, expected a whole number of at least 2" in asked(folds=1)
+    assert "trains nothing that could be trained again so; leave --folds (folds) out" in asked(folds=3)
+    assert "leave --train-seeds (train_seeds) out" in asked(train_seeds=3, evaluator=lambda net: {"val_accuracy": 0.5})
+    assert "weights of others cannot be trained again alike" in asked(train_seeds=3, inherit=True)
+    assert "weights of others cannot be trained again alike" in asked(train_seeds=3, strategy="prune")
+    images, labels = np.zeros((12, 4, 4), dtype=np.uint8), np.arange(12) % 2
+    few = {
+        "data": (images, labels),
+        "data_options": {"cache_dir": tmp_path / "cache"},
+        "space": Space(SPACE.body),
+        "evaluator": None,
+    }
+    assert "too few for 9 folds" in asked(folds=9, **few)
+
+
+def test_it_may_be_asked_for_later(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"evaluator": Trainer(), "evaluations": 6, "epochs": 2, "out": tmp_path / "run"}
+    plain = search(SPACE, **options).front()
+    run = search(SPACE, train_seeds=2, **options)
+    assert set(run.front()["trainings"]) == {2} and "trainings" not in plain
+    run = search(SPACE, train_seeds=4, **options)
+    assert set(run.front()["trainings"]) == {4}
+    again = run.trained_again()
+    assert again is not None
+    keys = [(row.proposal, row.seed) for row in again.ended]
+    assert len(set(keys)) == len(keys)
+
+
+def test_networks_that_began_with_weights_of_others_are_not(tmp_path: Path) -> None:
+    class Heirs(RegularizedEvolution):
+        def propose(self, problem: Any, history: Any, rng: Any) -> Any:
+            made = super().propose(problem, history, rng)
+            first = next((trial.id for trial in history.measured()), None)
+            return replace(made, inherit_from=first)
+
+    run = search(SPACE, strategy=Heirs(population=5), evaluator=Trainer(), evaluations=8, train_seeds=2, out=tmp_path / "run")
+    assert "trainings" not in run.front() and run.trained_again() is None
+    assert "began with the weights of others" in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_what_brought_the_process_down_counts_as_crashed(tmp_path: Path) -> None:
+    go(tmp_path, Trainer(kill=17), again=THREE)
+    with Record(tmp_path, SETTINGS) as record:
+        suspects = record.again_in_flight()
+    assert len(suspects) == 1
+    go(tmp_path, again=THREE, faulted=True)
+    crashed = [row for row in rows(tmp_path)[2] if row.measurement.outcome is Outcome.CRASHED]
+    assert {(row.proposal, row.seed, row.data) for row in crashed} == suspects
+
+
+def test_weights_near_the_front_are_kept(tmp_path: Path) -> None:
+    class Writing(Trainer):
+        def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+            request = self.waiting[0][1]
+            ((ticket, found),) = super().collect(timeout)
+            if request.checkpoint is None:
+                return [(ticket, found)]
+            request.checkpoint.parent.mkdir(exist_ok=True)
+            request.checkpoint.write_bytes(b"weights")
+            return [(ticket, replace(found, checkpoint=str(request.checkpoint)))]
+
+    go(tmp_path, Writing(), again=THREE)
+    near = {row.proposal for row in rows(tmp_path)[2]}
+    own = {row.proposal: row for row in rows(tmp_path)[1]}
+    kept = {number for number, row in own.items() if (tmp_path / row.measurement.checkpoint).is_file()}
+    assert near <= kept and len(kept) < len(own)

@@ -58,6 +58,8 @@ def search(
     warm_start: str | None = None,
     inherit: bool = False,
     prescreen: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0,
+    train_seeds: int = 1,
+    folds: int = 0,
     strategy_option: Annotated[list[str] | None, Parameter(name="--strategy-option", consume_multiple=False)] = None,
     evaluation: Annotated[EvaluationOptions, Parameter(group="How networks are evaluated")] = _EVALUATION,
     data_options: Annotated[DataOptions, Parameter(group="How images are read")] = _DATA,
@@ -80,6 +82,9 @@ def search(
         warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
         inherit: Let networks that are made from others begin with their weights; compares them less fairly.
         prescreen: Candidates that are scored untrained for each proposal, such as 10; the most promising at equal cost is trained.
+        train_seeds: Seeds with which networks on the front, and those that may belong there, are trained in the end, such as 3; the
+            means are ranked. At most a quarter of a budget of time or epochs is kept for it.
+        folds: Likewise, but on so many folds of the training and validation images, such as 5, instead of with other seeds.
         strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
     from nas.loop import search as run_search
@@ -102,6 +107,8 @@ def search(
             warm_start=names(warm_start or ""),
             inherit=inherit,
             prescreen=prescreen,
+            train_seeds=train_seeds,
+            folds=folds,
             data_options=data_options.given() or None,
             strategy_options=read_pairs(strategy_option or (), "--strategy-option") or None,
             progress=progress,
@@ -120,6 +127,8 @@ def resume(
     workers: Annotated[int | None, Parameter(help="Trainings at a time; as before when left out.", show_default=False)] = None,
     device: Annotated[str | None, Parameter(help="auto, cpu, cuda or mps; as before when left out.", show_default=False)] = None,
     data: str | None = None,
+    train_seeds: Annotated[int | None, Parameter(show_default=False)] = None,
+    folds: Annotated[int | None, Parameter(show_default=False)] = None,
     json: Json = False,
 ) -> int:
     """Go on with a search as it was started, from the folder in which it was started.
@@ -130,6 +139,8 @@ def resume(
         evaluations: Distinct networks to evaluate over all starts, such as 50; +50 is on top of those that were.
         epochs_total: Epochs to train over all networks and starts, such as 500; +500 is on top of those that were.
         data: Where the same images lie now, if they were moved.
+        train_seeds: Seeds with which networks near the front are trained in the end, such as 3; as before when left out.
+        folds: Likewise, folds on which they are trained instead; as before when left out.
     """
     from nas.loop import resume as run_resume
 
@@ -143,6 +154,8 @@ def resume(
                 workers=workers,
                 device=device,
                 data=data,
+                train_seeds=train_seeds,
+                folds=folds,
                 progress=progress,
             )
         except DataError as error:
@@ -179,7 +192,9 @@ def _ending(run: Run, progress: Progress) -> str:
     front = run.front()
     if front.empty:
         return "the front is empty: no network was measured"
-    columns = ["id", *(name for objective in run.objectives for name in _columns(objective.name, list(front.columns)))]
+    known = [str(name) for name in front.columns]
+    columns = ["id", *(name for objective in run.objectives for name in _columns(objective.name, known))]
+    columns += ["trainings"] if "trainings" in known else []
     rows: list[list[Any]] = [columns, *([row[name] for name in columns] for row in table_rows(front))]
     marks = [False, *(bool(row.get("same_as_previous")) for row in table_rows(front))]
     lines = [
@@ -204,9 +219,10 @@ def _columns(objective: str, known: list[str]) -> list[str]:
 
 
 def _result(run: Run) -> dict[str, Any]:
+    from nas.certainty import luck_of
     from nas.rungs import rung_facts
 
-    trials = run.trials()
+    trials, luck = run.trials(), luck_of(run)
     return {
         "run": run.folder,
         "evaluations": len(trials),
@@ -214,4 +230,5 @@ def _result(run: Run) -> dict[str, Any]:
         "front": table_rows(run.front()),
         **({"rungs": [asdict(rung) for rung in rung_facts(run)]} if len(run.rungs) > 1 else {}),
         "baselines": table_rows(run.baselines()),
+        "luck": asdict(luck) if luck else None,
     }

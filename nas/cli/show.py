@@ -125,6 +125,7 @@ def _show_table(found: Network, level: Level, json: bool) -> None:
 
 def _show_record(found: Found) -> None:
     """Prints what a run knows of a network beyond its graph."""
+    from nas.certainty import training_rows
     from nas.lines import aligned, counted
 
     result = found.measurement
@@ -132,6 +133,8 @@ def _show_record(found: Found) -> None:
     print(f"outcome {result.outcome}{epochs}{f': {result.error}' if result.error else ''}" if result else "outcome pending")
     if result:
         print(aligned(list(result.metrics.items()), indent="  "))
+    if trainings := training_rows(found.run, found.fingerprint):
+        print("trained again", aligned(trainings, indent="  "), sep="\n")
     print("genotype", aligned([(path, repr(value)) for path, value in found.genotype.items()], indent="  "), sep="\n")
 
 
@@ -139,9 +142,14 @@ def _measured(found: Network) -> dict[str, Any]:
     """Returns the same as JSON."""
     if found.found is None:
         return {}
+    from nas.certainty import training_rows
+
     result = found.found.measurement
     metrics = dict(result.metrics) if result else {}
-    return {"outcome": str(result.outcome) if result else "pending", "metrics": metrics, "genotype": dict(found.found.genotype)}
+    head, *rows = training_rows(found.found.run, found.found.fingerprint) or [[]]
+    trainings = {"trainings": [dict(zip(head, row, strict=True)) for row in rows]} if rows else {}
+    outcome = str(result.outcome) if result else "pending"
+    return {"outcome": outcome, "metrics": metrics, **trainings, "genotype": dict(found.found.genotype)}
 
 
 def _show_source(found: Network) -> None:

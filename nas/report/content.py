@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nas import pareto
+from nas.certainty import again_words, luck_words
 from nas.hints import guessing, inheriting
 from nas.lines import counted, epochs_words, number, spell_seconds
 from nas.looks import look_words, read_looks
@@ -125,8 +126,8 @@ def _summary(run: Run, trials: pandas.DataFrame, on_front: int) -> str:
     failed = f", {number(len(trials) - measured)} without a result" if measured < len(trials) else ""
     front = f"{number(on_front)} on the Pareto front" if on_front else "no Pareto front"
     ended = f"The search ended: {reason}." if reason else "The search has not ended, or was killed."
-    heirs = inheriting(run)
-    also = f" {heirs[0].upper()}{heirs[1:]}." if heirs else ""
+    said = filter(None, [again_words(run), luck_words(run), inheriting(run)])
+    also = "".join(f" {words[0].upper()}{words[1:]}." for words in said)
     return f"{_searched(run.settings)} {counted(len(trials), 'network')} evaluated in {spent}{failed}; {front}. {ended}{also}"
 
 
@@ -182,7 +183,7 @@ def _columns(objectives: Sequence[Objective], trials: pandas.DataFrame) -> list[
     return [*columns, Column("evaluation", "evaluation (in order of proposal)", "", False)]
 
 
-_OTHERS = ("params", "macs", "activation_memory", "epochs", "seconds")
+_OTHERS = ("params", "macs", "activation_memory", "epochs", "trainings", "seconds")
 
 
 def _shown(objectives: Sequence[Objective], columns: Sequence[Column]) -> list[Column]:

@@ -156,7 +156,8 @@ class Trains(Evaluator):
         request.checkpoint.write_text("weights")
         accuracy = int(request.fingerprint[:6], 16) % 1000 / 1000
         metrics = {"val_accuracy": accuracy}
-        return Measurement(Outcome.COMPLETE, metrics, checkpoint=str(request.checkpoint), seconds=1.0, inherited=share)
+        path = str(request.checkpoint)
+        return Measurement(Outcome.COMPLETE, metrics, epochs=request.end, checkpoint=path, seconds=1.0, inherited=share)
 
     def describe(self) -> dict[str, Any]:
         return {}
@@ -186,6 +187,21 @@ def test_children_inherit_whatever_the_strategy_and_the_record_can_be_computed_a
     problem, rebuilt = rebuild(run)
     assert isinstance(rebuilt, Inheriting) and verify(run, problem, rebuilt) == []
     assert len(list((tmp_path / "run" / "weights").iterdir())) <= MOST_KEPT + len(run.front()) + 1
+
+
+def test_who_goes_on_to_the_next_rung_inherits_no_more(tmp_path: Path) -> None:
+    judge = Trains()
+    run = search(SPACE, evaluator=judge, strategy="nsga2", evaluations=20, epochs=[2, 6], inherit=True, out=tmp_path)
+    segments = run.rows()[1]
+    later = [row for row in segments if row.from_epoch]
+    heirs = {row.proposal for row in segments if row.measurement.inherited is not None}
+    assert len(later) >= 5 and heirs & {row.proposal for row in later}
+    assert {row.measurement.inherited for row in later} == {None}
+    assert any(name.endswith("-6.safetensors") for name in judge.began.values())  # of a parent's weights the furthest trained
+    table = run.trials()
+    assert set(table["fingerprint"][table["inherited"].notna()]) == {row.fingerprint for row in segments if row.proposal in heirs}
+    problem, rebuilt = rebuild(run)
+    assert verify(run, problem, rebuilt) == []
 
 
 def test_without_it_nothing_is_inherited_nor_kept(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ class Screen:
     def _promising(self, candidates: Sequence[Scored], left_out: Collection[str]) -> list[Scored]:
         """Returns the candidates with what is promised of them; nothing is while too little is known."""
         everything = {**self._scored, **{candidate.fingerprint: candidate for candidate in candidates}}
-        promised = promises(list(everything.values()), left_out)
+        promised = promises(list(everything.values()), left_out, {candidate.fingerprint for candidate in candidates})
         if promised is None:
             return list(candidates)
         of = {name: float(value) for name, value in zip(everything, promised, strict=True) if np.isfinite(value)}

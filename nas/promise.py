@@ -6,7 +6,9 @@
 * **At equal cost.** Every score grows with the size of a network, and so does accuracy: the most promising one of ten would mostly
   be the largest of ten, and a search for a Pareto front would no longer look at small networks. Yet costs are exact before
   training and are no news. So what the exact objectives explain is taken off the mean rank, by least squares with a quadratic
-  polynomial of their ranks. Where every objective is measured, nothing is taken off: then larger may just be better.
+  polynomial of their ranks; and the promise is the share of the networks of similar cost that have less left, because what is left
+  varies more at one cost than at another. Among candidates of any costs each cost is then as likely to have the most promising one.
+  Where every objective is measured, nothing is taken off: then larger may just be better.
 * **The worth** of a score is Kendall's correlation with the accuracies measured, and that at equal cost: the partial correlation
   of what is left of the score, given the exact objectives. That of the promise is of what was promised before the network was
   trained, so it is no hindsight.
@@ -34,6 +36,8 @@ MEAN = "mean rank"
 ENOUGH = 20
 """Measured networks from which on scores are judged."""
 
+_NEIGHBOURS = 10  # networks that one is compared with, at least,
+_NEIGHBOURHOOD = 5  # and one in so many of all
 _ROWS = 3  # networks for each coefficient of a polynomial, at least
 
 
@@ -52,16 +56,24 @@ class Worth:
     equal_cost: Agreement | None
 
 
-def promises(candidates: Sequence[Scored], left_out: Collection[str] = ()) -> Floats | None:
+def promises(candidates: Sequence[Scored], left_out: Collection[str] = (), wanted: Collection[str] | None = None) -> Floats | None:
     """Returns how promising each candidate is at equal cost, `(n,)`, NaN where it has no score but `EXACT` ones.
 
     Args:
         candidates: Each network once.
         left_out: Scores that do not count.
+        wanted: Fingerprints of those whose promise is asked for, NaN stands for the others; None: all.
 
     Returns:
         None while there are too few to tell what costs explain.
     """
+    left = _left_of_mean(candidates, left_out)
+    places = [i for i, candidate in enumerate(candidates) if wanted is None or candidate.fingerprint in wanted]
+    return None if left is None else _among_neighbours(left, [candidate.costs for candidate in candidates], places)
+
+
+def _left_of_mean(candidates: Sequence[Scored], left_out: Collection[str]) -> Floats | None:
+    """Returns what costs do not explain of each candidate's mean rank; see `promises`."""
     ranks = {name: _ranks(candidates, name) for name in score_names(candidates) if name not in left_out}
     looked_at = [any(name not in (*EXACT, MEAN) for name in candidate.scores) for candidate in candidates]
     mean = np.where(looked_at, _mean(ranks, len(candidates)), np.nan)
@@ -88,6 +100,23 @@ def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Seque
         found.append(Worth(name, _agreement(ranks[at], accuracies), equal_cost))
     promised = np.array([candidate.scores.get(MEAN, np.nan) for candidate in trained])
     return [*found, Worth(MEAN, _agreement(promised, accuracies), _agreement(promised, accuracies, axes))]
+
+
+def _among_neighbours(left: Floats, costs: Sequence[Sequence[float]], places: Sequence[int]) -> Floats:
+    """Returns the share of those of similar cost that have less left, ties halved; what is left itself where nothing costs."""
+    known = np.flatnonzero(np.isfinite(left))
+    found = np.full(len(left), np.nan)
+    if not costs[0]:
+        found[places] = left[places]
+        return found
+    axes = np.full((len(left), len(costs[0])), np.nan)
+    axes[known] = np.stack([_ranked(axis) for axis in np.array(costs, dtype=np.float64)[known].T], axis=1)
+    size = min(len(known), max(_NEIGHBOURS, len(known) // _NEIGHBOURHOOD))
+    for i in set(places).intersection(known.tolist()):
+        distance = np.abs(axes[known] - axes[i]).max(axis=1)
+        near = left[known[distance <= np.partition(distance, size - 1)[size - 1]]]
+        found[i] = ((near < left[i]).sum() + 0.5 * (near == left[i]).sum()) / len(near)
+    return found
 
 
 def useless(judged: Sequence[Worth]) -> set[str]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
+from nas.blocks import Resize
 from nas.budget import Budget, parse_budget
 from nas.domains import Domain
 from nas.errors import EvaluationError, RunError, SpaceError, UnknownNameError
+from nas.problem import RESOLUTIONS, Rejected
 from nas.recipe import Recipe, batches
+from nas.resolutions import checked_resolutions, fitting_resolutions, misfit
 from nas.retraining import Wanted
 from nas.schedule import raised_rungs
 from nas.userfile import load_object
 
 if TYPE_CHECKING:
+    from nas.addresses import Network
     from nas.data import Dataset
+    from nas.problem import Problem
     from nas.space import Space
 
 
@@ -227,6 +234,64 @@ def fitting_rungs(rungs: Sequence[int], function: Any, dataset: Dataset | None, 
     size: object = recipe.batch_size
     sizes = size.examples() if isinstance(size, Domain) else (size,)
     return raised_rungs(rungs, min(batches(dataset.size("train"), int(str(images)))[0] for images in sizes))
+
+
+def resolutions_of(
+    resolutions: Sequence[int], asked: Sequence[int], rungs: Sequence[int], function: Any, space: Space
+) -> tuple[int, ...]:
+    """Returns which size images have at each rung; nothing where they are as they are.
+
+    Args:
+        resolutions: As they are asked for, one a rung; none: images are as they are.
+        asked: Rungs as they are asked for, in epochs.
+        rungs: Rungs as they are.
+        function: Who evaluates; None: training.
+        space: With its input shape known.
+
+    Raises:
+        RunError: When they do not fit rungs, images or evaluator, or the space decides the resolution itself.
+    """
+    if not resolutions:
+        return ()
+    if function is not None:
+        raise RunError(
+            f"resolutions are for training, and {evaluator_name(function)} evaluates; leave --resolutions (resolutions) out"
+        )
+    assert space.input_shape is not None
+    checked = checked_resolutions(resolutions, asked, space.input_shape)
+    if any(isinstance(block, Resize) for block in space.body.walk()):
+        raise RunError("the space has a Resize, which makes images of one size whatever they were; leave it or --resolutions out")
+    return fitting_resolutions(checked, asked, rungs)
+
+
+def check_resized(problem: Problem, baselines: Iterable[Network], resolutions: Sequence[int]) -> None:
+    """Checks that there is something to train at all resolutions, before the search begins.
+
+    Args:
+        problem: What is searched, with the resolutions.
+        baselines: Networks that are trained in the same way.
+        resolutions: One a rung; none: images are as they are.
+
+    Raises:
+        RunError: When one of the baselines cannot be, or no network of many that were drawn from the space.
+    """
+    if not resolutions:
+        return
+    for network in baselines:
+        if said := misfit(network.graph, resolutions):
+            raise RunError(f"baseline {network.name!r} cannot be trained at all resolutions: {said}")
+    rng, refused = np.random.default_rng(0), ""
+    for _ in range(_DRAWS):
+        try:
+            problem.consider(problem.space.sample(rng))
+            return
+        except Rejected as rejected:
+            refused = str(rejected) if rejected.reason == RESOLUTIONS else refused
+    if refused:
+        raise RunError(f"none of {_DRAWS} networks drawn from the space can be trained at all resolutions: {refused}")
+
+
+_DRAWS = 100
 
 
 def evaluator_name(function: Any) -> str:

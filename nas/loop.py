@@ -15,11 +15,13 @@ from nas.arguments import (
     check_inherits,
     check_numbers,
     check_prescreen,
+    check_resized,
     deterministic_workers,
     evaluator_name,
     fitting_rungs,
     free_folder,
     load_recipe,
+    resolutions_of,
 )
 from nas.attempts import NothingFeasible
 from nas.budget import Budget, stored_budget
@@ -80,6 +82,7 @@ def search(
     evaluations: str | int | None = None,
     epochs_total: str | int | None = None,
     epochs: int | Sequence[int] = 3,
+    resolutions: Sequence[int] = (),
     recipe: Recipe | str | None = None,
     recipe_options: Mapping[str, Any] | None = None,
     task: Task | None = None,
@@ -118,6 +121,8 @@ def search(
         epochs_total: Epochs to train over all networks and starts (500), or on top of those that were ("+500").
         epochs: Epochs of each brief training; or rising rungs such as (1, 3, 9): all networks are trained for the fewest, and of
             three the best goes on to the next rung from where it stands (see `nas.schedule`).
+        resolutions: Pixels along the images' longer side at each rung, such as (14, 20, 28): lower rungs see smaller
+            images, which costs less; the last is the images' own (see `nas.resolutions`).
         recipe: How networks are trained, fields open or closed; `FILE.py[:NAME]`; None: the space's own, else `Recipe()`.
         recipe_options: Fields of the recipe to change, such as `{"class_weights": "balanced"}`.
         task: What is predicted and measured; a metric of your own `FILE.py:f` is recorded as `val_f` (objective "val_f:max").
@@ -177,9 +182,11 @@ def search(
         trained.check_images(dataset.input_shape[0])
     bound = replace(bound, recipe=trained)
     asked, rungs = rungs, fitting_rungs(rungs, function, dataset, bound.recipe or Recipe())
-    problem = Problem(bound, objectives, constraints, own_costs)
+    sizes = resolutions_of(resolutions, asked, rungs, function, bound)
+    problem = Problem(bound, objectives, constraints, own_costs, sizes)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
     marked = find_baselines(baselines, problem.space)
+    check_resized(problem, marked, sizes)
     earlier = recorded_earlier(out, warm_start) or find_earlier(warm_start, problem)
     chosen = chosen or choose(bound, limits, epochs_each(rungs), learns=bool(earlier))
     proposing = chosen.strategy.warmed(earlier) if earlier else chosen.strategy
@@ -196,6 +203,8 @@ def search(
     )
     if earlier:
         settings["warm_start"] = earlier_settings(earlier)
+    if sizes:
+        settings["resolutions"] = list(sizes)
     if inherit:
         check_inherits(function)
         settings["inherit"] = True
@@ -231,6 +240,7 @@ def search(
                 budget=limits,
                 seed=seed,
                 epochs=rungs,
+                resolutions=sizes,
                 recipe=bound.recipe.closed() if bound.recipe else None,
                 baselines=marked,
                 data=dataset.digest[:16] if dataset else "",
@@ -247,7 +257,7 @@ def search(
 
 
 _REPEATED = (
-    "space", "data", "strategy", "objectives", "constraints", "epochs", "recipe", "recipe_options", "workers",
+    "space", "data", "strategy", "objectives", "constraints", "epochs", "resolutions", "recipe", "recipe_options", "workers",
     "device", "deterministic", "deadline", "seed", "evaluator", "costs", "start_from", "baselines", "inherit", "prescreen",
     "train_seeds", "folds", "data_options", "input_shape", "classes", "strategy_options",
 )  # fmt: skip

@@ -51,6 +51,8 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
         yield "training", f"{epochs_words(settings['epochs'])}; metrics {', '.join(settings['task']['metrics'])}"
         if raised := options.get("raised_from"):
             yield "rungs", f"raised from {','.join(map(str, raised))} epochs: fewer than {LEAST_STEPS} steps teach too little"
+        if sizes := settings.get("resolutions"):
+            yield "resolutions", f"{','.join(map(str, sizes))} pixels along the longer side"
         yield "recipe", _recipe(space["definition"].get("recipe") or {})
         deadline = arguments.get("deadline")
         yield "deadline", f"{spell_seconds(deadline)} an evaluation" if deadline else "none"

@@ -74,6 +74,7 @@ class EvaluationOptions:
     Attributes:
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
         epochs: Epochs of each brief training; rising ones such as 1,3,9: the best third of the networks goes on to the next number.
+        resolutions: Pixels along the images' longer side at each of these epochs, such as 14,20,28; as they are when left out.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
@@ -88,6 +89,7 @@ class EvaluationOptions:
 
     data: str | None = None
     epochs: str = "3"
+    resolutions: str | None = None
     recipe: str | None = None
     class_weights: Literal["none", "balanced"] | None = None
     metric: Annotated[list[str] | None, Parameter(name="--metric", consume_multiple=False)] = None
@@ -111,6 +113,7 @@ class EvaluationOptions:
         return {
             "data": self.data,
             "epochs": rungs(self.epochs),
+            "resolutions": pixels(self.resolutions),
             "recipe": self.recipe,
             "recipe_options": {"class_weights": self.class_weights} if self.class_weights else None,
             "task": Task(metrics=(*TASK_METRICS, *self.metric)) if self.metric else None,
@@ -127,6 +130,18 @@ class EvaluationOptions:
 def changed(options: EvaluationOptions | DataOptions) -> list[str]:
     """Returns the options that are not at their defaults, as they are written."""
     return [f"--{f.name.replace('_', '-')}" for f in fields(options) if getattr(options, f.name) != f.default]
+
+
+def pixels(text: str | None) -> list[int]:
+    """Reads "14,20,28"; nothing where nothing is said.
+
+    Raises:
+        RunError: When it is none.
+    """
+    parts = [part.strip() for part in (text or "").split(",")] if text is not None else []
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise RunError(f"resolutions is {text!r}, expected pixels, one number an epoch of --epochs, such as 14,20,28")
+    return [int(part) for part in parts]
 
 
 def rungs(text: str) -> int | list[int]:

@@ -91,8 +91,8 @@ def inherit(
                 source = weights.get(end + name.removeprefix(begin))
                 if source is not None:
                     copied += _copy(own[name], source, taken, shares) * (name in trainable)
-                elif taken.columns is not None:
-                    own[name].zero_()  # an offset that the model does without
+                elif taken.columns is not None and name.endswith(".bias"):
+                    own[name].zero_()  # its model does without
         _begin_new(own, mine, found, rng)
     if images is not None and found.passing:
         _keep_statistics(module, [mine[i] for i in found.passing], images)

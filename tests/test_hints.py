@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nas.budget import Budget
-from nas.hints import guessing, inheriting, next_commands, quoted
+from nas.hints import data_flags, guessing, inheriting, next_commands, quoted
 from nas.measurement import Measurement, Outcome
 from nas.objectives import objectives
 from nas.record import Record
@@ -74,9 +74,8 @@ def test_commands_can_be_pasted_and_are_understood(tmp_path: Path) -> None:
     assert all(words[2] in (str(tmp_path / "a run"), f"{tmp_path / 'a run'}@best") for words in found)
     for words in found:
         app.parse_args(words[1:], exit_on_error=False, print_error=False)
-    assert found[-1][3:-2] == [
-        "--data", "my photos", "--image-size", "48x64", "--split-seed", "3", "--skip-unreadable", "--color", "grey",
-    ]  # fmt: skip
+    flags = " ".join(data_flags(options))
+    assert flags == "--image-size 48x64 --split-seed 3 --skip-unreadable --color grey", "as nas train says of a run's data"
 
 
 def test_nothing_is_proposed_that_cannot_be_done(tmp_path: Path) -> None:

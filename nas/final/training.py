@@ -131,7 +131,7 @@ def train_networks(
     seeds = tuple(range(seed, seed + train_seeds))
     settings = {
         "networks": [pick.name for pick in picks.picks],
-        "data": {"name": picks.dataset.name, "digest": picks.dataset.digest},
+        "data": picks.dataset.digest,  # wherever it lies and whatever it is called
         "seeds": seeds,
         "epochs": epochs,
         "budget": seconds,

@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.certainty import again_words, luck_words
-from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Started, TrainedAgain, TrainsAgain
+from nas.events import BaselineEvaluated, Evaluated, Event, FrontMoved, FrontPoint, Screened, Started, TrainedAgain, TrainsAgain
 from nas.hints import guessing, inheriting, next_commands
 from nas.intervals import wilson
 from nas.lines import counted, number, spell_seconds
 from nas.run import Run, open_run
 from nas.rungs import rung_words
+from nas.screened import screening_words
 from nas.tally import Tally
 from nas.wording import settings_words
 
@@ -109,6 +110,9 @@ class Progress:
                 self._print(f"         front of {len(event.front)}{after}: {', '.join(map(self._range, self._objectives))}")
         elif isinstance(event, BaselineEvaluated):
             self._print(f"{datetime.now():%H:%M:%S} baseline {event.name}: {self._said(event)}")
+        elif isinstance(event, Screened):
+            if event.off:
+                self._print(f"{datetime.now():%H:%M:%S} {event}")
         elif isinstance(event, TrainsAgain):
             self._last_line()
             self._print(f"{datetime.now():%H:%M:%S} {event}")
@@ -133,7 +137,8 @@ class Progress:
         also = f" (and {before} before)" if before else ""
         after = f" after {counted(event.epochs, 'epoch')}" if self._is_laddered and event.outcome.measured else ""
         said = f"{self._said(event)}{after}, {spell_seconds(event.seconds)}"
-        self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join(self._times())}")
+        promise = [self.tally.promise] if self.tally.promise else []
+        self._print(f"{datetime.now():%H:%M:%S} {self._counted()}{also}: {said}; {', '.join([*self._times(), *promise])}")
 
     def _range(self, name: str) -> str:
         """Returns what the front spans in one objective."""
@@ -162,7 +167,7 @@ class Progress:
     def _panel(self) -> RenderableType:
         tally, elapsed = self.tally, self.elapsed
         lines = [f"{self._counted()} evaluated in {spell_seconds(elapsed)}, {', '.join(self._times())}", tally.counts()]
-        lines += [tally.again] if tally.again else []
+        lines += [line for line in (tally.again, tally.promise, tally.unscreened) if line]
         lines += [f"baseline {event.name}: {self._said(event)}" for event in tally.baselines]
         if tally.first_error:
             lines.append(f"first failure: {tally.first_error}")
@@ -213,7 +218,10 @@ def closing_words(run: Run, tally: Tally, *, stopped: bool = False) -> str:
     lines += [f"first failure: {tally.first_error}"] if tally.first_error else []
     if tally.budget and tally.budget.seconds is not None and not tally.proposed and tally.elapsed >= tally.budget.seconds:
         lines.append("nothing was trained in this start: the time was over before that could begin; give a longer --budget")
-    lines += [*rung_words(run), *filter(None, [again_words(run), luck_words(run), inheriting(run), guessing(run)])]
+    lines += [
+        *rung_words(run),
+        *filter(None, [again_words(run), luck_words(run), screening_words(run), inheriting(run), guessing(run)]),
+    ]
     return "\n".join([*lines, "", next_commands(run, is_stopped=stopped)])
 
 

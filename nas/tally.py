@@ -17,6 +17,7 @@ from nas.events import (
     Proposed,
     Refused,
     Repeated,
+    Screened,
     Started,
     TrainedAgain,
     TrainsAgain,
@@ -46,6 +47,8 @@ class Tally:
         front_epochs: After how many epochs its networks were measured, where there are several rungs; else 0.
         moved: Seconds spent when the front last moved.
         baselines: Those trained in this start.
+        promise: How far what was promised of untrained networks ranks what was measured, in words; empty where nothing is known.
+        unscreened: Why nothing is screened any more; empty where something is, or never was.
         again: How far training near the front again has come; empty where it has not begun.
         reason: Why the search ended; empty while it runs.
     """
@@ -68,6 +71,8 @@ class Tally:
     front_epochs: int = 0
     moved: float = 0.0
     baselines: list[BaselineEvaluated] = field(default_factory=list)
+    promise: str = ""
+    unscreened: str = ""
     again: str = ""
     reason: str = ""
 
@@ -84,6 +89,9 @@ class Tally:
                 self.refused[event.reason] += 1
             case Proposed():
                 self.proposed += 1
+            case Screened(worth=worth, off=off):
+                self.promise = f"promise ranks at equal cost by tau {worth}" if worth and not off else ""
+                self.unscreened = f"prescreening is off: {off}" if off else ""
             case Promoted():
                 self.promoted += 1
             case Repeated():

@@ -41,6 +41,8 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
         yield "warm start", ", ".join(f"{name} ({words} fit this space)" for name, words in settings["warm_start"]["runs"].items())
     if arguments.get("baselines"):
         yield "baselines", ", ".join(arguments["baselines"])
+    if settings.get("prescreen"):
+        yield "prescreen", f"{counted(settings['prescreen'], 'candidate')} scored untrained for each proposal"
     yield "budget", str(stored_budget(options["budget"]))
     if arguments.get("folds"):
         yield "trained again", f"near the front, on {arguments['folds']} folds"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.budget import Budget
 from nas.coordinator import search_loop
+from nas.correlation import kendall
 from nas.costs import cost_of
 from nas.database import open_writer
 from nas.domains import choice, integer
@@ -22,6 +25,7 @@ from nas.evaluate import CallableEvaluator, Request
 from nas.events import Event, Screened
 from nas.loop import search
 from nas.problem import Problem
+from nas.progress import Progress, closing_words
 from nas.promise import ENOUGH, MEAN, Worth, recorded_worths
 from nas.rebuild import rebuild
 from nas.recompute import verify
@@ -32,6 +36,7 @@ from nas.screened import screening_table, screening_words
 from nas.space import Space
 from nas.strategies.base import Strategy
 from nas.strategies.random_search import RandomSearch
+from nas.tally import Tally
 
 BODY = Sequential(
     Repeat(Conv(channels=choice(1, 2, 3, 4, 5, 6), kernel=choice(1, 3)), times=integer(1, 3), name="body"), Classifier()
@@ -329,3 +334,28 @@ def test_what_the_scores_were_worth_is_told_in_words_and_as_a_table(tmp_path: Pa
 def test_a_search_whose_screening_ended_says_when(tmp_path: Path) -> None:
     found = search(SPACE, evaluator=Scoring(backwards), strategy="random", prescreen=5, evaluations=ENOUGH + 2, out=tmp_path)
     assert screening_words(found).splitlines()[1].startswith("prescreening ended at trial 2")
+
+
+@pytest.mark.parametrize(("score", "told"), [(exactly, "promise ranks at equal cost by tau +"), (backwards, "prescreening ends: ")])
+def test_the_display_the_closing_words_and_the_report_tell_it(tmp_path: Path, score: Any, told: str) -> None:
+    text = io.StringIO()
+    progress = Progress(Console(file=text, width=200), clock=iter(range(10_000)).__next__)
+    with progress.shown():
+        found = search(
+            SPACE, evaluator=Scoring(score), strategy="random", prescreen=5, evaluations=26, out=tmp_path, progress=progress
+        )
+    assert "prescreen    5 candidates scored untrained" in text.getvalue()
+    assert told in text.getvalue()
+    assert screening_words(found) in closing_words(found, progress.tally)
+    page = found.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Scores of untrained networks" in page and MEAN in page
+
+
+def test_a_terminal_shows_what_a_promise_is_worth_until_screening_is_off() -> None:
+    tally = Tally()
+    tally.take(Screened(1, 10))
+    assert (tally.promise, tally.unscreened) == ("", "")
+    tally.take(Screened(12, 10, kendall([1, 2, 3, 4], [1, 2, 4, 3])))
+    assert tally.promise.startswith("promise ranks at equal cost by tau +0.67 [")
+    tally.take(Screened(20, 0, None, "it does not help"))
+    assert (tally.promise, tally.unscreened) == ("", "prescreening is off: it does not help")

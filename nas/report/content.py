@@ -21,6 +21,7 @@ from nas.report.network import Column, ShownNetwork, shown_network
 from nas.rows import ProposalRow
 from nas.run import Run
 from nas.rungs import RungFacts, rung_facts
+from nas.screened import screening_table
 from nas.trials import MEASURED
 from nas.wording import settings_rows
 
@@ -50,6 +51,7 @@ class Content:
         front: Best in the first objective first.
         baselines: Known networks trained in the same way, in the order in which they were.
         knee: Id of the network to look at first; empty where the front is.
+        screening: Where untrained networks were scored: name, rank correlation with accuracy and that at equal cost of each score.
         rungs: Where networks were trained for unequally long: one entry a rung, the lowest first; else empty.
         outcomes: Outcome, how many networks, the first error.
         rejected: Constraint, how many candidates.
@@ -71,6 +73,7 @@ class Content:
     baselines: Sequence[Baseline]
     knee: str
     rungs: Sequence[RungFacts]
+    screening: Sequence[tuple[str, str, str]]
     outcomes: Sequence[tuple[str, int, str]]
     rejected: Sequence[tuple[str, int]]
     repeats: int
@@ -110,6 +113,7 @@ def gather(run: Run) -> Content:
         ],
         baselines=gather_baselines(run, shown, rows),
         knee=knee,
+        screening=tuple(screening_table(run)),
         rungs=rung_facts(run) if len(run.rungs) > 1 else (),
         outcomes=_outcomes(trials),
         rejected=_rejected(proposals),

@@ -113,6 +113,7 @@ def search_loop(
     if retraining:
         journal.commit()
         retraining.run(faulted=on_again)
+        reason = stopped() or reason
     journal.close(reason)
     return reason
 

@@ -9,9 +9,9 @@ far ahead of all others has none, the first among equals has much.
 
 Assumed is that noise is normal, of the given size and independent from network to network. Networks that are measured on the same
 images share a part of their noise, which moves all of them together and favours none: taken as independent it counts as luck too.
-In simulations with 8 to 100 values from eight distributions the estimate was right on average within a seventh of a deviation of
-the noise; where those that measured best are measured again and their first values are averaged in, it was a fifth too low (.24
-points for .30). Numbers in, numbers out.
+In simulations with 8, 20 and 100 values from eight distributions the estimate missed the luck by .12 deviations of the noise on
+average and by at most .29, where the luck was .3 to 2.6 and the simulation's own error .06 to .11; where those that measured best
+are measured again and their first values are averaged in, it was a fifth too low (.24 points for .30). Numbers in, numbers out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ Floats = NDArray[np.float64]
 
 FINENESS = 4
 """Places at which true values are assumed, for each standard deviation of the noise."""
-LEAST_PLACES, MOST_PLACES = 50, 2000
+LEAST_PLACES, MOST_PLACES = 50, 1000
+REACH = 10
+"""Deviations below the best from which on a network can neither be picked nor say anything of those that can."""
 STEPS = 100
 """Steps of the maximisation; more fit the noise."""
 DRAWS = 500
@@ -45,6 +47,10 @@ def luck_of_best(
     """
     measured, sd = np.array(values, dtype=float), np.array(deviations, dtype=float)
     eligible = np.ones(len(measured), dtype=bool) if picked_from is None else np.array(picked_from, dtype=bool)
+    if not eligible.any():
+        return 0.0
+    near = measured >= measured[eligible].max() - REACH * sd.max()
+    measured, sd, eligible = measured[near], sd[near], eligible[near]
     if eligible.sum() < 2 or np.ptp(measured) == 0:
         return 0.0
     places, shares = _left_open(measured, sd)

@@ -199,7 +199,8 @@ class Run:
         """Returns what came of training networks near the front again, with other seeds or on other folds; None where that was not
         asked for, or the search has not come to it."""
         with open_reader(self.folder) as connection:
-            return gathered(read_plan(connection), *parted(read_evaluations(connection)))
+            plan = read_plan(connection)
+            return gathered(plan, *parted(read_evaluations(connection))) if plan else None
 
     def screenings(self) -> list[ScreeningRow]:
         """Returns the candidates that proposals were chosen from, by the proposal's number; see `nas.prescreen`."""

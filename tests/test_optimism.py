@@ -69,6 +69,12 @@ def test_one_far_ahead_has_no_luck_and_the_first_among_equals_has_much() -> None
     assert 0.002 < estimate(np.array([0.8985, 0.899, 0.90, 0.9005, 0.903]), sd) < 0.005
 
 
+def test_those_far_below_change_nothing() -> None:
+    top = np.array([0.918, 0.92, 0.921, 0.923])
+    alone = estimate(top, np.full(4, 0.002))
+    assert estimate(np.concatenate([top, np.linspace(0.1, 0.8, 500)]), np.full(504, 0.002)) == alone > 0.0005
+
+
 def test_there_is_none_where_nothing_is_picked() -> None:
     assert estimate(np.array([0.9]), np.array([0.01])) == 0
     assert estimate(np.array([0.9, 0.9, 0.9]), np.full(3, 0.01)) == 0

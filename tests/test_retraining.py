@@ -17,10 +17,11 @@ from nas.coordinator import search_loop
 from nas.domains import choice
 from nas.errors import NasError
 from nas.evaluate import Evaluator, Request
-from nas.events import Event, TrainedAgain, TrainsAgain
+from nas.events import Ended, Event, TrainedAgain, TrainsAgain
 from nas.loop import search
 from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
+from nas.progress import Progress, closing_words
 from nas.record import Record
 from nas.retraining import FOLD, SHARE, Wanted
 from nas.space import Space
@@ -248,6 +249,22 @@ def test_networks_that_began_with_weights_of_others_are_not(tmp_path: Path) -> N
     assert "began with the weights of others" in (tmp_path / "run" / "run.log").read_text()
 
 
+def test_it_stops_when_asked_to_and_goes_on(tmp_path: Path) -> None:
+    asked: list[Request] = []
+
+    class Counting(Trainer):
+        def submit(self, ticket: int, request: Request) -> None:
+            super().submit(ticket, request)
+            asked.append(request)
+
+    events = go(tmp_path / "run", Counting(), again=THREE, stopped=lambda: "stopped by hand" if len(asked) > 17 else "")
+    (ended,) = [event for event in events if isinstance(event, Ended)]
+    assert ended.reason == "stopped by hand" and len(rows(tmp_path / "run")[2]) == 2
+    go(tmp_path / "run", again=THREE)
+    go(tmp_path / "whole", again=THREE)
+    assert rows(tmp_path / "run") == rows(tmp_path / "whole")
+
+
 def test_what_brought_the_process_down_counts_as_crashed(tmp_path: Path) -> None:
     go(tmp_path, Trainer(kill=17), again=THREE)
     with Record(tmp_path, SETTINGS) as record:
@@ -274,3 +291,33 @@ def test_weights_near_the_front_are_kept(tmp_path: Path) -> None:
     own = {row.proposal: row for row in rows(tmp_path)[1]}
     kept = {number for number, row in own.items() if (tmp_path / row.measurement.checkpoint).is_file()}
     assert near <= kept and len(kept) < len(own)
+
+
+def test_of_several_rungs_the_top_is_trained_again(tmp_path: Path) -> None:
+    def climbing(folder: Path, trainer: Trainer) -> list[Event]:
+        return go(folder, trainer, again=THREE, epochs=(1, 3), budget=Budget(evaluations=18))
+
+    climbing(tmp_path / "whole", whole := Trainer())
+    again = [request for request in whole.asked if request.seed != 5]
+    assert {(request.first_epoch, request.end, request.cycles, request.resume_from) for request in again} == {(0, 3, (1,), None)}
+    while (trainer := Trainer(kill=4)) and climbing(tmp_path / "killed", trainer) and trainer.left <= 0:
+        pass
+    assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
+    top = {row.proposal for row in rows(tmp_path / "whole")[1] if row.to_epoch == 3}
+    assert {row.proposal for row in rows(tmp_path / "whole")[2]} <= top
+
+
+def test_it_is_told_in_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress()
+    with progress.shown():
+        run = search(SPACE, evaluator=Trainer(), evaluations=6, train_seeds=2, out=tmp_path / "run", progress=progress)
+    said = capsys.readouterr().out
+    again = run.trained_again()
+    assert again is not None
+    assert f"again 1 of {again.planned}, seed 1: " in said and f"again {again.planned} of {again.planned}, seed 1: " in said
+    assert "networks near the front with 1 other seed" in said
+    assert progress.tally.again == f"training again: {again.planned} of {again.planned} done"
+    words = closing_words(run, progress.tally)
+    assert f"trained again: {len(again.plan.proposals)} networks near the front; their figures are means of 2 seeds" in words
+    assert run.starts()[-1]["options"]["arguments"]["train_seeds"] == 2
+    assert "trained again  near the front, with 2 seeds in all" in " ".join(said.split("\n")).replace("   ", "  ")

@@ -15,6 +15,7 @@ import csv
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from nas.data import load_data
 from nas.module import compile_source
 from nas.objectives import on_log_scale
 from nas.problem import Candidate, Rejected
-from nas.promise import YARDSTICKS, worths
+from nas.promise import EXACT, MEAN, promises, worths
 from nas.rows import Scored
 from nas.zerocost import minibatch, zero_cost_scores
 
@@ -90,11 +91,15 @@ def show(rows: list[dict[str, str]], measured: list[str]) -> None:
     networks = [
         Scored(
             row["row"],
-            {name: float(row[name]) for name in (*SCORES, *YARDSTICKS) if row[name]},
+            {name: float(row[name]) for name in (*SCORES, *EXACT) if row[name]},
             on_log_scale([float(row["params"])]),
         )
         for row in rows
     ]
+    promised = promises(networks)
+    if promised is not None:
+        pairs = zip(networks, promised.tolist(), strict=True)
+        networks = [replace(network, scores={**network.scores, MEAN: value}) for network, value in pairs]
     print(f"{len(rows)} networks, {np.median([float(row['seconds']) for row in rows]):.2f} s of one core each (median)")
     for column in measured:
         accuracies = [float(row[column]) for row in rows]

@@ -2,7 +2,7 @@
 
 Cells of a table whose networks the package can build (NAS-Bench-201's, with `space = "nasbench201"` in its TOML) are drawn, each
 network once, and looked at on images of the data set that the table was measured on. Rows are kept in a CSV, so that a second call
-goes on or only prints. For comparison, Abdelfattah et al. 2021, table 1, Spearman's correlation over all of NAS-Bench-201 on
+goes on or only prints. For comparison, Abdelfattah et al. 2021 report as Spearman's correlation over all of NAS-Bench-201 on
 CIFAR-10, 200 epochs: synflow .74, jacob_cov .73.
 
     python benchmarks/zero_cost.py TABLE.toml --images DATA [--networks 300] [--seed 0] [--out scores.csv]

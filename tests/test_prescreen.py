@@ -288,6 +288,14 @@ def test_every_strategy_can_be_screened_and_computed_again(tmp_path: Path, name:
     assert sum(len(row.candidates) for row in found.screenings()) >= (14 if name == "exhaustive" else 21)
 
 
+def test_networks_that_climb_rungs_are_judged_where_all_are_measured(tmp_path: Path) -> None:
+    for count in (8, 24):
+        found = search(SPACE, evaluator=Scoring(), strategy="random", prescreen=4, evaluations=count, epochs=[1, 3], out=tmp_path)
+    assert found.scores().set_index("score").loc["a", "networks"] == 24
+    assert len(found.rows()[1]) > 24
+    assert verify(found, *rebuild(found)) == []
+
+
 def test_a_changed_choice_is_found(tmp_path: Path) -> None:
     search(SPACE, evaluator=Scoring(), strategy="random", prescreen=5, evaluations=12, out=tmp_path)
     connection = open_writer(tmp_path)

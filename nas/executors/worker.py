@@ -279,6 +279,7 @@ def measure_unseen(job: UnseenJob) -> Done:
 def score_untrained(job: ScoreJob) -> Done:
     """Builds an untrained network and scores it."""
     begin = time.monotonic()
+    torch.set_num_threads(1)  # so that a score is the same everywhere on this machine
     torch.manual_seed(job.seed)
     found = zero_cost_scores(compile_source(job.source), minibatch(Dataset.open(job.data), job.seed))
     return Done(Outcome.COMPLETE, found.scores, seconds=time.monotonic() - begin, facts=found.missing)

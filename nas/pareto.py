@@ -194,7 +194,8 @@ def contribution_order(points: ArrayLike) -> NDArray[np.int64]:
 
     The point with the smallest exclusive contribution goes last, then the one with the smallest among the others, and so on
     (Beume, Naujoks and Emmerich 2007, "SMS-EMOA"): so of two points that lie close together one comes early. Objectives are
-    scaled to [0, 1] over the front, the reference is 1.1 in each; of equal contributions the later one goes first.
+    scaled to [0, 1] over the front; the reference lies so far beyond it that points at equal distances, the ends included,
+    contribute alike (`_beyond`). Of equal contributions the later one goes last.
 
     Args:
         points: `(n, m)` losses of one front: none dominates another. Infinite ones are clipped to the largest finite one.
@@ -215,14 +216,20 @@ def contribution_order(points: ArrayLike) -> NDArray[np.int64]:
     scaled = (losses - low) / np.where(high > low, high - low, 1.0)
     spared: list[int] = []
     while len(left) > 1:
-        contributions = moocore.hv_contributions(scaled[left], ref=_BEYOND)
+        contributions = moocore.hv_contributions(scaled[left], ref=_beyond(len(left), losses.shape[1]))
         least = len(left) - 1 - int(np.argmin(contributions[::-1]))
         spared.append(left.pop(least))
     return np.array([*left, *reversed(spared)], dtype=np.int64)
 
 
-_BEYOND = 1.1
-"""Reference of a front that is scaled to [0, 1]: its ends count, without counting for everything."""
+def _beyond(points: int, objectives: int) -> float:
+    """Returns the reference, the same in all objectives, for so many points scaled to [0, 1]: 1 + 1/h, where h is the number of
+    divisions of a lattice of as many points (Ishibuchi et al. 2018, "How to specify a reference point in hypervolume calculation
+    for fair performance comparison", section 4)."""
+    divisions = 1
+    while math.comb(divisions + objectives - 1, objectives - 1) < points:
+        divisions += 1
+    return 1 + 1 / divisions
 
 
 def knee(points: ArrayLike) -> int:

@@ -144,11 +144,19 @@ def test_each_place_in_the_order_of_contributions_is_that_of_the_least_among_tho
         return
     spread = np.ptp(front, axis=0) if len(front) else np.ones(points.shape[1])
     scaled = (front - (front.min(axis=0) if len(front) else 0)) / np.where(spread > 0, spread, 1.0)
-    corner = np.full(points.shape[1], 1.1)
     for last in range(len(order) - 1, 0, -1):
         among = order[: last + 1]
+        divisions = next(h for h in range(1, 20) if math.comb(h + points.shape[1] - 1, points.shape[1] - 1) >= len(among))
+        corner = np.full(points.shape[1], 1 + 1 / divisions)
         left = [hypervolume(scaled[[i for i in among if i != without]], corner) for without in among]
         assert left[-1] == pytest.approx(max(left))
+
+
+def test_points_at_equal_distances_contribute_alike_so_an_end_does_not_come_last() -> None:
+    even = [(0.0, 1.0), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (1.0, 0.0)]
+    assert contribution_order(even).tolist()[-1] == 4  # all alike: the last one
+    accurate = [(0.0, 1.0), (0.39, 0.86), (1.0, 0.0)]  # the end far away from the others
+    assert contribution_order(accurate).tolist()[:2] == [2, 0] or contribution_order(accurate).tolist()[:2] == [0, 2]
 
 
 def test_of_two_equal_points_the_first_comes_early_and_the_other_last() -> None:

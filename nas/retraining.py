@@ -124,14 +124,22 @@ class Retraining:
         return [numbers[place] for place in near_front(losses, noisy, reach)]
 
     def kept(self) -> tuple[int, float]:
-        """Returns the epochs and seconds that the search leaves: what is still to be trained, at most `SHARE` of the budget."""
+        """Returns the epochs and seconds that the search leaves: for as many rounds as fit into `SHARE` of the budget."""
         state = self.journal.ledger.segments, len(self._done)
         if self._kept[0] != state:
-            left = list(self._left(self.near()))
-            epochs = int(min(len(left) * self.journal.ledger.top, SHARE * (self.budget.epochs_total or 0)))
-            seconds = min(self._seconds(left), SHARE * (self.budget.seconds or 0))
-            self._kept = state, (epochs, seconds)
+            self._kept = state, self._kept_now()
         return self._kept[1]
+
+    def _kept_now(self) -> tuple[int, float]:
+        found, left, total, limit = (0, 0.0), list(self._left(self.near())), self.budget.epochs_total, self.budget.seconds
+        for place in range(len(self._rounds)):
+            items = [item for item in left if item[0] <= place]
+            epochs = len(items) * self.journal.ledger.top
+            seconds = self._seconds(items) + self._longest(items)  # what is in flight then has to end first
+            if (total is not None and epochs > SHARE * total) or (limit is not None and seconds > SHARE * limit):
+                break
+            found = epochs, seconds
+        return found
 
     def run(self, *, faulted: bool = False) -> None:
         """Trains what is near the front again, as far as the budget allows.
@@ -185,7 +193,11 @@ class Retraining:
 
     def _seconds(self, items: list[Item]) -> float:
         """Returns how long trainings will take, each as long as that of the search did."""
-        return sum(self.journal.seconds.get(number, 0.0) for _, number in items) / max(1, self.evaluator.slots)
+        together = sum(self.journal.seconds.get(number, 0.0) for _, number in items)
+        return max(together / max(1, self.evaluator.slots), self._longest(items))
+
+    def _longest(self, items: list[Item]) -> float:
+        return max((self.journal.seconds.get(number, 0.0) for _, number in items), default=0.0)
 
     def _fitting(self, left: list[Item], networks: int) -> tuple[list[Item], str]:
         """Returns the items of the rounds that fit into what is left of the budget, and why the others are not begun."""

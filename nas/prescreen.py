@@ -46,7 +46,7 @@ class Screen:
 
     Args:
         count: Candidates for each proposal. With 1 there is nothing to choose: it only finds out what the scores are worth.
-        objectives: Of the problem; one must be measured.
+        problem: One of its objectives must be measured.
         score: Who scores.
         recorded: Of earlier starts, by the proposal's number.
 

@@ -65,7 +65,12 @@ def test_a_request_becomes_a_job_of_plain_values() -> None:
         evaluator.submit(
             5,
             request(
-                first_epoch=1, last_epoch=3, cycles=(1, 3), resume_from=Path("a.safetensors"), checkpoint=Path("b.safetensors")
+                first_epoch=1,
+                last_epoch=3,
+                cycles=(1, 3),
+                resolutions=(14, 20, 28),
+                resume_from=Path("a.safetensors"),
+                checkpoint=Path("b.safetensors"),
             ),
         )
     check, job = executor.jobs
@@ -79,6 +84,7 @@ def test_a_request_becomes_a_job_of_plain_values() -> None:
         first_epoch=1,
         last_epoch=3,
         cycles=(1, 3),
+        resolutions=(14, 20, 28),
         seed=3,
         device="cpu",
         precision="bf16",

@@ -98,7 +98,9 @@ def test_networks_that_cannot(blocks: tuple[Block, ...], resolution: int, said: 
 
 def test_a_space_of_which_no_network_can() -> None:
     space = Space(Sequential(Conv(choice(4, 8)), OneOf(Classifier(pool="none"), Conv(10))), (1, 28, 28), 10)
-    with pytest.raises(RunError, match=r"none of 100 networks drawn from the space .*: oneof.classifier has \d+,\d+ weights") as caught:
+    with pytest.raises(
+        RunError, match=r"none of 100 networks drawn from the space .*: oneof.classifier has \d+,\d+ weights"
+    ) as caught:
         check_resized(Problem(space, ["params"], (), None, (14, 28)), (), (14, 28))
     assert "\n" not in str(caught.value)
     some = Space(Sequential(Conv(choice(4, 8)), OneOf(Classifier(pool="none"), Classifier(name="head"))), (1, 28, 28), 10)
@@ -114,7 +116,7 @@ def images(tmp_path, n: int = 64):  # type: ignore[no-untyped-def]
 
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (n, 1, 12, 16), dtype=np.uint8)
-    return load_data((x, np.arange(n) % 2), val_share=0.25, test_share=0.25)
+    return load_data((x, np.arange(n) % 2), val_share=0.25, test_share=0.25, cache_dir=tmp_path)
 
 
 def test_each_cycle_sees_its_own_size(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -167,3 +169,62 @@ def test_each_cycle_sees_its_own_size(tmp_path) -> None:  # type: ignore[no-unty
     same = train(fresh(), dataset, recipe, epochs=4, cycles=(1, 2), resolutions=(16, 16, 16))
     assert plain.metrics["val_loss"] == same.metrics["val_loss"] != whole.metrics["val_loss"]
     assert module.conv.weight.grad is not None
+
+
+def test_a_job_trains_at_the_size_of_its_rung(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from dataclasses import asdict
+
+    from nas.executors.base import TrainJob
+    from nas.executors.worker import perform
+    from nas.recipe import Recipe
+    from nas.source import write_source
+
+    dataset = images(tmp_path)
+    common = dict(
+        source=write_source(built(Conv(4), Classifier(), shape=(1, 12, 16))),
+        recipe=asdict(Recipe(batch_size=16)), task={"name": "classification", "metrics": ["accuracy"]}, data=str(dataset.folder),
+        epochs=3, first_epoch=0, seed=0, device="cpu", precision="fp32", cycles=(1,),
+    )  # fmt: skip
+    small, large, none = (
+        perform(TrainJob(**common, last_epoch=1, resolutions=sizes), lambda entry: None).metrics["val_loss"]  # type: ignore[arg-type]
+        for sizes in ((8, 16), (16, 16), ())
+    )
+    assert small != large == none
+
+
+@pytest.mark.slow
+def test_a_search_over_rising_sizes(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """The same networks in the same order again, a lower rung on smaller images, and one size for each rung of the run."""
+    import nas
+    from nas.cli.options import pixels
+    from nas.rebuild import rebuild
+    from nas.recompute import verify
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (1_100, 1, 8, 8), dtype=np.uint8)
+    x[::2, :, :4] //= 2  # darker above
+    space = Space(Sequential(Conv(choice(2, 4, 8), 3, 2), Classifier(pool=choice("avg", "none"))))
+    given = dict(
+        data=(x, np.arange(1_100) % 2), data_options={"val_share": 0.1, "test_share": 0.1}, evaluations=3, epochs=(1, 2), workers=1,
+        recipe=nas.Recipe(batch_size=8), out=tmp_path / "run", strategy="random", deterministic=True,
+    )  # fmt: skip
+    run = nas.search(space, resolutions=pixels("4,8"), **given)  # type: ignore[arg-type]
+    assert run.settings["resolutions"] == [4, 8] and run.rungs == (1, 2)
+    assert sum(row.rejected.get("resolutions", 0) for row in run.rows()[0]) > 0, "a head over pixels cannot follow"
+    assert not verify(run, *rebuild(run))
+    small = {row.fingerprint: row.measurement.metrics["val_loss"] for row in run.rows()[1] if row.to_epoch == 1}
+    with pytest.raises(nas.NasError, match="resolutions"):
+        nas.search(space, **given)  # type: ignore[arg-type]
+    plain = nas.search(space, **{**given, "out": tmp_path / "plain"})  # type: ignore[arg-type]
+    large = {row.fingerprint: row.measurement.metrics["val_loss"] for row in plain.rows()[1] if row.to_epoch == 1}
+    both = set(small) & set(large)
+    assert both and all(small[fingerprint] != large[fingerprint] for fingerprint in both)
+
+
+@pytest.mark.parametrize("text", ["14,,28", "14,x", "", "-1,4"])
+def test_options_that_are_no_pixels(text: str) -> None:
+    from nas.cli.options import pixels
+
+    with pytest.raises(RunError, match="expected pixels, one number an epoch"):
+        pixels(text)
+    assert pixels(None) == []

@@ -20,14 +20,13 @@ from nas.data.cache import cache_root
 from nas.errors import DataError, EvaluationError
 from nas.graph import Graph
 from nas.hints import quoted
-from nas.intervals import wilson
+from nas.intervals import INTERVAL_METRICS, wilson
 from nas.lines import counted
 from nas.ops import RecordedOp
 from nas.outline import shape_words
 from nas.run import Found
 from nas.source import write_source
 from nas.standalone import Usage, standalone_text
-from nas.trials import INTERVAL_METRICS
 
 if TYPE_CHECKING:
     import torch

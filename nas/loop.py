@@ -189,6 +189,7 @@ def search(
     check_resized(problem, marked, sizes)
     earlier = recorded_earlier(out, warm_start) or find_earlier(warm_start, problem)
     chosen = chosen or choose(bound, limits, epochs_each(rungs), learns=bool(earlier))
+    chosen.strategy.check(problem)
     proposing = chosen.strategy.warmed(earlier) if earlier else chosen.strategy
     arguments |= {"strategy": chosen.named, "strategy_options": dict(chosen.options) or None}
     settings = run_settings(
@@ -210,11 +211,11 @@ def search(
         settings["inherit"] = True
     if prescreen:
         settings["prescreen"] = prescreen
+    if deterministic:
+        settings["deterministic"] = True
     heirs = inherit or bool(chosen.strategy.importance)
     again = again_of(train_seeds, folds, function, dataset, seed=seed, heirs=heirs)
     led = StartFrom(starts, proposing) if starts else proposing
-    if deterministic:
-        settings["deterministic"] = True
     folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     options |= {"raised_from": list(asked)} if asked != rungs else {}

@@ -130,8 +130,8 @@ class Record:
                 runs = ",".join((json.loads(row[0]).get("warm_start") or {}).get("runs", ()))
                 begun = f"with --warm-start {runs}" if runs else "without --warm-start"
                 raise RunError(
-                    f"{self.folder} holds a run that was begun {begun}; give the same again, or nas resume {self.folder}, or choose "
-                    "another folder"
+                    f"{self.folder} holds a run that was begun {begun}; give the same again, or nas resume {self.folder}, "
+                    "or choose another folder"
                 )
             raise RunError(
                 f"{self.folder} holds a run with {name} = {_short(old)}, now it is {_short(new)}{more}; "

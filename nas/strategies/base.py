@@ -170,6 +170,13 @@ class Strategy(ABC):
 
     importance: str = ""
 
+    def check(self, problem: Problem) -> None:  # noqa: B027 - most strategies can search anything
+        """Looks, before anything is written, whether it can search this at all.
+
+        Raises:
+            StrategyError: When it cannot.
+        """
+
     @abstractmethod
     def propose(self, problem: Problem, history: History, rng: np.random.Generator) -> Proposal:
         """Returns the next candidate.

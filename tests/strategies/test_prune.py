@@ -224,6 +224,7 @@ def test_a_resumed_walk_equals_an_unbroken_one_with_real_training(tmp_path: Path
             evaluations=evaluations,
             epochs=1,
             workers=1,
+            deterministic=True,
             out=tmp_path / to,
             data_options={"cache_dir": tmp_path / "cache"},
         )

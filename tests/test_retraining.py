@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from nas.blocks import Classifier, Conv, Sequential
 from nas.budget import Budget
 from nas.certainty import again_words, luck_words
+from nas.cli import main
 from nas.coordinator import search_loop
 from nas.domains import choice
 from nas.errors import NasError
@@ -23,6 +25,7 @@ from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
 from nas.progress import Progress, closing_words
 from nas.record import Record
+from nas.report.content import gather
 from nas.retraining import FOLD, SHARE, Wanted
 from nas.space import Space
 from nas.strategies.evolution import RegularizedEvolution
@@ -329,3 +332,19 @@ def test_it_is_told_in_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert f"trained again: {len(again.plan.proposals)} networks near the front; their figures are means of 2 seeds" in words
     assert run.starts()[-1]["options"]["arguments"]["train_seeds"] == 2
     assert "trained again  near the front, with 2 seeds in all" in " ".join(said.split("\n")).replace("   ", "  ")
+
+
+def test_show_and_report_know_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = search(SPACE, evaluator=Trainer(), evaluations=6, train_seeds=3, out=tmp_path / "run")
+    best = run.best()
+    assert main(["show", f"{run.folder}@best"]) == 0
+    said = capsys.readouterr().out
+    assert "trained again\n" in said and "by the search" in said and "seed 2" in said and "mean of 3 seeds" in said
+    assert main(["show", f"{run.folder}@best", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["trainings"]
+    mean = run.trials().set_index("id")["val_accuracy"][best.id]
+    assert [row["training"] for row in told] == ["by the search", "seed 1", "seed 2", "mean of 3 seeds"]
+    assert told[-1]["val_accuracy"] == pytest.approx(mean) == pytest.approx(np.mean([row["val_accuracy"] for row in told[:-1]]))
+    content = gather(run)
+    assert "Trained again: " in content.summary and "trainings" in [column.name for column in content.shown]
+    assert content.front[0].id == best.id

@@ -101,6 +101,7 @@ class Retraining:
     budget: Budget
     stopped: Callable[[], str]
     _done: set[tuple[int, int, str]] = field(default_factory=set)
+    _folders: dict[int, Path] = field(default_factory=dict)
     _near: tuple[int, list[int]] = (-1, [])
     _kept: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))
 
@@ -166,10 +167,9 @@ class Retraining:
         self.record.commit()
         chosen, why_not = self._fitting(list(self._left(near)), len(near))
         self._tell(TrainsAgain(len(near), len(chosen), self.wanted.seeds, self.wanted.folds, why_not))
+        wanted = {number for _, number in chosen}
         jobs = {
-            number: revived(row, self.problem, self.journal.folder, again=False)
-            for number, row in rows.items()
-            if number in {number for _, number in chosen}
+            number: revived(rows[number], self.problem, self.journal.folder, again=False) for number in near if number in wanted
         }
         try:
             train_each(
@@ -222,15 +222,19 @@ class Retraining:
         return replace(asked, seed=self._rounds[item[0]][0], last_epoch=self.journal.ledger.top, data=data)
 
     def _fold(self, number: int) -> Path:
-        """Returns the folder with the images of a fold; the one before the last is deleted, of the last some may be in flight."""
+        """Returns the folder with the images of a fold."""
         from nas.data import fold
 
         assert self.wanted.dataset is not None
-        parent = self.journal.folder / FOLD
-        shutil.rmtree(parent / str(number - 2), ignore_errors=True)
-        return fold(self.wanted.dataset, parent / str(number), number, self.wanted.folds, seed=self.training.seed).folder
+        if number not in self._folders:
+            folder = self.journal.folder / FOLD / str(number)
+            self._folders[number] = fold(self.wanted.dataset, folder, number, self.wanted.folds, seed=self.training.seed).folder
+        return self._folders[number]
 
     def _began(self, running: list[Item]) -> None:
+        """Notes what is in flight, and deletes the folds that are done with."""
+        for number in [number for number in self._folders if number < min(place for place, _ in running)]:
+            shutil.rmtree(self._folders.pop(number), ignore_errors=True)
         self.record.note_again((number, *self._rounds[place]) for place, number in running)
         self.record.commit()
 

@@ -16,6 +16,7 @@ from nas.budget import Budget
 from nas.certainty import again_words, luck_words
 from nas.cli import main
 from nas.coordinator import search_loop
+from nas.data import Dataset, load_data
 from nas.domains import choice
 from nas.errors import NasError
 from nas.evaluate import Evaluator, Request
@@ -209,6 +210,30 @@ def test_real_networks_on_folds_and_then_with_other_seeds(tmp_path: Path) -> Non
     assert again is not None and again.plan.kind == "seeds" and again.trainings == 2
     assert {(row.seed, row.data) for row in again.ended} == {(1, run.rows()[1][0].data)}
     assert luck_words(run) and "means of 2 seeds" in again_words(run)
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_a_fold_stays_as_long_as_it_is_trained_on(tmp_path: Path, slots: int) -> None:
+    rng = np.random.default_rng(0)
+    dataset = load_data((rng.integers(0, 256, (90, 8, 8), dtype=np.uint8), np.arange(90) % 2), cache_dir=tmp_path / "cache")
+    most, seen = 0, set()
+
+    class Looking(Trainer):
+        def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+            nonlocal most
+            for _, request in self.waiting:
+                if request.data is not None:
+                    view = Dataset.open(request.data)
+                    assert view.size("train") + view.size("val") == 72
+                    seen.add(view.digest[:16])
+            most = max(most, len(list((tmp_path / "run" / FOLD).glob("*"))))
+            return super().collect(timeout)
+
+    go(tmp_path / "run", Looking(slots), again=Wanted(folds=6, dataset=dataset), budget=Budget(evaluations=2))
+    again = rows(tmp_path / "run")[2]
+    assert {row.data for row in again} == seen and len(seen) == 6
+    assert len({(row.proposal, row.data) for row in again}) == len(again) >= 6
+    assert most <= slots + 1 and not (tmp_path / "run" / FOLD).exists()
 
 
 def test_what_a_user_asks_for_is_checked(tmp_path: Path) -> None:

@@ -176,10 +176,10 @@ class _Loop:
                 return job
             self.reason = self.limits.reached(fresh, epochs)
             if self.reason:
-                return None
+                return None if self.limits.over() else self._promoted(epochs, closing=True)
             if not running and (exhausted := self.limits.exhausted()):
                 self.reason = exhausted
-                return None
+                return self._promoted(epochs, closing=True)
             try:
                 job = self._propose()
             except Halted:
@@ -188,7 +188,7 @@ class _Loop:
                 if not ledger.proposed:
                     raise
                 self.reason = str(problem)
-                return None
+                return self._promoted(epochs, closing=True)
             if job is not None:
                 return job
             if running and ledger.tail % MAX_REPEATS == 0:
@@ -208,9 +208,9 @@ class _Loop:
                 return revived(row, self.problem, self.journal.folder, step)
         return None
 
-    def _promoted(self, epochs: int) -> Job | None:
+    def _promoted(self, epochs: int, *, closing: bool = False) -> Job | None:
         """Takes the best network that may go on beside the epochs in flight to its next rung; returns None where there is none."""
-        promotion = self.journal.ledger.ladder.next(lambda more: self.limits.fits(more, epochs))
+        promotion = self.journal.ledger.ladder.next(lambda more: self.limits.fits(more, epochs), closing=closing)
         if promotion is None:
             return None
         row, step = self.journal.promote(promotion)

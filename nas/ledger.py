@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -236,21 +237,56 @@ def replay(
     evaluations: Sequence[EvaluationRow],
     costs: Mapping[str, Mapping[str, float]],
     rungs: Sequence[int] = (1,),
-    promotions: Iterable[PromotionRow] = (),
+    promotions: Sequence[PromotionRow] = (),
 ) -> Ledger:
     """Returns the ledger as it stood when the last row was committed; see `replay_steps` for the arguments."""
     ledger = Ledger(objectives, rungs)
     for _ in replay_steps(ledger, proposals, evaluations, costs):
         pass
     climbs = {(row.proposal, row.from_epoch): Promotion(row.proposal, row.from_epoch, row.to_epoch) for row in promotions}
-    for promotion in climbs.values():  # in any order: what a rung decides depends on the arrivals there alone
-        ledger.promote(promotion)
     for row in evaluations:
         if row.from_epoch:
             values = {**costs[row.fingerprint], **row.measurement.metrics}
             promotion = climbs[row.proposal, row.from_epoch]
             ledger.end_promoted(promotion, row.measurement.outcome, values, row.to_epoch - row.from_epoch)
+    if len(rungs) > 1:  # the order in which networks arrived and went on counts, over all rungs
+        ledger.ladder = climbed(objectives, evaluations, costs, rungs, promotions)
     return ledger
+
+
+def climbed(
+    objectives: Sequence[Objective],
+    evaluations: Sequence[EvaluationRow],
+    costs: Mapping[str, Mapping[str, float]],
+    rungs: Sequence[int],
+    promotions: Iterable[PromotionRow],
+    on_promotion: Callable[[Ladder, Promotion], None] = lambda ladder, promotion: None,
+) -> Ladder:
+    """Returns the ladder after all arrivals and promotions of a record, in their order.
+
+    Args:
+        objectives: What is ranked.
+        evaluations: Training segments in the order in which they ended.
+        costs: Exact costs by fingerprint.
+        rungs: In epochs, rising.
+        promotions: In the order in which they were decided.
+        on_promotion: Told of each before it is taken in.
+    """
+    ladder, upcoming = Ladder(rungs, [objective.exact for objective in objectives]), deque(promotions)
+
+    def promote(until: int) -> None:
+        while upcoming and upcoming[0].seen <= until:
+            row = upcoming.popleft()
+            promotion = Promotion(row.proposal, row.from_epoch, row.to_epoch)
+            on_promotion(ladder, promotion)
+            ladder.promote(promotion)
+
+    for number, row in enumerate(evaluations):
+        promote(number)
+        losses = losses_of(objectives, {**costs[row.fingerprint], **row.measurement.metrics}, row.measurement.outcome)
+        ladder.measured(row.proposal, rungs[bisect_right(rungs, row.from_epoch)], losses)
+    promote(len(evaluations))
+    return ladder
 
 
 def replay_steps(

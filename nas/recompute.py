@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.attempts import NothingFeasible, next_candidate
 from nas.domains import Genotype, identity
-from nas.ledger import Ledger, losses_of, replay_steps
+from nas.ledger import Ledger, climbed, replay_steps
 from nas.prescreen import Screen
 from nas.promise import EXACT, MEAN
 from nas.rows import EvaluationRow, ProposalRow, ScreeningRow
@@ -69,20 +69,14 @@ def verify(run: Run, problem: Problem, strategy: Strategy) -> list[Mismatch]:
 
 def _wrong_promotions(run: Run, evaluations: Sequence[EvaluationRow], costs: Mapping[str, Mapping[str, float]]) -> list[Mismatch]:
     """Returns the promotions of networks that were not among the best of their rung when that was decided."""
-    ladder = Ladder(run.rungs, [objective.exact for objective in run.objectives])
-    found, taken = [], 0
-    for row in run.promotions():
-        for segment in evaluations[taken : row.seen]:
-            measured = segment.measurement
-            losses = losses_of(run.objectives, {**costs[segment.fingerprint], **measured.metrics}, measured.outcome)
-            if losses is not None:
-                ladder.measured(segment.proposal, segment.to_epoch, losses)
-        taken, promotion = row.seen, Promotion(row.proposal, row.from_epoch, row.to_epoch)
-        if ladder.may(promotion):
-            ladder.promote(promotion)
-        else:
-            went = f"from {row.from_epoch} to {row.to_epoch} epochs"
-            found.append(Mismatch(row.proposal, "promotion", went, "none: it was not among the best then"))
+    found = []
+
+    def check(ladder: Ladder, promotion: Promotion) -> None:
+        if not ladder.may(promotion):
+            went = f"from {promotion.from_epoch} to {promotion.to_epoch} epochs"
+            found.append(Mismatch(promotion.trial, "promotion", went, "none: it was not among the best then"))
+
+    climbed(run.objectives, evaluations, costs, run.rungs, run.promotions(), check)
     return found
 
 

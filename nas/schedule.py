@@ -3,12 +3,16 @@
 Networks climb a ladder of rungs, numbers of epochs such as 1, 3 and 9. All begin at the lowest. Of the n that were measured at a
 rung, the best floor(n / ratio) may go on to the next one, the ratio being that of the two numbers of epochs; whoever is free looks
 from the top downwards for one that has not yet gone on (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning",
-algorithm 2), so that nobody waits for stragglers. The best are those on the first fronts, and on a front that does not fit
+algorithm 2), so that nobody waits for stragglers. There, who once was among the best goes on even when others have meanwhile taken
+the places, which with several objectives and a strategy that improves made twice as many go on as should; here no more than
+floor(n / ratio) go on while the search proposes, and when it does no more, those of the best that have not gone on yet do. The best
+are those on the first fronts, and on a front that does not fit
 whole those that its hypervolume can spare least (`nas.pareto.contribution_order`); Schmucker et al. 2021, "Multi-objective
 Asynchronous Successive Halving", compare ways to do so. Exact costs stand on a logarithmic scale in it. What was measured after
 different numbers of epochs is never compared.
 
-What a rung decides depends on the order in which networks arrived there and on nothing else. Knows no torch and no record.
+What a rung decides depends on the order in which networks arrived there and went on, and on nothing else. Knows no torch and no
+record.
 """
 
 from __future__ import annotations
@@ -22,10 +26,9 @@ from nas.errors import RunError
 from nas.objectives import on_log_scale
 from nas.pareto import contribution_order, ranks
 
-SPARE = 8
-"""Networks behind those that may go on, whose weights a rung keeps: with more arrivals it may be their turn. At every so many
-arrivals those farther behind are given up for good, so that the weights kept do not grow with the search: fewer than twice as many
-a rung wait, whatever its length."""
+SPARE = 12
+"""Networks that wait on a rung, at every so many arrivals, for their turn to go on: the best of those that have not. Those behind
+them are given up for good, so that the weights kept do not grow with the search: never do twice as many wait."""
 
 LEAST_STEPS = 100
 """Optimiser steps of a rung at least: what has hardly begun to learn says nothing of what it will come to."""
@@ -69,7 +72,7 @@ class Rung:
         self._following, self._exact = following, tuple(exact)
         self._points: list[tuple[float, ...]] = []
         self._ranked: list[int] = []  # places in `trials` of those that were not given up
-        self._on: set[int] = set()
+        self._on: set[int] = set()  # trials that went on
         self._fronts: list[list[int]] | None = None  # places in `trials`, best front first
 
     @property
@@ -79,15 +82,15 @@ class Rung:
 
     def arrive(self, trial: int, losses: Sequence[float]) -> None:
         """Takes in a network that was measured here; now and then those that fell too far behind are given up."""
-        logged = on_log_scale(losses)
-        self._ranked.append(len(self.trials))
         self.trials.append(trial)
+        if self._following is None:
+            return  # nobody goes on from here
+        logged = on_log_scale(losses)
+        self._ranked.append(len(self.trials) - 1)
         self._points.append(tuple(log if exact else loss for log, loss, exact in zip(logged, losses, self._exact, strict=True)))
         self._fronts = None
-        if self._following is not None and len(self.trials) % SPARE == 0:
-            kept = set(self.best(self.quota + SPARE))
-            self._ranked = [place for place in self._ranked if self.trials[place] in kept]
-            self._fronts = None
+        if len(self.trials) % SPARE == 0:
+            self._give_up()
 
     def go_on(self, trial: int) -> None:
         """Notes that a network has gone on."""
@@ -103,8 +106,14 @@ class Rung:
             found += front if len(front) <= room else self._ordered(front)[:room]
         return [self.trials[place] for place in found]
 
-    def promotable(self) -> int | None:
-        """Returns the best trial that may go on now; None where there is none."""
+    def promotable(self, closing: bool = False) -> int | None:
+        """Returns the best trial that may go on now; None where there is none.
+
+        Args:
+            closing: Whether nothing new is proposed any more: then all of the best may, however many went on before.
+        """
+        if not closing and len(self._on) >= self.quota:
+            return None
         allowed = set(self.best(self.quota)) - self._on
         for front in self._by_front() if allowed else ():
             waiting = [place for place in front if self.trials[place] in allowed]
@@ -114,8 +123,18 @@ class Rung:
 
     def waiting(self) -> list[int]:
         """Returns the trials that may still go on, now or later, in the order of arrival."""
-        ranked = (self.trials[place] for place in self._ranked)
-        return [] if self._following is None else [trial for trial in ranked if trial not in self._on]
+        return [self.trials[place] for place in self._ranked if self.trials[place] not in self._on]
+
+    def _give_up(self) -> None:
+        """Keeps the best `SPARE` of those that wait."""
+        kept: list[int] = []
+        for front in self._by_front():
+            waiting = [place for place in front if self.trials[place] not in self._on]
+            if len(waiting) > SPARE - len(kept):
+                waiting = [place for place in self._ordered(front) if place in waiting][: SPARE - len(kept)]
+            kept += waiting
+        self._ranked = [place for place in self._ranked if self.trials[place] in self._on or place in kept]
+        self._fronts = None
 
     def _by_front(self) -> list[list[int]]:
         if self._fronts is None:
@@ -159,14 +178,15 @@ class Ladder:
         """Notes that a network goes on."""
         self._at(promotion.from_epoch).go_on(promotion.trial)
 
-    def next(self, fits: Callable[[int], bool] = lambda epochs: True) -> Promotion | None:
+    def next(self, fits: Callable[[int], bool] = lambda epochs: True, *, closing: bool = False) -> Promotion | None:
         """Returns who goes on next, None where nobody may.
 
         Args:
             fits: Whether so many epochs more may be spent.
+            closing: Whether nothing new is proposed any more.
         """
         for here, there in reversed(list(pairwise(self.rungs))):
-            if fits(there.epochs - here.epochs) and (trial := here.promotable()) is not None:
+            if fits(there.epochs - here.epochs) and (trial := here.promotable(closing)) is not None:
                 return Promotion(trial, here.epochs, there.epochs)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -108,9 +109,26 @@ def test_the_weights_that_wait_are_few_however_long_the_search() -> None:
     assert len(made.rungs[0].trials) == 600 and len(made.rungs[1].trials) >= 200 and len(made.rungs[2].trials) >= 600 // 9 - 2
 
 
+def test_however_much_a_search_improves_no_more_than_a_third_goes_on_until_it_closes() -> None:
+    made = Ladder((1, 3), ONE)
+    for trial in range(60):
+        made.measured(trial, 1, (-float(trial),))
+        while (promotion := made.next()) is not None:
+            made.promote(promotion)
+        assert len(made.rungs[0].trials) - len(made.rungs[0].waiting()) >= (trial + 1) // 3
+    went = 60 // 3
+    late = []
+    while (promotion := made.next(closing=True)) is not None:
+        made.promote(promotion)
+        late.append(promotion.trial)
+    assert late == sorted(late, reverse=True) and set(late) < set(range(40, 60))  # of the best third, who had not gone on
+    assert 0 < len(late) <= SPARE and made.next() is None
+    assert len(set(range(40, 60)) - set(late)) <= went
+
+
 def test_what_was_given_up_stays_so() -> None:
     made = ladder([(float(i),) for i in range(2 * SPARE)])
-    assert list(made.waiting()) == list(range(2 * SPARE // 3 + SPARE))
+    assert list(made.waiting()) == list(range(SPARE))
     before = set(made.waiting())
     for trial in range(100, 200):
         made.measured(trial, 1, (1000.0,))
@@ -135,16 +153,19 @@ def test_nobody_climbs_twice_and_unequal_epochs_are_never_compared(
     made, at, spent, steps = Ladder(rungs, exact), dict[int, int](), 0, list[Promotion]()
     running: list[Promotion] = []
     arrivals = {rung: list[tuple[int, tuple[float, ...]]]() for rung in rungs}
+    happened: list[Callable[[Ladder], None]] = []
     pending = list(enumerate(rows))
 
     def arrive(trial: int, epochs: int, losses: list[float] | None) -> None:
         at[trial] = epochs
         made.measured(trial, epochs, losses)
+        happened.append(lambda other: other.measured(trial, epochs, losses))
         if losses is not None and not any(map(math.isnan, losses)):
             arrivals[epochs].append((trial, tuple(losses)))
 
     while True:
-        promotion = made.next(lambda epochs, spent=spent: spent + epochs <= budget)
+        closing = not pending and random.random() < 0.8  # type: ignore[attr-defined]
+        promotion = made.next(lambda epochs, spent=spent: spent + epochs <= budget, closing=closing)
         if promotion is not None and len(running) < 3:
             assert at[promotion.trial] == promotion.from_epoch  # it stands there now, so it never goes there twice
             assert made.may(promotion)
@@ -153,6 +174,7 @@ def test_nobody_climbs_twice_and_unequal_epochs_are_never_compared(
             better = [other for trial, other in same if dominates(other, losses)]
             assert len(better) < len(same) * promotion.from_epoch // promotion.to_epoch
             made.promote(promotion)
+            happened.append(lambda other, promotion=promotion: other.promote(promotion))
             at[promotion.trial] = -1
             spent += promotion.to_epoch - promotion.from_epoch
             running.append(promotion)
@@ -171,13 +193,10 @@ def test_nobody_climbs_twice_and_unequal_epochs_are_never_compared(
     assert spent <= budget
     assert len({(step.trial, step.to_epoch) for step in steps}) == len(steps)
     assert {(step.from_epoch, step.to_epoch) for step in steps} <= set(pairwise(rungs))
-    again = Ladder(rungs, exact)  # the same arrivals, every rung by itself: the same networks may go on
-    for rung, arrived in arrivals.items():
-        for trial, losses in arrived:
-            again.measured(trial, rung, losses)
-    for step in steps:
-        again.promote(step)
-    assert again.next() == made.next()
+    again = Ladder(rungs, exact)
+    for happen in happened:
+        happen(again)
+    assert (again.next(), again.next(closing=True)) == (made.next(), made.next(closing=True))
 
 
 @pytest.mark.parametrize(("epochs", "rungs"), [(3, (3,)), ((1, 3, 9), (1, 3, 9)), ([2, 5], (2, 5))])

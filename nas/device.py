@@ -138,6 +138,9 @@ def _trial(networks: Sequence[nn.Module], shape: tuple[int, int, int], seconds: 
     return {precision: tried * _TRIAL_IMAGES / max(total, 1e-9) for precision, total in spent.items()}, tried
 
 
+LARGEST_TRIED = 300_000_000
+"""Multiply-adds an image of the largest network that is worth trying: a step of one ten times as large takes half a minute."""
+
 _TRIAL_IMAGES = 32
 _clock = time.perf_counter if sys.platform == "win32" else time.thread_time  # that of Windows ticks 64 times a second
 

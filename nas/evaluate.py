@@ -195,8 +195,7 @@ class TrainingEvaluator(Evaluator):
         self._data = str(dataset.folder)
         self._device, self._precision, self._deadline, self._threads = device, precision, deadline, threads
         self._executor = executor or LocalExecutor(workers or default_workers(device))
-        check = CheckJob(task=self._task, data=self._data, device=device, precision=precision, networks=list(kind))
-        self._executor.submit(_CHECK, check)
+        self._check(list(kind))
         self._facts: dict[str, str] | None = None
         self._reason = "" if precision == "auto" else reason
         self._checkpoints: dict[int, str] = {}
@@ -269,10 +268,20 @@ class TrainingEvaluator(Evaluator):
     def close(self) -> None:
         self._executor.close()
 
+    def _check(self, networks: list[str]) -> None:
+        """Asks a worker whether everything is in order; one of the networks may end it, which says nothing of the others."""
+        self._tried = bool(networks)
+        task, device, precision = self._task, self._device, self._precision
+        self._executor.submit(_CHECK, CheckJob(task=task, data=self._data, device=device, precision=precision, networks=networks))
+
     def _settled(self) -> dict[str, str]:
         """Device, precision and versions, waiting for the first worker to tell them; it was asked before anything else."""
         while self._facts is None:
             for result in self._executor.collect(None):
+                if result.done.outcome is not Outcome.COMPLETE and self._tried:
+                    log.info("device and data are checked again, with none of the networks tried: %s", result.done.error)
+                    self._check([])
+                    continue
                 if result.done.outcome is not Outcome.COMPLETE:
                     self.close()
                     raise EvaluationError(result.done.error)

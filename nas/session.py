@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas.device import DETERMINISTIC
+from nas.device import DETERMINISTIC, LARGEST_TRIED
 from nas.errors import NasError, RunError
 from nas.evaluate import CallableEvaluator, Evaluator, TrainingEvaluator
 from nas.events import Event, Refused
@@ -125,7 +125,7 @@ def typical_sources(problem: Problem) -> list[str]:
     for _ in range(_DRAWS):
         with suppress(Rejected):
             candidate = problem.consider(problem.space.sample(rng))
-            if candidate.costs["macs"] <= _TRIED_MACS:
+            if candidate.costs["macs"] <= LARGEST_TRIED:
                 found.append(candidate.source())
         if len(found) == _TRIED:
             break
@@ -133,4 +133,4 @@ def typical_sources(problem: Problem) -> list[str]:
 
 
 _AS_AT_FIRST = "as at first, "
-_DRAWS, _TRIED, _TRIED_MACS = 100, 3, 300_000_000
+_DRAWS, _TRIED = 100, 3

@@ -455,9 +455,14 @@ def test_a_damaged_json_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_training_that_is_stopped_says_how_it_goes_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    precisions = []
+
     def stopped(*arguments: object, **options: object) -> None:
+        precisions.append(options["precision"])
         raise TrainingStopped(Path("mine"), signal.SIGINT)
 
     monkeypatch.setattr("nas.final.train_networks", stopped)
     assert main(["train", "lenet-5", "--data", "fashion-mnist-12k"]) == 130
     assert capsys.readouterr().err == "stopped; the same command with --out mine goes on from the last checkpoints\n"
+    assert main(["train", "lenet-5", "--data", "fashion-mnist-12k", "--deterministic"]) == 130
+    assert precisions == ["auto", "deterministic"]

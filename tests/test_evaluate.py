@@ -269,3 +269,19 @@ def test_other_images_than_its_own() -> None:
         evaluator.submit(0, request(data=Path("elsewhere")))
     job = executor.jobs[-1]
     assert isinstance(job, TrainJob) and Path(job.data) == Path("elsewhere").absolute()
+
+
+def test_a_network_that_breaks_the_trial_of_precisions_is_no_reason_to_stop() -> None:
+    """It may crash its process; training will tell of it."""
+
+    class Breaking(Recording):
+        def submit(self, ticket: int, job: Job) -> None:
+            if isinstance(job, CheckJob):
+                broken = Done(Outcome.CRASHED, error="SIGSEGV")
+                self._check = broken if job.networks else Done(Outcome.COMPLETE, facts=FACTS)
+            super().submit(ticket, job)
+
+    executor = Breaking(lambda job: Done(Outcome.COMPLETE))
+    with training(executor, kind=["class Network: ..."]) as evaluator:
+        assert evaluator.describe()["precision"] == "bf16"
+    assert [job.networks for job in executor.jobs if isinstance(job, CheckJob)] == [["class Network: ..."], []]

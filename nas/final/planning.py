@@ -6,13 +6,16 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from nas.costs import cost_of
 from nas.data import Dataset, excerpt
+from nas.device import LARGEST_TRIED
 from nas.errors import EvaluationError
 from nas.evaluate import TrainingEvaluator
 from nas.final.engine import PROBE_BATCHES, Work, measure_speed
 from nas.final.state import Plan
 from nas.final.timing import MOST_EPOCHS, SPARE, epochs_within, time_needed
 from nas.lines import counted, spell_seconds
+from nas.source import write_source
 
 if TYPE_CHECKING:
     from nas.executors.base import Executor
@@ -55,7 +58,14 @@ def make_plan(
     batch = max(pick.recipe.batch_size for pick in work.picks.values())
     few = excerpt(dataset, folder, PROBE_BATCHES * batch)
     evaluator = TrainingEvaluator(
-        few, work.task, device=device, precision=precision, executor=executor, threads=threads, deadline=PROBE_DEADLINE
+        few,
+        work.task,
+        device=device,
+        precision=precision,
+        kind=[write_source(p.graph) for p in work.picks.values() if cost_of(p.graph).macs <= LARGEST_TRIED],
+        executor=executor,
+        threads=threads,
+        deadline=PROBE_DEADLINE,
     )
     facts = evaluator.describe()
     speed = measure_speed(work, evaluator, few, dataset)

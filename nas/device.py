@@ -139,7 +139,7 @@ def _trial(networks: Sequence[nn.Module], shape: tuple[int, int, int], seconds: 
 
 
 LARGEST_TRIED = 300_000_000
-"""Multiply-adds an image of the largest network that is worth trying: a step of one ten times as large takes half a minute."""
+"""Multiply-adds an image of the largest network that precisions are tried with, so that a trial stays short."""
 
 _TRIAL_IMAGES = 32
 _clock = time.perf_counter if sys.platform == "win32" else time.thread_time  # that of Windows ticks 64 times a second

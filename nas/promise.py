@@ -5,13 +5,13 @@
   as the only objective hardly anything better.
 * **At equal cost.** Every score grows with the size of a network, and so does accuracy: the most promising one of ten would mostly
   be the largest of ten, and a search for a Pareto front would no longer look at small networks. Yet costs are exact before
-  training and are no news. So what the exact objectives explain is taken off the mean rank, by least squares with a quadratic
-  polynomial of their ranks; and the promise is the share of the networks of similar cost that have less left, because what is left
-  varies more at one cost than at another. Among candidates of any costs each cost is then as likely to have the most promising one.
-  Where every objective is measured, nothing is taken off: then larger may just be better.
+  training and are no news. So the promise is the share of the networks of similar cost (the fifth that is nearest by the ranks of
+  the exact objectives) that have a lower mean rank, after a straight line of those ranks is taken off. Among candidates of any
+  costs each cost is then as likely to have the most promising one. Where every objective is measured, the mean rank itself counts:
+  then larger may just be better.
 * **The worth** of a score is Kendall's correlation with the accuracies measured, and that at equal cost: the partial correlation
-  of what is left of the score, given the exact objectives. That of the promise is of what was promised before the network was
-  trained, so it is no hindsight.
+  of the score, less a quadratic polynomial of the exact objectives' ranks, given these. That of the promise is of what was promised
+  before the network was trained, so it is no hindsight.
 * **What does not rank is left out**: from `ENOUGH` measured networks on, a score whose correlation at equal cost is not above 0.
 """
 
@@ -67,17 +67,16 @@ def promises(candidates: Sequence[Scored], left_out: Collection[str] = (), wante
     Returns:
         None while there are too few to tell what costs explain.
     """
-    left = _left_of_mean(candidates, left_out)
-    places = [i for i, candidate in enumerate(candidates) if wanted is None or candidate.fingerprint in wanted]
-    return None if left is None else _among_neighbours(left, [candidate.costs for candidate in candidates], places)
-
-
-def _left_of_mean(candidates: Sequence[Scored], left_out: Collection[str]) -> Floats | None:
-    """Returns what costs do not explain of each candidate's mean rank; see `promises`."""
     ranks = {name: _ranks(candidates, name) for name in score_names(candidates) if name not in left_out}
     looked_at = [any(name not in (*EXACT, MEAN) for name in candidate.scores) for candidate in candidates]
     mean = np.where(looked_at, _mean(ranks, len(candidates)), np.nan)
-    return _unexplained(mean, [candidate.costs for candidate in candidates])
+    places = [i for i, candidate in enumerate(candidates) if wanted is None or candidate.fingerprint in wanted]
+    costs = [candidate.costs for candidate in candidates]
+    left = _unexplained(mean, costs)
+    if left is None or costs[0]:
+        return None if left is None else _among_neighbours(mean, costs, places)
+    left[np.setdiff1d(np.arange(len(left)), places)] = np.nan
+    return left
 
 
 def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Sequence[Scored]) -> list[Worth]:
@@ -102,20 +101,24 @@ def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Seque
     return [*found, Worth(MEAN, _agreement(promised, accuracies), _agreement(promised, accuracies, axes))]
 
 
-def _among_neighbours(left: Floats, costs: Sequence[Sequence[float]], places: Sequence[int]) -> Floats:
-    """Returns the share of those of similar cost that have less left, ties halved; what is left itself where nothing costs."""
-    known = np.flatnonzero(np.isfinite(left))
-    found = np.full(len(left), np.nan)
-    if not costs[0]:
-        found[places] = left[places]
-        return found
-    axes = np.full((len(left), len(costs[0])), np.nan)
-    axes[known] = np.stack([_ranked(axis) for axis in np.array(costs, dtype=np.float64)[known].T], axis=1)
+def _among_neighbours(values: Floats, costs: Sequence[Sequence[float]], places: Sequence[int]) -> Floats:
+    """Returns the share of those of similar cost that have less left, ties halved, after a straight line of their costs' ranks.
+
+    The line is fitted to these neighbours alone, so that the cheapest and the dearest are not judged by what holds in between.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    axes = np.stack([_ranked(axis) for axis in np.array(costs, dtype=np.float64)[known].T], axis=1)  # (k, e)
     size = min(len(known), max(_NEIGHBOURS, len(known) // _NEIGHBOURHOOD))
+    found = np.full(len(values), np.nan)
     for i in set(places).intersection(known.tolist()):
-        distance = np.abs(axes[known] - axes[i]).max(axis=1)
-        near = left[known[distance <= np.partition(distance, size - 1)[size - 1]]]
-        found[i] = ((near < left[i]).sum() + 0.5 * (near == left[i]).sum()) / len(near)
+        at = int(np.searchsorted(known, i))
+        distance = np.abs(axes - axes[at]).max(axis=1)
+        near = np.flatnonzero(distance <= np.partition(distance, size - 1)[size - 1])
+        terms = np.concatenate([np.ones((len(near), 1)), axes[near] - axes[at]], axis=1)
+        line = np.linalg.lstsq(terms, values[known[near]], rcond=None)[0]
+        left = (values[known[near]] - terms @ line).round(9)  # so that equal scores stay equal
+        own = left[near == at][0]
+        found[i] = ((left < own).sum() + 0.5 * (left == own).sum()) / len(near)
     return found
 
 

@@ -75,6 +75,19 @@ def test_the_promise_does_not_favour_large_networks_and_finds_good_ones() -> Non
     assert float(np.mean(by_rank)) > 2.3
 
 
+def test_the_cheapest_networks_are_judged_among_themselves() -> None:
+    """Three costs, of which the middle one has by far the highest scores: a curve that no polynomial of two terms follows."""
+    rng = np.random.default_rng(5)
+    level = np.repeat([0.0, 1.0, 2.0], 40)
+    scores = np.where(level == 1, 10.0, level) + 0.1 * rng.normal(size=120)
+    found = promises([Scored(f"n{i}", {"a": float(a)}, (float(c),)) for i, (a, c) in enumerate(zip(scores, level, strict=True))])
+    assert found is not None
+    for which in range(3):
+        among = found[level == which]
+        assert among.max() > 0.95 and among.min() < 0.05
+        assert int(np.argmax(among)) == int(np.argmax(scores[level == which]))
+
+
 def test_only_what_is_wanted_is_promised() -> None:
     candidates, _, _ = drawn(30, a=1.0)
     whole, some = promises(candidates), promises(candidates, wanted={"n3", "n7"})

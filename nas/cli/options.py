@@ -156,7 +156,7 @@ def rungs(text: str) -> int | list[int]:
     try:
         found = checked_rungs(parts)
     except RunError:
-        raise RunError(f"--epochs {text!r} cannot be used; expected a number such as 3, or rising ones such as 1,3,9") from None
+        raise RunError(f"--epochs {text!r} cannot be used; expected a whole number of at least 1, or rising ones such as 1,3,9") from None
     return found[0] if len(found) == 1 else list(found)
 
 

@@ -242,7 +242,8 @@ def test_the_command_takes_rungs(file: Path, tmp_path: Path, capsys: pytest.Capt
     assert main([*command, "--epochs", written, "--out", str(tmp_path / "run")]) == code
     out, err = capsys.readouterr()
     if code:
-        assert err == f"error: --epochs {written!r} cannot be used; expected a whole number of at least 1, or rising ones such as 1,3,9\n"
+        fix = "expected a whole number of at least 1, or rising ones such as 1,3,9"
+        assert err == f"error: --epochs {written!r} cannot be used; {fix}\n"
         return
     laddered = "," in written
     told = re.search(r"networks measured: 6 after 1 epoch, [23] after 3 epochs; the front is that of 3 epochs", out)

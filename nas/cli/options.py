@@ -156,7 +156,8 @@ def rungs(text: str) -> int | list[int]:
     try:
         found = checked_rungs(parts)
     except RunError:
-        raise RunError(f"--epochs {text!r} cannot be used; expected a whole number of at least 1, or rising ones such as 1,3,9") from None
+        fix = "expected a whole number of at least 1, or rising ones such as 1,3,9"
+        raise RunError(f"--epochs {text!r} cannot be used; {fix}") from None
     return found[0] if len(found) == 1 else list(found)
 
 

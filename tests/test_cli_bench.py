@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -252,7 +254,16 @@ class Stopping(Strategy):
 """
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Processes that a shell starts in the background ignore Ctrl-C, these tests then, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can send itself and answer")
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_bench_that_is_stopped_says_what_it_has(
     name: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -276,6 +287,7 @@ def test_a_bench_that_is_stopped_says_what_it_has(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that a process can send itself and answer")
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_without_a_place_it_says_that_nothing_is_kept(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_TEST_SIGNAL", "SIGINT")
     Path("own.py").write_text(STOPPING + "# alone\n")

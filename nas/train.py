@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from nas.errors import RecipeError
 from nas.images import layout, moved, normaliser, resident, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
+from nas.readahead import read_ahead
 from nas.recipe import Recipe, Task, batches
 from nas.resolutions import sides_at
 
@@ -150,6 +151,7 @@ class _Loop:
         self.module = moved(module, self.place, precision)
         self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
         self.images, self.labels = resident(dataset, "train", self.place)
+        self.stored = dataset.images("train")
         shape = dataset.input_shape
         self._sides = [sides_at(shape, resolution) for resolution in resolutions or [max(shape[1:])] * len(ends)]
         self.normalise = normaliser(dataset, self.place, layout(self.place, precision))
@@ -180,17 +182,14 @@ class _Loop:
         recipe, generator = self.recipe, _seeded(self.seed, epoch, self.place)
         begin, end = max((e for e in self.ends if e <= epoch), default=0), min(e for e in self.ends if e > epoch)  # of the cycle
         shift, flip = recipe.augmentation(end, self.flip_allowed)
-        order = torch.randperm(len(self.images), generator=generator, device=self.place)
-        labels = self.labels[order]
         shares = mix_shares(recipe.mixup, self.steps, self.seed, epoch).to(self.place) if recipe.mixup else None
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()
-        for step in range(self.steps):
+        for step, chosen in enumerate(self._drawn(generator)):
             lr = one_cycle((epoch - begin) * self.steps + step, (end - begin) * self.steps, recipe.lr, recipe.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            batch = slice(step * self.batch, (step + 1) * self.batch)
-            x, y = self._seen(augmented(self.images, order[batch], shift, flip, generator), epoch, generator), labels[batch]
+            x, y = self._seen(augmented(self.images, chosen, shift, flip, generator), epoch, generator), self.labels[chosen]
             targets: list[Tensor] = [y]
             parts: list[Tensor | float] = [1.0]
             if shares is not None:
@@ -209,6 +208,12 @@ class _Loop:
             if self.place.type == "cpu" and not math.isfinite(loss.item()):
                 break
         return loss_sum.item() / self.steps, right.item() / (self.steps * self.batch), lr
+
+    def _drawn(self, generator: torch.Generator) -> Iterable[Tensor]:
+        """Returns the indices of the images of each batch `(B,)`; the last images may be left out."""
+        order = torch.randperm(len(self.images), generator=generator, device=self.place)
+        drawn = torch.split(order[: self.steps * self.batch], self.batch)
+        return read_ahead(self.stored, drawn) if self.place.type == "cpu" else drawn
 
     def _seen(self, batch: Tensor, epoch: int, generator: torch.Generator) -> Tensor:
         """Returns gathered images `(B, C, H, W)` as floats of the epoch's size, with what the recipe changes in their values."""

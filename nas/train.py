@@ -52,6 +52,7 @@ def train(
     on_epoch: Callable[[Mapping[str, float]], None] | None = None,
     resume_from: Path | None = None,
     checkpoint: Path | None = None,
+    slices: int = 1,
     scored: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Measurement:
     """Trains a network on the training images and measures it on the validation images after each epoch.
@@ -79,6 +80,8 @@ def train(
             step), `seconds`.
         resume_from: Checkpoint to go on from.
         checkpoint: Where to write weights and momentum at the end.
+        slices: Parts that each batch is gone through in, where memory is short of it all at once: the step is that of the whole
+            batch, but batch normalisation sees only parts.
         scored: Called after the last epoch; returns scores of the module's channels, which the checkpoint keeps.
 
     Returns:
@@ -89,7 +92,7 @@ def train(
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
-    loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision, resolutions)
+    loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision, resolutions, slices)
     if resume_from is not None:
         loop.resume(resume_from)
     val_labels = np.array(dataset.labels("val"))
@@ -143,13 +146,14 @@ class _Loop:
         device: str,
         precision: str,
         resolutions: Sequence[int],
+        slices: int,
     ) -> None:
         if recipe.open_fields():
             raise RecipeError(f"recipe is open in {', '.join(recipe.open_fields())}; expected a closed one")
         recipe.check_images(dataset.input_shape[0])
         self.place = torch.device(device)
         self.module = moved(module, self.place, precision)
-        self.recipe, self.ends, self.seed, self.bf16 = recipe, ends, seed, precision == "bf16"
+        self.recipe, self.ends, self.seed, self.bf16, self.slices = recipe, ends, seed, precision == "bf16", slices
         self.images, self.labels = resident(dataset, "train", self.place)
         self.stored = dataset.images("train")
         shape = dataset.input_shape
@@ -195,14 +199,10 @@ class _Loop:
             if shares is not None:
                 x, others = mixed(x, shares[step], generator)
                 targets, parts = [y, y[others]], [shares[step], 1 - shares[step]]
-            with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
-                logits = self.module(x)
-            loss = self._loss(logits.float(), targets, parts)
-            self._descend(loss)
+            loss, found = self._step(x, targets, parts)
             if self.average:
                 self.average.update(epoch * self.steps + step)
-            loss_sum += loss.detach()  # read once an epoch: reading waits for the device
-            found = logits.detach().argmax(1)
+            loss_sum += loss  # read once an epoch: reading waits for the device
             for target, part in zip(targets, parts, strict=True):
                 right += (found == target).sum() * part
             if self.place.type == "cpu" and not math.isfinite(loss.item()):
@@ -222,18 +222,27 @@ class _Loop:
             x = recoloured(x, self.axes, self.recipe.pca_color, generator)
         return resized(cut_out(x, self.recipe.cutout, generator) if self.recipe.cutout else x, self.sides(epoch))
 
+    def _step(self, x: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> tuple[Tensor, Tensor]:
+        """Learns from a batch; returns its loss and the classes that were found in it, `(B,)`."""
+        self.optimizer.zero_grad(set_to_none=True)
+        losses, found = [], []
+        for piece, *wanted in zip(x.chunk(self.slices), *(y.chunk(self.slices) for y in targets), strict=True):
+            with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
+                logits = self.module(piece)
+            loss = self._loss(logits.float(), wanted, parts) * (len(piece) / len(x))
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            found.append(logits.detach().argmax(1))
+        if self.recipe.grad_clip:
+            nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.grad_clip)
+        self.optimizer.step()
+        return torch.stack(losses).sum(), torch.cat(found)
+
     def _loss(self, logits: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> Tensor:
         """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
         smoothing = self.recipe.label_smoothing
         losses = [F.cross_entropy(logits, y, self.weight, label_smoothing=smoothing) for y in targets]
         return losses[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
-
-    def _descend(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.recipe.grad_clip:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.grad_clip)
-        self.optimizer.step()
 
 
 @torch.inference_mode()

@@ -192,6 +192,24 @@ def test_the_seed_decides(dataset: Dataset) -> None:
     assert losses[0] == losses[1] != losses[2]
 
 
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, mixup=0.4, grad_clip=1.0)])
+def test_a_batch_in_slices_gives_the_step_of_the_whole(dataset: Dataset, recipe: Recipe) -> None:
+    """Of a network without batch normalisation, to rounding; slices of 7 images have two sizes."""
+    seen: list[int] = []
+
+    def curve(slices: int) -> list[dict[str, float]]:
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+        module.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])) if module.training else None)
+        measured = train(module, dataset, recipe, epochs=2, slices=slices)
+        return [{k: v for k, v in entry.items() if k != "seconds"} for entry in measured.curve]
+
+    whole, halves = curve(1), curve(2)
+    assert set(seen) == {7, 4, 3}
+    for one, other in zip(whole, halves, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
+
+
 @pytest.mark.parametrize(("train_images", "batches"), [(6, [6]), (8, [8]), (9, [4, 4])])
 def test_few_images_work_and_no_batch_of_one_appears(tmp_path: Path, train_images: int, batches: list[int]) -> None:
     sizes = []

@@ -101,6 +101,57 @@ def test_a_job_inherits_and_says_what_mattered(tmp_path: Path) -> None:
     assert (orphan.outcome, orphan.inherited) == (Outcome.COMPLETE, 0.0)
 
 
+SHORT = """
+import torch
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.linear, self.steps = nn.Flatten(), nn.Linear(16, 2), 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.training and {condition}:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return self.linear(self.flatten(x))
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "outcome", "epochs", "slices"),
+    [
+        ("len(x) > 4", Outcome.COMPLETE, 3, 2.0),
+        ("False", Outcome.COMPLETE, 3, None),
+        ("True", Outcome.OUT_OF_MEMORY, 0, None),
+        ("self.steps > 4", Outcome.OUT_OF_MEMORY, 1, None),  # in the second epoch: it is not the batch that is too large
+    ],
+)
+def test_a_batch_too_large_is_halved_once(
+    tmp_path: Path, condition: str, outcome: Outcome, epochs: int, slices: float | None
+) -> None:
+    dataset = load_data(
+        {name: (np.arange(24 * 16, dtype=np.uint8).reshape(24, 1, 4, 4), np.arange(24) % 2) for name in ("train", "val", "test")},
+        cache_dir=tmp_path,
+    )
+    job = TrainJob(
+        source=SHORT.format(condition=condition),
+        recipe=asdict(Recipe(batch_size=8)),
+        task={"name": "classification", "metrics": ["accuracy"]},
+        data=str(dataset.folder),
+        epochs=3,
+        first_epoch=0,
+        last_epoch=3,
+        seed=0,
+        device="cpu",
+        precision="fp32",
+    )
+    told: list[EpochEnded] = []
+    done = perform(job, told.append)
+    assert (done.outcome, len(told), done.metrics.get("batch_slices")) == (outcome, epochs, slices)
+    assert ("out of memory" in done.error) == (outcome is Outcome.OUT_OF_MEMORY)
+
+
 def test_a_job_scores_the_weights_that_training_would_begin_with(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     splits = {name: (rng.integers(0, 256, (24, 1, 4, 4), dtype=np.uint8), np.arange(24) % 2) for name in ("train", "val", "test")}

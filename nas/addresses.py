@@ -11,11 +11,12 @@ import msgspec
 from nas.canonical import canonical
 from nas.costs import Cost
 from nas.errors import GraphError, NasError, SpaceError, brief, did_you_mean
+from nas.found import Found
 from nas.graph import Graph, graph_from_json
 from nas.library import load_space
 from nas.notation import space_from_json
 from nas.outline import shape_words
-from nas.run import Found, open_run
+from nas.run import open_run
 from nas.space import Architecture, Space
 
 

@@ -18,13 +18,13 @@ from nas.costs import cost_of
 from nas.data import Dataset
 from nas.data.cache import cache_root
 from nas.errors import DataError, EvaluationError
+from nas.found import Found
 from nas.graph import Graph
 from nas.hints import quoted
 from nas.intervals import INTERVAL_METRICS, wilson
 from nas.lines import counted
 from nas.ops import RecordedOp
 from nas.outline import shape_words
-from nas.run import Found
 from nas.source import write_source
 from nas.standalone import Usage, standalone_text
 

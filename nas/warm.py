@@ -27,10 +27,11 @@ import msgspec
 
 from nas.domains import identity
 from nas.errors import NasError, RunError, StrategyError
+from nas.found import Found
 from nas.lines import counted
 from nas.notation import space_from_json
 from nas.rows import plain_genotype
-from nas.run import Found, Run, open_run, run_in
+from nas.run import Run, open_run, run_in
 from nas.strategies.base import Earlier
 from nas.variation import complete
 

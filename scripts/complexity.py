@@ -37,12 +37,12 @@ from nas.costs import Cost, cost_of
 from nas.data import Dataset, load_data
 from nas.evaluate import Request, TrainingEvaluator
 from nas.export import is_own_text
+from nas.found import Found
 from nas.graph import Graph
 from nas.intervals import wilson
 from nas.outline import short_count
 from nas.report.figures import MARKERS, Saved, Style, explain, new_figure, paper_look, save_figure, style, write_page
 from nas.report.labels import Label, disc_legend, label_ends, place_labels, plain_number, readable
-from nas.run import Found
 from nas.source import write_source
 from nas.stopwatch import Stopwatch
 

@@ -20,6 +20,7 @@ from nas.costs import cost_of
 from nas.data import Dataset, load_data, prepare_image
 from nas.errors import EvaluationError
 from nas.export import TOLERANCE, export_network
+from nas.found import Found
 from nas.graph import Graph
 from nas.measurement import Measurement, Outcome
 from nas.module import compile_source
@@ -28,7 +29,7 @@ from nas.ops import Op, Shape
 from nas.recipe import Recipe
 from nas.record import Record
 from nas.rows import EvaluationRow, NetworkRow, ProposalRow
-from nas.run import Found, open_run
+from nas.run import open_run
 from nas.settings import data_settings
 from nas.source import write_source
 

@@ -81,6 +81,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.baselines", "nas.retraining"),
     ("nas.arguments", "nas.coordinator", "nas.recompute", "nas.session"),
     ("nas.trials",),
+    ("nas.found",),
     ("nas.run",),
     ("nas.warm", "nas.screened", "nas.rungs"),
     ("nas.certainty", "nas.hints", "nas.profiling", "nas.addresses", "nas.rebuild", "nas.standalone"),
@@ -96,7 +97,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 
 UPWARDS = {
     ("nas.blocks.base", "nas.blocks"): "a field whose block was left out holds an empty Sequential, which is a Block itself",
-    ("nas.run", "nas.export"): "`run.best().export(...)` reads better than a function of a run",
+    ("nas.found", "nas.export"): "`run.best().export(...)` reads better than a function of a run",
     ("nas.run", "nas.report"): "`run.report(...)`, likewise",
 }
 """The imports upwards that there are, each inside a function, and why."""

@@ -12,7 +12,7 @@ from nas.errors import SpaceError
 
 if TYPE_CHECKING:
     from nas.addresses import Network
-    from nas.run import Found
+    from nas.found import Found
     from nas.space import Space
 
 Level = Literal["stage", "block", "operation"]

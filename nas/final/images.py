@@ -9,11 +9,11 @@ from typing import Any
 from nas.addresses import Network
 from nas.data import Dataset, load_data
 from nas.errors import EvaluationError
+from nas.found import Found
 from nas.hints import data_flags
 from nas.lines import counted
 from nas.looks import look_words, read_looks
 from nas.outline import shape_words
-from nas.run import Found
 
 
 def _arguments(found: Found | None) -> Mapping[str, Any]:

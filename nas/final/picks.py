@@ -16,11 +16,12 @@ from nas.database import DATABASE
 from nas.errors import EvaluationError, RecipeError
 from nas.export import is_own_text
 from nas.final.images import check_fits, image_notes, load_images
+from nas.found import Found
 from nas.graph import Graph
 from nas.intervals import wilson
 from nas.lines import counted
 from nas.recipe import Recipe, strong
-from nas.run import Found, Run, open_run
+from nas.run import Run, open_run
 from nas.source import write_source
 
 if TYPE_CHECKING:

@@ -22,10 +22,11 @@ from nas.final.folder import FinalFolder
 from nas.final.images import earlier_looks, image_words
 from nas.final.picks import pick_networks
 from nas.final.results import FinalTraining, TrainedNetwork
+from nas.found import Found
 from nas.graph import Graph
 from nas.interrupts import Interrupts
 from nas.recipe import Recipe, Task
-from nas.run import Found, Run
+from nas.run import Run
 from nas.space import Architecture, Space
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas.found import Found
 from nas.lines import number
 from nas.picture import draw_svg
-from nas.run import Found
 from nas.table import layer_table, table_cells
 
 
@@ -36,7 +36,7 @@ class ShownNetwork:
     """All about one network.
 
     Attributes:
-        id: See `nas.run.Found`.
+        id: See `nas.found.Found`.
         values: Text of each column that is shown, by name.
         numbers: What that text stands for, to sort by.
         marks: What is special about it, in a word or two and in a sentence.

@@ -142,7 +142,7 @@ def _quantiles(ordered: Sequence[int]) -> dict[str, int]:
 
 
 def measure_seconds(
-    profile: Profile, valid: Sequence[Candidate], evaluator: Evaluator, recipe: Recipe, epochs: int, trials: int = 4
+    profile: Profile, valid: Sequence[Candidate], evaluator: Evaluator, recipe: Recipe, epochs: float, trials: int = 4
 ) -> Profile:
     """Trains a few candidates of different size for one epoch and predicts what the others take.
 
@@ -154,7 +154,7 @@ def measure_seconds(
         valid: The candidates it returned, in ascending order of MACs.
         evaluator: Trains them.
         recipe: How.
-        epochs: Epochs of a candidate in the search to come.
+        epochs: Epochs of a candidate in the search to come, on average over all.
         trials: How many candidates are trained.
 
     Raises:

@@ -232,3 +232,11 @@ def epochs_each(rungs: Sequence[int]) -> float:
     return rungs[0] + sum(
         (there - here) * rungs[0] / there for here, there in pairwise(rungs)
     )  # one in there / rungs[0] gets there
+
+
+def fewest_networks(rungs: Sequence[int]) -> int:
+    """Returns how many networks must begin so that one of them comes to the top."""
+    needed = 1
+    for here, there in reversed(list(pairwise(rungs))):
+        needed = -(-needed * there // here)
+    return needed

@@ -10,7 +10,7 @@ from typing import Any
 from nas.budget import stored_budget
 from nas.lines import aligned, counted, epochs_words, number, spell_seconds
 from nas.recipe import Recipe
-from nas.schedule import LEAST_STEPS
+from nas.schedule import LEAST_STEPS, checked_rungs, fewest_networks
 
 
 def settings_words(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -53,6 +53,10 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
         yield "training", f"{epochs_words(settings['epochs'])}; metrics {', '.join(settings['task']['metrics'])}"
         if raised := options.get("raised_from"):
             yield "rungs", f"raised from {','.join(map(str, raised))} epochs: fewer than {LEAST_STEPS} steps teach too little"
+        rungs, evaluations = checked_rungs(settings["epochs"]), stored_budget(options["budget"]).evaluations
+        if evaluations is not None and evaluations < (needed := fewest_networks(rungs)):
+            too_few = f"{counted(evaluations, 'network')} are too few for one of them to go on to {rungs[-1]} epochs"
+            yield "rungs", f"{too_few}; {needed} would do"
         if sizes := settings.get("resolutions"):
             yield "resolutions", f"{','.join(map(str, sizes))} pixels along the longer side"
         yield "recipe", _recipe(space["definition"].get("recipe") or {})

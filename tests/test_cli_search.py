@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -254,5 +255,7 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     assert main(["train", "r", "--epochs", "3", "--out", "runs/trained-1"]) == 0, "the data are those of the run"
     Path("stripes.npz").rename("bars.npz")
     assert "everything is trained" in capsys.readouterr().out
-    profile = json.loads(said(["profile", "tiny.py", "--data", "bars.npz", "--samples", "20", "--workers", "1", "--json"], capsys))
+    timed = ["profile", "tiny.py", "--data", "bars.npz", "--samples", "20", "--workers", "1"]
+    profile = json.loads(said([*timed, "--json"], capsys))
     assert profile["candidates"] > 0 and profile["workers"] == 1
+    assert re.search(r"candidates? of 1 epoch in 30 min, [\d,]+ of them on to 3 \(", said([*timed, "--epochs", "1,3"], capsys))

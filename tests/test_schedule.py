@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nas.errors import RunError
 from nas.pareto import dominates
-from nas.schedule import SPARE, Ladder, Promotion, checked_rungs, epochs_each, raised_rungs
+from nas.schedule import SPARE, Ladder, Promotion, checked_rungs, epochs_each, fewest_networks, raised_rungs
 
 ONE, TWO, THREE = (False,), (False, True), (False, True, True)
 
@@ -221,3 +221,16 @@ def test_rungs_are_raised_where_an_epoch_is_short() -> None:
 def test_a_network_costs_its_own_epochs_and_its_share_of_the_higher_rungs() -> None:
     assert epochs_each((3,)) == 3
     assert epochs_each((1, 3, 9)) == pytest.approx(1 + 2 / 3 + 6 / 9)
+
+
+@pytest.mark.parametrize(("rungs", "needed"), [((3,), 1), ((1, 3, 9), 9), ((2, 3), 2), ((1, 4, 10), 12), ((10, 15, 20), 3)])
+def test_so_many_networks_and_no_fewer_bring_one_to_the_top(rungs: tuple[int, ...], needed: int) -> None:
+    assert fewest_networks(rungs) == needed
+    for networks in (needed - 1, needed):
+        ladder = Ladder(rungs, [False])
+        for trial in range(networks):
+            ladder.measured(trial, rungs[0], [trial])
+        while promotion := ladder.next(closing=True):
+            ladder.promote(promotion)
+            ladder.measured(promotion.trial, promotion.to_epoch, [promotion.trial])
+        assert bool(ladder.rungs[-1].trials) == (networks == needed)

@@ -51,6 +51,13 @@ def test_every_setting_is_said_with_its_default() -> None:
     assert (said["workers"], said["seed"], said["deadline"], said["constraints"]) == ("2", "3", "60 min an evaluation", "none")
 
 
+def test_too_few_networks_for_the_top_rung_are_told_of() -> None:
+    assert "rungs" not in words(epochs=[1, 3, 9]) | words(epochs=3)
+    assert words(epochs=[1, 1999, 9999])["rungs"] == (
+        "2,000 networks are too few for one of them to go on to 9999 epochs; 11994 would do"
+    )
+
+
 def test_networks_that_were_given_are_named() -> None:
     assert not {"start", "baselines"} & words().keys()
     assert words(start_from={"vgg-a": {}, "r@best": {}})["start"].split(maxsplit=1)[1] == "vgg-a, r@best"

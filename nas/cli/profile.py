@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from nas.cli.options import Classes, Constraints, DataOptions, Device, Json, Workers, input_shape, print_json
+from nas.cli.options import Classes, Constraints, DataOptions, Device, Json, Workers, input_shape, print_json, rungs
 from nas.errors import SpaceError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def profile(
     constraint: Constraints = None,
     samples: int = 1000,
     seed: int = 0,
-    epochs: int = 3,
+    epochs: str = "3",
     budget: str = "30min",
     input: str | None = None,
     classes: Classes = None,
@@ -42,7 +42,7 @@ def profile(
         data: Train four candidates on this data for one epoch and predict seconds a candidate.
         samples: Genotypes to draw.
         seed: Of the draws.
-        epochs: Epochs of a candidate in the search to come.
+        epochs: Epochs of a candidate in the search to come, or rising ones such as 1,3,9.
         budget: Time of the search to come.
         input: Channels x height x width of the images, such as 3x32x32, where space and data leave that open.
         classes: How many classes there are, likewise.
@@ -53,25 +53,27 @@ def profile(
     from nas.lines import counted, spell_seconds
     from nas.problem import Problem
     from nas.profiling import profile_space
+    from nas.schedule import checked_rungs, epochs_each
 
-    for name, value in (("samples", samples), ("epochs", epochs)):
-        if value < 1:
-            raise SpaceError(f"{name} is {value}, expected a whole number of at least 1")
+    if samples < 1:
+        raise SpaceError(f"samples is {samples}, expected a whole number of at least 1")
+    climbed = checked_rungs(rungs(epochs))
     seconds = duration(budget)
     opened, dataset = _bound(space, data, data_options, input_shape(input), classes)
     problem = Problem(opened, ["params"], constraint or ())
     found, valid = profile_space(problem, np.random.default_rng(seed), samples)
     slots = 0
     if dataset is not None:
-        found, slots = _timed(found, valid, problem, dataset, epochs, workers, device)
+        found, slots = _timed(found, valid, problem, dataset, epochs_each(climbed), workers, device)
     candidates = int(seconds * slots / found.seconds["mean"]) if found.seconds else None
     if json:
         print_json({**found.to_dict(), "budget_seconds": seconds, "workers": slots or None, "candidates": candidates})
         return
     print(_words(found))
     if candidates is not None:
-        trained = f"{counted(candidates, 'candidate')} of {counted(epochs, 'epoch')} in {spell_seconds(seconds)}"
-        print(f"{counted(slots, 'worker')} can train about {trained} (good to a factor of about two)")
+        trained = f"{counted(candidates, 'candidate')} of {counted(climbed[0], 'epoch')} in {spell_seconds(seconds)}"
+        further = [f"{candidates * climbed[0] // rung:,} of them on to {rung}" for rung in climbed[1:]]
+        print(f"{counted(slots, 'worker')} can train about {', '.join([trained, *further])} (good to a factor of about two)")
 
 
 def _bound(
@@ -97,7 +99,7 @@ def _timed(
     valid: list[Candidate],
     problem: Problem,
     dataset: Dataset,
-    epochs: int,
+    epochs: float,
     workers: int | None,
     device: str,
 ) -> tuple[Profile, int]:

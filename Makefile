@@ -36,7 +36,7 @@ test: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 $(VENV)/installed-search: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable ".[report,vision]"
+	$(INSTALL) --editable ".[report,vision,fast]"
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml constraints.txt | $(BIN)/python

@@ -7,8 +7,8 @@ For three residual networks on 28 x 28 images (10, 78 and 308 thousand parameter
   Threads that wait for each other collapse beside other work: measure it on an idle machine.
 * plain on one thread: the same loop against one worker's, in processor time, which other load hardly touches.
 * bare: a loop tuned by hand: normalised images resident in memory, channels last, the precision that the trial chooses, fused SGD,
-  one thread, nothing measured; against `nas.train.train` with one epoch and all its figures, in processor time. Target: at least
-  0.97 of its images.
+  one thread, nothing measured, PyTorch's own kernels; against `nas.train.train` with one epoch and all its figures, in processor
+  time. Target: at least 0.97 of its images.
 * workers: two against one. Target: 1.9.
 
     python benchmarks/images_per_second.py [--rounds 5] [--images 4096] [--sizes 10k,78k,308k] [--processor-time-only]
@@ -125,8 +125,14 @@ def processor_seconds(size: str, folder: Path, rounds: int, images: int) -> list
     torch.set_flush_denormal(True)
     keep_freed_memory()
     dataset = made(folder, images)
-    precision = settle("cpu", "auto", networks=[compile_source(source_of(size))], input_shape=dataset.input_shape).precision
-    bare, plain, module = bare_loop(size, dataset, precision == "bf16"), plain_loop(size, dataset), compile_source(source_of(size))
+    precision = settle(
+        "cpu", "auto", networks=[compile_source(source_of(size), quick=True)], input_shape=dataset.input_shape
+    ).precision
+    bare, plain, module = (
+        bare_loop(size, dataset, precision == "bf16"),
+        plain_loop(size, dataset),
+        compile_source(source_of(size), quick=True),
+    )
 
     def engine() -> None:
         train(module, dataset, RECIPE, epochs=1, precision=precision)

@@ -46,6 +46,11 @@ def check_names(device: str, precision: str) -> None:
         raise UnknownNameError("precision", precision, PRECISIONS)
 
 
+def quick_on(device: str, precision: str) -> bool:
+    """Returns whether networks are trained with the kernels of `nas.kernels` there; not where figures must be PyTorch's own."""
+    return device == "cpu" and precision != DETERMINISTIC
+
+
 @contextmanager
 def algorithms(precision: str) -> Iterator[None]:
     """Has torch use deterministic algorithms alone where the precision says so; what has none raises RuntimeError there."""

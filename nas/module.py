@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import linecache
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from nas.errors import EvaluationError
+from nas.kernels import quick_code, quicken
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def load_source(source: str) -> ModuleType:
+def load_source(source: str, *, quick: bool = False) -> ModuleType:
     """Runs the text of a network file and returns it as a module; tracebacks show its lines.
+
+    Args:
+        source: The text.
+        quick: See `compile_source`.
 
     Raises:
         EvaluationError: When the text is no Python, fails, or defines no class `Network`.
@@ -24,7 +30,8 @@ def load_source(source: str) -> ModuleType:
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     module = ModuleType(name)
     try:
-        exec(compile(source, name, "exec"), module.__dict__)
+        tree = ast.parse(source, name)
+        exec(compile(quick_code(tree, module.__dict__) if quick else tree, name, "exec"), module.__dict__)
     except SyntaxError as error:
         raise EvaluationError(f"the network's source is no Python: {error.msg} in line {error.lineno}") from error
     except MemoryError:
@@ -37,10 +44,17 @@ def load_source(source: str) -> ModuleType:
     return module
 
 
-def compile_source(source: str) -> nn.Module:
+def compile_source(source: str, *, quick: bool = False) -> nn.Module:
     """Returns a new instance of the `Network` that a generated file defines, with PyTorch's default initial weights.
+
+    Args:
+        source: The text.
+        quick: Whether to use the kernels of `nas.kernels` where they are quicker: for training on a CPU.
 
     Raises:
         EvaluationError: See `load_source`.
     """
-    return cast("nn.Module", load_source(source).Network())
+    network = cast("nn.Module", load_source(source, quick=quick).Network())
+    if quick:
+        quicken(network)
+    return network

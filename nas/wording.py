@@ -70,7 +70,7 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     yield "workers", str(judge.get("workers") or options["workers"] or "one a core")
 
 
-_FACTS = ("threads", "torch")
+_FACTS = ("threads", "torch", "kernels")
 
 
 def _data(data: Mapping[str, Any]) -> str:

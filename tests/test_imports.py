@@ -64,7 +64,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.notation", "nas.problem"),
     ("nas.descent",),
     ("nas.library", "nas.overview"),
-    ("nas.images", "nas.augment", "nas.averaging", "nas.readahead"),
+    ("nas.images", "nas.augment", "nas.averaging", "nas.readahead", "nas.kernels"),
     ("nas.module", "nas.data", "nas.device", "nas.checkpoint"),
     ("nas.train", "nas.inherit"),
     ("nas.scoring", "nas.zerocost", "nas.unseen"),

@@ -33,7 +33,7 @@ from torch import nn
 from nas import processes
 from nas.checkpoint import read_weights
 from nas.data import Dataset
-from nas.device import settle
+from nas.device import quick_on, settle
 from nas.errors import NasError
 from nas.executors.base import (
     CheckJob,
@@ -51,6 +51,7 @@ from nas.executors.base import (
 )
 from nas.graph import Graph, graph_from_json
 from nas.inherit import inherit_file
+from nas.kernels import kernels_words
 from nas.measurement import Outcome
 from nas.metrics import load_metric
 from nas.module import compile_source
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # denormal numbers are many times slower and say nothing
     processes.keep_freed_memory()
+    kernels_words()  # loads what was compiled, once for all children
     forks = hasattr(os, "fork") and sys.platform != "darwin" and "--no-fork" not in arguments
     outbox.write(encode(Hello(str(torch.__version__), forks)))
     if forks:
@@ -250,7 +252,8 @@ def _trained(job: TrainJob, send: Callable[[EpochEnded], None], slices: int) -> 
     """Seeds, builds the network from its source and trains it."""
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    module, dataset, recipe = compile_source(job.source), Dataset.open(job.data), Recipe(**job.recipe)
+    module = compile_source(job.source, quick=quick_on(job.device, job.precision))
+    dataset, recipe = Dataset.open(job.data), Recipe(**job.recipe)
     graph = graph_from_json(job.graph) if job.graph else None
     inherited = begin_with(module, graph, job.inherit, job, dataset, recipe) if graph and job.inherit else None
     importances: dict[str, list[float]] = {}
@@ -324,9 +327,11 @@ def check(job: CheckJob) -> Done:
     for metric in job.task["metrics"]:
         load_metric(metric)
     shape = Dataset.open(job.data).input_shape
-    found = settle(job.device, job.precision, networks=list(map(compile_source, job.networks)), input_shape=shape)
+    networks = [compile_source(source, quick=True) for source in job.networks]
+    found = settle(job.device, job.precision, networks=networks, input_shape=shape)
     facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason}
-    return Done(Outcome.COMPLETE, facts={**facts, "torch": str(torch.__version__)})
+    kernels = kernels_words() if quick_on(found.device, found.precision) else "PyTorch"
+    return Done(Outcome.COMPLETE, facts={**facts, "kernels": kernels, "torch": str(torch.__version__)})
 
 
 def outcome_of(error: BaseException) -> Outcome:

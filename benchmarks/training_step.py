@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from nas import Space
 from nas.blocks import Classifier, Conv, Pool, Residual, Sequential
+from nas.images import layout, moved
 from nas.module import compile_source
 from nas.source import write_source
 
@@ -76,9 +77,9 @@ class HandWritten(nn.Module):
 def stepper(module: nn.Module, batch: int, bf16: bool) -> Callable[[], float]:
     """Returns a function that does one training step and returns the seconds it took."""
     torch.manual_seed(0)
-    layout = torch.channels_last if bf16 else torch.contiguous_format
-    module.to(memory_format=layout)  # type: ignore[call-overload]
-    x = torch.randn(batch, 1, 28, 28).contiguous(memory_format=layout)
+    place, precision = torch.device("cpu"), "bf16" if bf16 else "fp32"
+    moved(module, place, precision)
+    x = torch.empty(batch, 1, 28, 28, memory_format=layout(place, precision)).copy_(torch.randn(batch, 1, 28, 28))
     y = torch.randint(0, 10, (batch,))
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
 

@@ -34,6 +34,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nas.processes import cores
+
 CONTESTANTS = ("script", "full", "engine")
 SHARES = (0.1, 0.25, 1 / 3, 0.5, 1.0)
 FEWEST = 1_000
@@ -55,7 +57,7 @@ def started(who: str, seed: int, core: int | None, args: argparse.Namespace) -> 
     if who == "script":
         command = [sys.executable, str(Path(__file__).with_name("optuna_script.py")), *data, "--sampler", args.sampler]
         command += ["--seconds", seconds, "--params", str(args.params), "--epochs", str(args.epochs)]
-        command += ["--out", str(args.out / f"script-{seed}.csv"), "--processes", str(1 if core is not None else os.cpu_count())]
+        command += ["--out", str(args.out / f"script-{seed}.csv"), "--processes", str(1 if core is not None else cores())]
     else:
         shutil.rmtree(args.out / f"{who}-{seed}", ignore_errors=True)  # cut off when this was run before
         command = [sys.executable, "-m", "nas", "search", "fashion_small", *data, "--constraint", f"params<={args.params}"]
@@ -139,24 +141,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         args.out = args.out or Path(name)
         args.out.mkdir(parents=True, exist_ok=True)
-        cores = sorted(os.sched_getaffinity(0)) if args.at_once else [None]
+        places = sorted(os.sched_getaffinity(0)) if args.at_once else [None]
         waiting = [(who, int(seed)) for seed in args.seeds.split(",") for who in args.contestants]
         waiting = [(who, seed) for who, seed in waiting if not (args.out / f"{who}-{seed}.done").exists()]
         running: dict[int | None, tuple[str, int, subprocess.Popen[bytes]]] = {}
-        while waiting or running:
-            for core in cores:
-                if core in running:
-                    who, seed, process = running[core]
-                    if process.poll() is None:
-                        continue
-                    if process.returncode:
-                        sys.exit(f"{who} with seed {seed} failed, see {args.out / f'{who}-{seed}.log'}")
-                    (args.out / f"{who}-{seed}.done").touch()
-                    del running[core]
-                if waiting:
-                    who, seed = waiting.pop(0)
-                    running[core] = (who, seed, started(who, seed, core, args))
-            time.sleep(0.2)
+        try:
+            while waiting or running:
+                for place in places:
+                    if place in running:
+                        who, seed, process = running[place]
+                        if process.poll() is None:
+                            continue
+                        if process.returncode:
+                            words = (args.out / f"{who}-{seed}.log").read_text()[-2000:]
+                            sys.exit(f"{words}\n{who} with seed {seed} failed")
+                        (args.out / f"{who}-{seed}.done").touch()
+                        del running[place]
+                    if waiting:
+                        who, seed = waiting.pop(0)
+                        running[place] = (who, seed, started(who, seed, place, args))
+                time.sleep(0.2)
+        finally:
+            for _, _, process in running.values():
+                process.terminate()
+                process.wait()
         for seed in map(int, args.seeds.split(",")):
             told(seed, args)
 

@@ -73,7 +73,9 @@ def read(path: Path) -> list[dict[str, str]]:
 def drawn(problem: TableProblem, count: int, seed: int) -> Iterator[tuple[int, Candidate]]:
     """Yields rows of the table with what they decode to, each network once."""
     rng, seen = np.random.default_rng(seed), set[str]()
-    while len(seen) < count:
+    for _ in range(100 * count):  # a table may hold fewer networks than are asked for
+        if len(seen) == count:
+            return
         genotype = problem.space.sample(rng)
         try:
             candidate = problem.consider(genotype)

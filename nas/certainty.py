@@ -53,10 +53,12 @@ def luck_of(run: Run) -> Luck | None:
     if len(table) < 2:
         return None
     shares = np.array(table[metric], dtype=float)
-    trainings = np.array(table["trainings"], dtype=float) if noise else np.ones(len(table))
+    trainings = np.array(table["trainings"], dtype=int) if noise else np.ones(len(table), dtype=int)
     inside = np.clip(shares, 0.5 / images, 1 - 0.5 / images)  # no noise at all is no estimate of it
-    single = [noise.deviation(share) for share in inside] if noise else np.sqrt(inside * (1 - inside) / images)
-    deviations = np.array(single) / np.sqrt(trainings)
+    if noise:
+        deviations = np.array([noise.deviation_of_mean(*mean) for mean in zip(inside.tolist(), trainings.tolist(), strict=True)])
+    else:
+        deviations = np.sqrt(inside * (1 - inside) / images)
     eligible = trainings == trainings.max()
     best = int(np.where(eligible, shares, -math.inf).argmax())
     rng = np.random.default_rng(0)

@@ -194,7 +194,7 @@ class TrainingEvaluator(Evaluator):
         self._task = {"name": (task or Task()).name, "metrics": [_absolute(metric) for metric in (task or Task()).metrics]}
         self._data = str(dataset.folder)
         self._device, self._precision, self._deadline, self._threads = device, precision, deadline, threads
-        self._executor = executor or LocalExecutor(workers or default_workers(device))
+        self._executor = executor or LocalExecutor(workers or default_workers(device, threads))
         self._check(list(kind))
         self._facts: dict[str, str] | None = None
         self._reason = "" if precision == "auto" else reason
@@ -238,6 +238,8 @@ class TrainingEvaluator(Evaluator):
         self._settled()
         ended, self._ended = self._ended, []
         ended += self._executor.collect(0.0 if ended else timeout)
+        while ended and timeout is None and all(result.ticket < 0 for result in ended):  # scores that nobody waits for any more
+            ended = self._executor.collect(None)
         return [(result.ticket, self._measurement(result)) for result in ended if result.ticket >= 0]
 
     def score(self, requests: Sequence[Request], given_up: Callable[[], bool] = lambda: False) -> list[dict[str, float]]:
@@ -380,9 +382,10 @@ def found_device(device: str) -> str:
     return ("cuda" if _cuda_is_there() else "cpu") if device == "auto" else device
 
 
-def default_workers(device: str) -> int:
-    """Returns one worker for each core this process may use; on an accelerator two, because small networks leave it idle."""
-    return cores() if device == "cpu" else min(2, cores())
+def default_workers(device: str, threads: int = 1) -> int:
+    """Returns how many trainings of so many threads fill the cores this process may use; on an accelerator at most two, because
+    small networks leave it idle."""
+    return max(1, (cores() if device == "cpu" else min(2, cores())) // threads)
 
 
 def _cuda_is_there() -> bool:

@@ -45,6 +45,14 @@ class Noise:
         """Returns the standard deviation of one training of a network whose accuracy is `share`."""
         return math.sqrt(self.ratio * share * (1 - share))
 
+    def deviation_of_mean(self, share: float, trainings: int) -> float:
+        """Returns the standard deviation of a mean over so many trainings.
+
+        Folds share images, so their means stray further than the number of folds says (Nadeau and Bengio 2003, section 3).
+        """
+        overlap = 1 / (self.folds - 1) if self.folds else 0.0
+        return self.deviation(share) * math.sqrt(1 / trainings + overlap)
+
     def interval(self, share: float) -> tuple[float, float]:
         """Returns the 95 % interval of a mean accuracy."""
         low, high = wilson(share, self.images)
@@ -66,8 +74,7 @@ class Noise:
         """Returns how far trainings let a mean stray to either side."""
         from scipy.special import stdtrit
 
-        overlap = 1 / (self.folds - 1) if self.folds else 0.0
-        return float(stdtrit(self.freedom, 0.975)) * self.deviation(share) * math.sqrt(1 / self.trainings + overlap)
+        return float(stdtrit(self.freedom, 0.975)) * self.deviation_of_mean(share, self.trainings)
 
 
 def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int = 0) -> Noise | None:

@@ -10,35 +10,42 @@ from nas.domains import Choice, Domain, Value
 from nas.errors import RecipeError, brief
 from nas.metrics import metric_name
 
-
-def _number(low: float, high: float) -> Callable[[object], bool]:
-    return lambda value: type(value) in (int, float) and low <= value <= high  # type: ignore[operator]  # it is a number
-
-
-def _whole(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: type(value) is int and low <= value <= high
+_Rule = tuple[Callable[[object], bool], str]
+"""What holds of a value, and how that is said."""
 
 
-def _one_of(*values: Value) -> Callable[[object], bool]:
-    return Choice(values).holds
+def _number(low: float, high: float) -> _Rule:
+    return lambda value: type(value) in (int, float) and low <= value <= high, f"a number from {low:g} to {high:g}"
 
 
-_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "batch_size": (_whole(1, 2**20), "a whole number of at least 1"),
-    "lr": (_number(1e-9, 1e3), "a number above 0"),
-    "warmup": (_number(0, 1), "a share from 0 to 1"),
-    "momentum": (_number(0, 0.9999), "a number from 0 to below 1"),
-    "weight_decay": (_number(0, 1), "a number from 0 to 1"),
-    "label_smoothing": (_number(0, 0.99), "a share from 0 to below 1"),
-    "shift": (lambda value: value is None or _whole(0, 2**10)(value), "a whole number of pixels or None"),
-    "flip": (_one_of(None, True, False), "True, False or None"),
-    "cutout": (_whole(0, 2**10), "a whole number of pixels"),
-    "pca_color": (_number(0, 10), "a number from 0 to 10"),
-    "mixup": (_number(0, 100), "a number from 0 to 100"),
-    "class_weights": (_one_of("none", "balanced"), "'none' or 'balanced'"),
-    "grad_clip": (_number(0, 1e9), "a number of at least 0"),
-    "flip_average": (_one_of(True, False), "True or False"),
-    "average": (_number(0, 0.99999), "a share from 0 to below 1"),
+def _whole(low: int, high: int, what: str = "") -> _Rule:
+    return lambda value: type(value) is int and low <= value <= high, f"a whole number{what} from {low:,} to {high:,}"
+
+
+def _one_of(*values: Value) -> _Rule:
+    return Choice(values).holds, f"{', '.join(map(repr, values[:-1]))} or {values[-1]!r}"
+
+
+def _or_none(rule: _Rule) -> _Rule:
+    return lambda value: value is None or rule[0](value), f"{rule[1]}, or None"
+
+
+_FIELDS: Mapping[str, _Rule] = {
+    "batch_size": _whole(1, 2**20),
+    "lr": _number(1e-9, 1e3),
+    "warmup": _number(0, 1),
+    "momentum": _number(0, 0.9999),
+    "weight_decay": _number(0, 1),
+    "label_smoothing": _number(0, 0.99),
+    "shift": _or_none(_whole(0, 2**10, " of pixels")),
+    "flip": _one_of(None, True, False),
+    "cutout": _whole(0, 2**10, " of pixels"),
+    "pca_color": _number(0, 10),
+    "mixup": _number(0, 100),
+    "class_weights": _one_of("none", "balanced"),
+    "grad_clip": _number(0, 1e9),
+    "flip_average": _one_of(True, False),
+    "average": _number(0, 0.99999),
 }
 """What each field may hold; an open field is checked by the values it may come to hold."""
 

@@ -10,6 +10,7 @@ from nas.correlation import Agreement, kendall
 from nas.lines import counted
 from nas.rows import EvaluationRow
 from nas.run import Run
+from nas.schedule import fewest_networks
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,7 @@ def rung_words(run: Run) -> list[str]:
     counts = ", ".join(f"{fact.networks} after {counted(fact.epochs, 'epoch')}" for fact in facts)
     lines = [f"networks measured: {counts}; the front is that of {counted(run.top, 'epoch')}"]
     if not facts[-1].networks:
-        least = -(-run.rungs[-1] // run.rungs[0])
-        lines.append(f"none reached {run.rungs[-1]} epochs: that takes about {least} networks")
+        lines.append(f"none reached {run.rungs[-1]} epochs: that takes {fewest_networks(run.rungs)} networks")
     for lower, fact in pairwise(facts):
         if fact.networks:
             lines.append(f"{fact.objective} after {lower.epochs} and after {fact.epochs} epochs: {agreement_words(fact)}")

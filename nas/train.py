@@ -228,7 +228,8 @@ class _Loop:
         for piece, *wanted in zip(x.chunk(self.slices), *(y.chunk(self.slices) for y in targets), strict=True):
             with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
                 logits = self.module(piece)
-            loss = self._loss(logits.float(), wanted, parts) * (len(piece) / len(x))
+            shares = [self._mass(some) / self._mass(y) * part for some, y, part in zip(wanted, targets, parts, strict=True)]
+            loss = self._loss(logits.float(), wanted, shares)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             found.append(logits.detach().argmax(1))
@@ -241,7 +242,11 @@ class _Loop:
         """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
         smoothing = self.recipe.label_smoothing
         losses = [F.cross_entropy(logits, y, self.weight, label_smoothing=smoothing) for y in targets]
-        return losses[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
+        return losses[0] * parts[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
+
+    def _mass(self, labels: Tensor) -> Tensor | float:
+        """Returns how much images of these labels weigh in a mean."""
+        return len(labels) if self.weight is None else self.weight[labels].sum()
 
 
 @torch.inference_mode()

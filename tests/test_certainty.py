@@ -146,6 +146,9 @@ def test_the_luck_of_the_best_is_said(tmp_path: Path) -> None:
     assert again_words(run).startswith("trained again: 4 networks near the front; their figures are means of 4 seeds; from seed to")
     folds = luck_of(recorded(tmp_path / "folds", NEAR, folds=True))
     assert folds is not None and (folds.kind, folds.networks) == ("folds", 4)
+    noise = recorded(tmp_path / "fold", NEAR, folds=True).noise()
+    assert noise is not None
+    assert folds.deviation == pytest.approx(noise.deviation(folds.value) * (1 / 3 + 1 / 2) ** 0.5), "folds share images"
 
 
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:

@@ -258,4 +258,5 @@ def test_from_images_to_an_exported_network(folder: Path, capsys: pytest.Capture
     timed = ["profile", "tiny.py", "--data", "bars.npz", "--samples", "20", "--workers", "1"]
     profile = json.loads(said([*timed, "--json"], capsys))
     assert profile["candidates"] > 0 and profile["workers"] == 1
-    assert re.search(r"candidates? of 1 epoch in 30 min, [\d,]+ of them on to 3 \(", said([*timed, "--epochs", "1,3"], capsys))
+    assert re.search(r"candidates? of 3 epochs in 30 min \(", said([*timed, "--epochs", "1,3"], capsys)), "one epoch is too short"
+    assert re.search(r"of 200 epochs in 30 min, [\d,]+ of them on to 400 \(", said([*timed, "--epochs", "200,400"], capsys))

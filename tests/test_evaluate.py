@@ -136,6 +136,20 @@ def test_scores_that_are_given_up_are_not_taken_for_trainings() -> None:
     assert evaluator.score([request()]) == [{"naswot": 1.0}]
 
 
+def test_whoever_waits_for_a_training_is_not_woken_by_scores_that_were_given_up() -> None:
+    class Slow(Recording):
+        def collect(self, timeout: float | None) -> list[Result]:
+            self._results.sort(key=lambda result: result.ticket)
+            return [self._results.pop(0)] if self._results else []
+
+    executor = Slow(lambda job: Done(Outcome.COMPLETE, {"naswot": 1.0}))
+    evaluator = training(executor)
+    evaluator.describe()
+    evaluator.score([request(), request()], lambda: True)
+    evaluator.submit(0, request())
+    assert [ticket for ticket, _ in evaluator.collect(None)] == [0]
+
+
 def test_not_every_evaluator_can_score() -> None:
     with pytest.raises(EvaluationError, match="CallableEvaluator scores no networks that are not trained"):
         CallableEvaluator(lambda architecture: {}).score([request()])
@@ -171,8 +185,10 @@ def test_bad_settings_start_no_process() -> None:
         training(executor).submit(0, request(recipe=Recipe(lr=choice(0.1, 0.2))))
 
 
-def test_one_worker_a_core_and_at_least_one() -> None:
-    assert default_workers("cpu") >= default_workers("cuda") >= 1
+def test_one_worker_a_core_and_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.evaluate.cores", lambda: 6)
+    assert [default_workers("cpu"), default_workers("cpu", 2), default_workers("cpu", 4), default_workers("cpu", 9)] == [6, 3, 1, 1]
+    assert default_workers("cuda") == 2
 
 
 def test_a_plain_function_is_an_evaluator() -> None:

@@ -111,7 +111,7 @@ def test_before_anything_reached_the_top_the_front_is_that_of_the_rung_below(fil
     words = rung_words(run)
     went = len(run.promotions())
     assert words[0] == f"networks measured: 5 after 1 epoch, {went} after 3 epochs, 0 after 9 epochs; the front is that of 3 epochs"
-    assert words[1] == "none reached 9 epochs: that takes about 9 networks"
+    assert words[1] == "none reached 9 epochs: that takes 9 networks"
     assert words[2].endswith(f"too few went on to say whether they rank alike ({went})")
     assert resume(run, evaluations=30).top == 9
 

@@ -49,10 +49,12 @@ def profile(
     """
     import numpy as np
 
+    from nas.arguments import fitting_rungs
     from nas.budget import duration
     from nas.lines import counted, spell_seconds
     from nas.problem import Problem
     from nas.profiling import profile_space
+    from nas.recipe import Recipe
     from nas.schedule import checked_rungs, epochs_each
 
     if samples < 1:
@@ -64,6 +66,7 @@ def profile(
     found, valid = profile_space(problem, np.random.default_rng(seed), samples)
     slots = 0
     if dataset is not None:
+        climbed = fitting_rungs(climbed, None, dataset, problem.space.recipe or Recipe())
         found, slots = _timed(found, valid, problem, dataset, epochs_each(climbed), workers, device)
     candidates = int(seconds * slots / found.seconds["mean"]) if found.seconds else None
     if json:

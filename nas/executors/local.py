@@ -69,6 +69,8 @@ class LocalExecutor(Executor):
                 raise EvaluationError(f"no worker process can be started: {self._threads[0].last_words()}")
             if end is not None and time.monotonic() >= end:
                 break
+            if not found and self._closed and not any(thread.is_alive() for thread in self._threads):
+                raise EvaluationError("this executor is closed; make a new one")
         with contextlib.suppress(queue.Empty):
             while True:
                 found.append(self._ended.get_nowait())

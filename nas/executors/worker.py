@@ -97,11 +97,12 @@ def main(arguments: list[str]) -> None:
 def supervise(job: Job, inbox: BinaryIO, outbox: BinaryIO) -> None:
     """Runs a job in a forked child, passes its messages on, and says how it ended, however it ended."""
     begin, kills, parent = time.monotonic(), processes.oom_kills(), os.getppid()
+    worker = os.getpid()
     source, child_outbox = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(source)
-        run_child(job, child_outbox, os.getppid())
+        run_child(job, child_outbox, worker)
     os.close(child_outbox)
     unpacker, done, code, timed_out = Unpacker(), None, None, False
     try:

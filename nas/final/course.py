@@ -12,6 +12,7 @@ from nas.evaluate import TrainingEvaluator
 from nas.final.engine import Work, seconds_to_go, train_all
 from nas.final.events import Planned
 from nas.final.exports import export_all
+from nas.final.folder import IMAGES
 from nas.final.look import measure_tests
 from nas.final.planning import make_plan
 from nas.final.state import Plan
@@ -60,7 +61,7 @@ def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_co
     """
     state = work.folder.state
     if state.plan is None or not all(training.complete for training in work.trainings):
-        images = dataset if wish.hold_out else joined(dataset, work.folder.folder / "images")
+        images = dataset if wish.hold_out else joined(dataset, work.folder.folder / IMAGES)
         if state.plan is None:
             state.plan = make_plan(work, executor, images, wish.epochs, wish.seconds, wish.device, wish.precision, wish.threads)
         if state.plan is None:
@@ -69,6 +70,8 @@ def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_co
         _tell(work, dataset, wish, executor.slots)
         train_all(work, evaluator)
     else:
+        if wish.device != state.plan.asked_device:
+            _evaluator(work, executor, dataset, wish, state.plan)  # settles the new one
         _tell(work, dataset, wish, executor.slots)
     if wish.test and dataset.size("test"):
         measure_tests(work, executor, dataset)
@@ -108,7 +111,7 @@ def _tell(work: Work, dataset: Dataset, wish: Wish, slots: int) -> None:
             trainings=len(work.trainings),
             slots=slots,
             rates={pick.name: images / plan.epoch_seconds[key] for key, pick in work.picks.items()},
-            seconds=seconds_to_go(work, slots),
+            seconds=seconds_to_go(work, slots, {}),
             where=where_words(list(work.picks.values()), plan),
             done=sum(training.epochs for training in work.trainings),
         )

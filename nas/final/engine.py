@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
 
 from nas.costs import cost_of
@@ -87,7 +88,7 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
     if work.stopped():
         return {}
     times = whole.size("train") / few.size("train")
-    return {key: times * _median(seconds) for key, seconds in found.items()}
+    return {key: times * median(seconds) for key, seconds in found.items()}
 
 
 def _probe(pick: Pick, recipe: Recipe, images: int) -> Request:
@@ -96,16 +97,11 @@ def _probe(pick: Pick, recipe: Recipe, images: int) -> Request:
     return Request(pick.fingerprint, None, lambda: write_source(pick.graph), recipe, 0, MOST_EPOCHS, last_epoch=epochs)
 
 
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2] if ordered else 0.0
-
-
-def seconds_to_go(work: Work, slots: int) -> float:
-    """Returns when all trainings will have ended, from how long their epochs took so far."""
+def seconds_to_go(work: Work, slots: int, failures: Mapping[int, int]) -> float:
+    """Returns when all trainings will have ended, from how long their epochs took so far; `failures` counts those of each."""
     plan = work.folder.state.plan
     assert plan is not None
-    alive = [training for training in work.trainings if not _ended(training, {})]
+    alive = [training for i, training in enumerate(work.trainings) if not _ended(training, failures, i)]
     pace = [t.seconds / t.epochs if t.epochs else plan.epoch_seconds[t.network] for t in alive]
     return time_needed([plan.epochs - t.epochs for t in alive], pace, slots)
 
@@ -149,7 +145,7 @@ def _next(work: Work, running: Mapping[int, tuple[int, int]], failures: Mapping[
     return next_training(remaining, [i not in in_flight for i in range(len(remaining))])
 
 
-def _ended(training: Training, failures: Mapping[int, int], i: int = 0) -> bool:
+def _ended(training: Training, failures: Mapping[int, int], i: int) -> bool:
     given_up = training.outcome == Outcome.DIVERGED or failures.get(i, 0) >= TRIES
     return training.complete or given_up
 
@@ -186,7 +182,7 @@ def _take(work: Work, i: int, end: int, measured: Measurement, failures: dict[in
     if measured.outcome is Outcome.COMPLETE:
         failures.pop(i, None)
         ended = sum(_ended(t, failures, k) for k, t in enumerate(work.trainings))
-        to_go = seconds_to_go(work, slots)
+        to_go = seconds_to_go(work, slots, failures)
         total = len(work.trainings)
         work.tell(Trained(name, training.seed, training.epochs, plan.epochs, training.curve[-1], ended, total, to_go))
     else:

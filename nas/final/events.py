@@ -151,7 +151,21 @@ class Looking:
         return "\n".join([*lines, *(f"this look could not be noted in {run}: {why}" for run, why in self.not_in_run.items())])
 
 
-FinalEvent = Chosen | Planned | Trained | Failed | Looking
+@dataclass(frozen=True)
+class Unnoted:
+    """What the test images have shown could not be noted in some runs.
+
+    Attributes:
+        runs: Which, and why.
+    """
+
+    runs: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return "\n".join(f"what the test images showed could not be noted in {run}: {why}" for run, why in self.runs.items())
+
+
+FinalEvent = Chosen | Planned | Trained | Failed | Looking | Unnoted
 """Any of the above."""
 
 

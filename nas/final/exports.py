@@ -11,7 +11,7 @@ from nas.costs import cost_of
 from nas.errors import EvaluationError
 from nas.export import export_network
 from nas.files import write_whole
-from nas.final.folder import CURVE, SOURCE, TABLE
+from nas.final.folder import CURVE, IMAGES, PROBE, SOURCE, TABLE
 from nas.final.results import FinalTraining, csv_text, network_results, plain
 from nas.final.state import Training
 from nas.lines import counted
@@ -73,7 +73,7 @@ def finish(work: Work, test_images: int) -> FinalTraining:
         advice = "; a lower learning rate may help" if training.outcome == "diverged" else ""
         raise EvaluationError(f"training of {name} {training.outcome}: {training.error}{advice}")
     write_whole(folder.folder / TABLE, csv_text(networks))
-    for copy in ("images", "probe"):
+    for copy in (IMAGES, PROBE):
         shutil.rmtree(folder.folder / copy, ignore_errors=True)
     return FinalTraining(folder.folder, plan.epochs, networks)
 

@@ -29,6 +29,8 @@ from nas.record import differences
 
 STATE, TABLE, LOCK, TRAINING = "final.json", "final.csv", "final.lock", "training.json"
 SOURCE, WEIGHTS, CURVE = "network.py", "network.safetensors", "curve.csv"
+IMAGES, PROBE = "images", "probe"
+"""Folders beside those of the networks, deleted in the end."""
 
 
 class FinalFolder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.executors.base import UnseenJob
 from nas.final.engine import Work
-from nas.final.events import Failed, Looking
+from nas.final.events import Failed, Looking, Unnoted
 from nas.final.state import Look
 from nas.jobs import POLL_SECONDS
 from nas.looks import write_look
@@ -61,7 +61,10 @@ def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
             if result.done.outcome is not Outcome.COMPLETE:
                 name = work.picks[training.network].name
                 work.tell(Failed(name, training.seed, f"on the test images {result.done.outcome}", training.error, False))
-    _note(work, look)
+    if missed := _note(work, look):
+        look.not_in_run |= missed
+        work.folder.save()
+        work.tell(Unnoted(missed))
 
 
 def _note(work: Work, look: Look) -> dict[str, str]:

@@ -15,6 +15,7 @@ from nas.data import Dataset
 from nas.database import DATABASE
 from nas.errors import EvaluationError, RecipeError
 from nas.export import is_own_text
+from nas.final.folder import IMAGES, PROBE
 from nas.final.images import check_fits, image_notes, load_images
 from nas.found import Found
 from nas.graph import Graph
@@ -125,7 +126,7 @@ def pick_networks(
     for network in unique:
         check_fits(network, dataset)
         _check_trust(network, trust_code)
-        key = _free_key(network, {pick.key for pick in picks})
+        key = _free_key(network, {IMAGES, PROBE, *(pick.key for pick in picks)})
         base = changed_recipe(recipe or recipe_of(network.found), recipe_options).closed()
         picks.append(
             Pick(

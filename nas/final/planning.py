@@ -12,6 +12,7 @@ from nas.device import LARGEST_TRIED
 from nas.errors import EvaluationError
 from nas.evaluate import TrainingEvaluator
 from nas.final.engine import PROBE_BATCHES, Work, measure_speed
+from nas.final.folder import PROBE
 from nas.final.state import Plan
 from nas.final.timing import MOST_EPOCHS, SPARE, epochs_within, time_needed
 from nas.lines import counted, spell_seconds
@@ -54,7 +55,7 @@ def make_plan(
     Raises:
         EvaluationError: When a network cannot be trained, or not one epoch of each fits into the time.
     """
-    folder = work.folder.folder / "probe"
+    folder = work.folder.folder / PROBE
     batch = max(pick.recipe.batch_size for pick in work.picks.values())
     few = excerpt(dataset, folder, PROBE_BATCHES * batch)
     evaluator = TrainingEvaluator(

@@ -147,7 +147,7 @@ def train_networks(
     place = Path(out) if out is not None else _free_folder()
     device = found_device(device)
     wish = Wish(epochs, seconds, hold_out, test, device, precision, threads)
-    slots = min(len(picks.picks) * train_seeds, workers or max(1, default_workers(device) // threads))
+    slots = min(len(picks.picks) * train_seeds, workers or default_workers(device, threads))
     with (
         Interrupts() as interrupts,
         FinalFolder(place, settings, [pick.described for pick in picks.picks]) as folder,

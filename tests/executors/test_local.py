@@ -235,6 +235,9 @@ def test_closing_kills_what_is_in_flight(data: str, tmp_path: Path) -> None:
     wait_until_gone(pids if sys.platform == "linux" else pids[:2])
     with pytest.raises(EvaluationError, match="closed"):
         executor.submit(1, job(data))
+    assert executor.collect(0.0) == []
+    with pytest.raises(EvaluationError, match="closed"):
+        executor.collect(None)  # would wait for ever
 
 
 @needs_fork

@@ -86,6 +86,12 @@ def test_other_networks_get_names_that_a_folder_can_have() -> None:
     assert keys[0] == "lenet-5" and keys[1:] == ["the-graph"], "a graph of the same network is the same network"
 
 
+def test_no_network_takes_the_name_of_a_folder_that_is_deleted_in_the_end() -> None:
+    spaces = [nas.Space(Sequential(Conv(c), Classifier()), name=name) for c, name in ((4, "images"), (8, "probe"))]
+    keys = [pick.key for pick in picked(*spaces, data="other.npz").picks]
+    assert [key.rpartition("-")[0] for key in keys] == ["images", "probe"]
+
+
 def test_the_data_of_a_run_are_read_as_the_run_read_them(folder: Path) -> None:
     run = searched()
     found = picked("run@best")

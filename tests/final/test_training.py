@@ -336,6 +336,34 @@ def test_a_space_with_nothing_open(tmp_path: Path, data: Dataset, here: object) 
     assert trained.seeds[0].outcome == "complete"
 
 
+def test_another_device_is_settled_even_where_only_the_test_images_are_left(
+    tmp_path: Path, data: Dataset, here: Callable[..., Here]
+) -> None:
+    def kill(job: Job) -> None:
+        if isinstance(job, UnseenJob):
+            raise Killed
+
+    here(kill)
+    with pytest.raises(Killed):
+        two(data, tmp_path / "out")
+    file = tmp_path / "out" / "final.json"
+    state = json.loads(file.read_text())
+    state["plan"] |= {"asked_device": "cuda", "device": "cuda"}
+    file.write_text(json.dumps(state))
+    executor = here()
+    assert all(network.test_accuracy is not None for network in two(data, tmp_path / "out").networks)
+    assert {job.device for job in executor.done if isinstance(job, UnseenJob)} == {"cpu"}
+
+
+def test_what_was_given_up_takes_no_more_time(tmp_path: Path, data: Dataset, here: Callable[..., Here]) -> None:
+    seen: list[FinalEvent] = []
+    here(
+        lambda job: Done(Outcome.CRASHED, error="out") if isinstance(job, TrainJob) and job.seed == 1 and job.epochs == 2 else None
+    )
+    train_network(small(), data, epochs=2, train_seeds=2, out=tmp_path / "out", progress=seen.append, **HOW)
+    assert [event.seconds for event in seen if isinstance(event, Trained)][-1] == 0
+
+
 def test_another_device_than_before_is_settled_anew(tmp_path: Path, data: Dataset, here: Callable[..., Here], short: None) -> None:
     def kill(job: Job) -> None:
         if isinstance(job, TrainJob) and job.first_epoch == 1:

@@ -65,7 +65,7 @@ def test_what_is_rewritten() -> None:
 def test_a_step_of_a_network_is_that_of_pytorch(name: str, bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     from nas.kernels import layers
 
-    monkeypatch.setattr(layers, "_SMALL", 1)
+    monkeypatch.setattr(layers, "_FEW", 0)
     graph = small(name)
     x = torch.randn(8, 1, 28, 28, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=torch.channels_last)
     gradients, losses = [], []

@@ -30,7 +30,7 @@ DTYPES = [torch.float32, torch.bfloat16]
 
 @pytest.fixture(autouse=True)
 def every_size_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "_SMALL", 1)
+    monkeypatch.setattr(layers, "_FEW", 0)
 
 
 def images(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> Tensor:

@@ -25,6 +25,7 @@ from nas.intervals import INTERVAL_METRICS, wilson
 from nas.lines import counted
 from nas.ops import RecordedOp
 from nas.outline import shape_words
+from nas.recipe import Recipe
 from nas.source import write_source
 from nas.standalone import Usage, standalone_text
 
@@ -134,8 +135,7 @@ def _usage(found: Found | None, data: Dataset | None, mirror: bool) -> Usage | N
     """Returns what the data say of using the network, else what the run's settings say of its data."""
     told = found.run.settings.get("data") if found else None
     if found and told:
-        flips = bool(told.get("flip") if found.recipe.get("flip") is None else found.recipe["flip"])
-        mirror = mirror or (flips and bool(found.recipe.get("flip_average")))
+        mirror = mirror or Recipe(**found.recipe).mirrors(bool(told.get("flip")))
     if data is not None:
         return Usage(data.class_names, data.mean, data.std, data.preprocessing, mirror)
     return Usage(told["class_names"], told["mean"], told["std"], told["preprocessing"], mirror) if told else None

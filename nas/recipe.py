@@ -118,6 +118,10 @@ class Recipe:
         shift = (2 if long else 0) if self.shift is None else self.shift
         return shift, (long and flip_allowed) if self.flip is None else self.flip
 
+    def mirrors(self, flip_allowed: bool) -> bool:
+        """Returns whether logits are averaged over mirror images, of data that allow it or not."""
+        return self.flip_average and (flip_allowed if self.flip is None else self.flip)
+
     def check_images(self, channels: int) -> None:
         """Raises RecipeError where images of so many channels cannot be trained on with some value of this recipe."""
         values = self.pca_color.examples() if isinstance(self.pca_color, Domain) else (self.pca_color,)

@@ -275,7 +275,7 @@ def evaluate_split(
     moved(module, place, precision).eval()
     images, _ = resident(dataset, split, place)
     normalise = normaliser(dataset, place, layout(place, precision))
-    mirror = recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip)
+    mirror = recipe.mirrors(dataset.flip)
     found = []
     pixels = images.shape[2] * images.shape[3]
     size = recipe.batch_size if place.type == "cpu" else max(recipe.batch_size, EVALUATED_PIXELS // pixels)
@@ -331,9 +331,9 @@ def _optimizer(module: nn.Module, recipe: Recipe, place: torch.device) -> torch.
 
 def _seeded(seed: int, epoch: int, place: torch.device) -> torch.Generator:
     """A generator that depends on seed and epoch alone, so that a segment needs no random state from the one before."""
-    state = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-    torch.manual_seed(state)  # dropout draws from the global generator
-    return torch.Generator(place).manual_seed(state)
+    own, dropout = map(int, np.random.SeedSequence([seed, epoch]).generate_state(2))
+    torch.manual_seed(dropout)  # it draws from the global generator
+    return torch.Generator(place).manual_seed(own)
 
 
 def _diverged(error: str, curve: list[dict[str, float]], epochs: int, begin: float) -> Measurement:

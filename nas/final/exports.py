@@ -40,7 +40,7 @@ def export_all(work: Work, dataset: Dataset, trust_code: bool) -> None:
             place / SOURCE,
             weights=work.folder.weights(training),
             data=dataset,
-            mirror=recipe.flip_average and (dataset.flip if recipe.flip is None else recipe.flip),
+            mirror=recipe.mirrors(dataset.flip),
             header=_header(work, pick, training, dataset),
             trust_code=trust_code,
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nas.domains import Domain, Value, identity
 from nas.errors import EvaluationError, ObjectiveError
 from nas.evaluate import Evaluator, Request
 from nas.lines import counted
-from nas.measurement import Outcome
+from nas.measurement import Measurement, Outcome
+from nas.parallel import train_each
 from nas.problem import Candidate, Problem, Rejected, nearest_seen
 from nas.recipe import Recipe
 from nas.space import Space
@@ -163,23 +164,19 @@ def measure_seconds(
     import numpy as np
 
     picked = [valid[round(share * (len(valid) - 1))] for share in np.linspace(0.1, 0.9, trials)]
-    waiting = dict(enumerate(picked))
     measured: list[dict[str, float]] = []
     errors: list[str] = []
-    tickets = list(waiting)
-    running = 0
-    while tickets or running:
-        while tickets and running < evaluator.slots:
-            ticket = tickets.pop(0)
-            candidate = waiting[ticket]
-            evaluator.submit(ticket, Request(candidate.fingerprint, candidate.architecture, candidate.source, recipe, 0, 1))
-            running += 1
-        for ticket, result in evaluator.collect(None):
-            running -= 1
-            if result.outcome is Outcome.COMPLETE:
-                measured.append({"macs": waiting[ticket].costs["macs"], "seconds_per_epoch": result.seconds})
-            else:
-                errors.append(result.error)
+
+    def request(candidate: Candidate) -> Request:
+        return Request(candidate.fingerprint, candidate.architecture, candidate.source, recipe, 0, 1)
+
+    def ended(candidate: Candidate, result: Measurement) -> None:
+        if result.outcome is Outcome.COMPLETE:
+            measured.append({"macs": candidate.costs["macs"], "seconds_per_epoch": result.seconds})
+        else:
+            errors.append(result.error)
+
+    train_each(picked, request, evaluator, began=lambda _: None, ended=ended, stopped=lambda: "")
     if not measured:
         raise EvaluationError(f"none of {counted(trials, 'candidate')} could be trained: {errors[0] if errors else 'no result'}")
     macs = np.array([m["macs"] for m in measured])
@@ -189,7 +186,7 @@ def measure_seconds(
     predicted = [epochs * (base + slope * candidate.costs["macs"]) for candidate in valid]
     shares = {f"{share:g}": _three_digits(predicted[round(share * (len(predicted) - 1))]) for share in _SHARES}
     mean = _three_digits(sum(predicted) / len(predicted))
-    return Profile(**{**profile.__dict__, "seconds": {**shares, "mean": mean}, "measured": measured})
+    return replace(profile, seconds={**shares, "mean": mean}, measured=measured)
 
 
 def _three_digits(seconds: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nas.blocks import Classifier, Conv, Pool, Sequential
+from nas.costs import cost_of
 from nas.domains import choice
 from nas.errors import ObjectiveError
 from nas.evaluate import Evaluator, Request
@@ -47,24 +48,25 @@ def test_shares_of_valid_and_rejected_candidates() -> None:
 
 
 class Quick(Evaluator):
-    """Takes a fixed time for any network."""
+    """Takes a fixed time for any network, and some for each of its multiply-adds."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.waiting: list[int] = []
+    def __init__(self, seconds: float, slope: float = 0.0) -> None:
+        self.seconds, self.slope = seconds, slope
+        self.waiting: list[tuple[int, float]] = []
 
     @property
     def slots(self) -> int:
         return 2
 
     def submit(self, ticket: int, request: Request) -> None:
-        self.waiting.append(ticket)
+        self.waiting.append((ticket, self.seconds + self.slope * cost_of(request.architecture.graph).macs))
 
     def describe(self) -> dict[str, object]:
         return {}
 
     def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
-        return [(self.waiting.pop(), Measurement(Outcome.COMPLETE, epochs=1, seconds=self.seconds))]
+        ticket, seconds = self.waiting.pop()
+        return [(ticket, Measurement(Outcome.COMPLETE, epochs=1, seconds=seconds))]
 
 
 @pytest.mark.parametrize("seconds", [0.0123, 2.0, 123.0])
@@ -72,3 +74,14 @@ def test_seconds_of_a_candidate_are_those_of_its_epochs_however_quick(seconds: f
     profile, valid = profile_space(Problem(SPACE, ["params"]), np.random.default_rng(0), samples=60)
     timed = measure_seconds(profile, valid, Quick(seconds), Recipe(), epochs=3)
     assert timed.seconds["mean"] == pytest.approx(3 * seconds, rel=0.01)
+
+
+def test_larger_networks_take_longer() -> None:
+    profile, valid = profile_space(Problem(SPACE, ["params"]), np.random.default_rng(0), samples=60)
+    timed = measure_seconds(profile, valid, Quick(20.0, 1e-4), Recipe(), epochs=1.5)
+    expected = [1.5 * (20.0 + 1e-4 * candidate.costs["macs"]) for candidate in valid]
+    assert timed.seconds["0"] == pytest.approx(expected[0], rel=0.01) and timed.seconds["1"] == pytest.approx(
+        expected[-1], rel=0.01
+    )
+    assert timed.seconds["mean"] == pytest.approx(np.mean(expected), rel=0.01)
+    assert expected[-1] > 1.2 * expected[0]

@@ -17,6 +17,7 @@ from nas.final.state import Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
 from nas.jobs import POLL_SECONDS
 from nas.measurement import Measurement, Outcome
+from nas.parallel import train_each
 from nas.recipe import Recipe, Task
 from nas.source import write_source
 
@@ -69,22 +70,20 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
     """
     once = list(work.picks.values())
     again = [work.picks[training.network] for training in work.trainings if training.seed != work.trainings[0].seed]
-    waiting = once + again[: max(0, evaluator.slots - len(once))]  # so that all slots are busy
-    running: dict[int, Pick] = {}
     found: dict[str, list[float]] = {pick.key: [] for pick in once}
-    ticket = 0
-    while (waiting or running) and not work.stopped():
-        while waiting and len(running) < evaluator.slots:
-            ticket, pick = ticket + 1, waiting.pop(0)
-            running[ticket] = pick
-            recipe = pick.recipe_for(MOST_EPOCHS, whole.size("train"))  # the images are augmented as they may be later
-            evaluator.submit(ticket, _probe(pick, recipe, few.size("train")))
-        for ended, measured in evaluator.collect(POLL_SECONDS):
-            pick = running.pop(ended)
-            if measured.outcome is not Outcome.COMPLETE and measured.outcome is not Outcome.DIVERGED:
-                raise EvaluationError(f"{pick.name} cannot be trained: {measured.outcome}: {measured.error}")
-            passes = measured.curve[1:] or measured.curve or ({"seconds": measured.seconds},)
-            found[pick.key] += [entry["seconds"] for entry in passes]
+
+    def request(pick: Pick) -> Request:
+        recipe = pick.recipe_for(MOST_EPOCHS, whole.size("train"))  # the images are augmented as they may be later
+        return _probe(pick, recipe, few.size("train"))
+
+    def ended(pick: Pick, measured: Measurement) -> None:
+        if measured.outcome is not Outcome.COMPLETE and measured.outcome is not Outcome.DIVERGED:
+            raise EvaluationError(f"{pick.name} cannot be trained: {measured.outcome}: {measured.error}")
+        passes = measured.curve[1:] or measured.curve or ({"seconds": measured.seconds},)
+        found[pick.key] += [entry["seconds"] for entry in passes]
+
+    probed = once + again[: max(0, evaluator.slots - len(once))]  # so that all slots are busy
+    train_each(probed, request, evaluator, began=lambda _: None, ended=ended, stopped=work.stopped)
     if work.stopped():
         return {}
     times = whole.size("train") / few.size("train")

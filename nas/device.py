@@ -46,9 +46,10 @@ def check_names(device: str, precision: str) -> None:
         raise UnknownNameError("precision", precision, PRECISIONS)
 
 
-def quick_on(device: str, precision: str) -> bool:
-    """Returns whether networks are trained with the kernels of `nas.kernels` there; not where figures must be PyTorch's own."""
-    return device == "cpu" and precision != DETERMINISTIC
+def quick_on(device: str, precision: str, threads: int) -> bool:
+    """Returns whether networks are trained with the kernels of `nas.kernels` there; not where figures must be PyTorch's own, and
+    not on several threads, since these have one."""
+    return device == "cpu" and precision != DETERMINISTIC and threads == 1
 
 
 @contextmanager

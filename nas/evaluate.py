@@ -273,8 +273,15 @@ class TrainingEvaluator(Evaluator):
     def _check(self, networks: list[str]) -> None:
         """Asks a worker whether everything is in order; one of the networks may end it, which says nothing of the others."""
         self._tried = bool(networks)
-        task, device, precision = self._task, self._device, self._precision
-        self._executor.submit(_CHECK, CheckJob(task=task, data=self._data, device=device, precision=precision, networks=networks))
+        job = CheckJob(
+            task=self._task,
+            data=self._data,
+            device=self._device,
+            precision=self._precision,
+            networks=networks,
+            threads=self._threads,
+        )
+        self._executor.submit(_CHECK, job)
 
     def _settled(self) -> dict[str, str]:
         """Device, precision and versions, waiting for the first worker to tell them; it was asked before anything else."""

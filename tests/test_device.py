@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.device import algorithms, check_names, settle
+from nas.device import algorithms, check_names, quick_on, settle
 from nas.errors import EvaluationError, UnknownNameError
 
 
@@ -72,3 +72,8 @@ def test_deterministic_algorithms_are_on_while_they_are_asked_for() -> None:
     with pytest.raises(ZeroDivisionError), algorithms("deterministic"):
         raise ZeroDivisionError
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_the_kernels_of_ones_own_are_for_one_thread_of_a_cpu() -> None:
+    assert quick_on("cpu", "bf16", 1) and quick_on("cpu", "fp32", 1)
+    assert not any((quick_on("cuda", "bf16", 1), quick_on("cpu", "deterministic", 1), quick_on("cpu", "bf16", 2)))

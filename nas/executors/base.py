@@ -104,7 +104,7 @@ class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_un
     """Asks whether device, data and metrics are there, and which precision is quicker; answered in `Done.facts`.
 
     Attributes:
-        task, data, device, precision, deadline: As in a `TrainJob`.
+        task, data, device, precision, deadline, threads: As in a `TrainJob`.
         networks: Sources of networks that precisions are tried with.
     """
 
@@ -114,6 +114,7 @@ class CheckJob(msgspec.Struct, tag="check", frozen=True, kw_only=True, forbid_un
     precision: str
     networks: list[str] = []
     deadline: float | None = 120.0
+    threads: int = 1
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):

@@ -253,7 +253,7 @@ def _trained(job: TrainJob, send: Callable[[EpochEnded], None], slices: int) -> 
     """Seeds, builds the network from its source and trains it."""
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed)
-    module = compile_source(job.source, quick=quick_on(job.device, job.precision))
+    module = compile_source(job.source, quick=quick_on(job.device, job.precision, job.threads))
     dataset, recipe = Dataset.open(job.data), Recipe(**job.recipe)
     graph = graph_from_json(job.graph) if job.graph else None
     inherited = begin_with(module, graph, job.inherit, job, dataset, recipe) if graph and job.inherit else None
@@ -328,10 +328,10 @@ def check(job: CheckJob) -> Done:
     for metric in job.task["metrics"]:
         load_metric(metric)
     shape = Dataset.open(job.data).input_shape
-    networks = [compile_source(source, quick=True) for source in job.networks]
+    networks = [compile_source(source, quick=job.threads == 1) for source in job.networks]
     found = settle(job.device, job.precision, networks=networks, input_shape=shape)
     facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason}
-    kernels = kernels_words() if quick_on(found.device, found.precision) else "PyTorch"
+    kernels = kernels_words() if quick_on(found.device, found.precision, job.threads) else "PyTorch"
     return Done(Outcome.COMPLETE, facts={**facts, "kernels": kernels, "torch": str(torch.__version__)})
 
 

@@ -158,7 +158,7 @@ class _Loop:
         shape = dataset.input_shape
         self._sides = [sides_at(shape, resolution) for resolution in resolutions or [max(shape[1:])] * len(ends)]
         self.normalise = normaliser(dataset, self.place, layout(self.place, precision))
-        self.flip_allowed = dataset.flip
+        self.flip_allowed, self.centred = dataset.flip, dataset.centred
         self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.optimizer = _optimizer(module, recipe, self.place)
         self.steps, self.batch = batches(len(self.images), recipe.batch_size)
@@ -184,7 +184,7 @@ class _Loop:
         """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
         recipe, generator = self.recipe, _seeded(self.seed, epoch, self.place)
         begin, end = max((e for e in self.ends if e <= epoch), default=0), min(e for e in self.ends if e > epoch)  # of the cycle
-        shift, flip = recipe.augmentation(end, self.flip_allowed)
+        shift, flip = recipe.augmentation(end, self.flip_allowed, self.centred)
         shares = mix_shares(recipe.mixup, self.steps, self.seed, epoch).to(self.place) if recipe.mixup else None
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()

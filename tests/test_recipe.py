@@ -46,12 +46,13 @@ def test_open_fields_are_checked_by_what_they_may_hold() -> None:
 
 
 def test_augmentation_that_is_not_asked_for_begins_with_long_trainings() -> None:
-    assert Recipe().augmentation(LONG - 1, flip_allowed=True) == (0, False)
-    assert Recipe().augmentation(LONG, flip_allowed=True) == (2, True)
-    assert Recipe().augmentation(LONG, flip_allowed=False) == (2, False)
+    assert Recipe().augmentation(LONG - 1, flip_allowed=True, centred=False) == (0, False)
+    assert Recipe().augmentation(LONG, flip_allowed=True, centred=False) == (2, True)
+    assert Recipe().augmentation(LONG, flip_allowed=False, centred=False) == (2, False)
+    assert Recipe().augmentation(LONG, flip_allowed=True, centred=True) == (0, True)
     for epochs in (1, LONG):
-        assert Recipe(shift=1, flip=True).augmentation(epochs, flip_allowed=False) == (1, True)
-        assert Recipe(shift=0, flip=False).augmentation(epochs, flip_allowed=True) == (0, False)
+        assert Recipe(shift=1, flip=True).augmentation(epochs, flip_allowed=False, centred=True) == (1, True)
+        assert Recipe(shift=0, flip=False).augmentation(epochs, flip_allowed=True, centred=False) == (0, False)
 
 
 def test_colours_need_colour_images() -> None:

@@ -108,9 +108,14 @@ def _hash(parts: Mapping[str, Part], class_names: Sequence[str] | None) -> str:
 
 
 def arrays_content(
-    parts: Mapping[str, Part], options: ImageOptions, *, class_names: Sequence[str] | None = None, flip: bool = False
+    parts: Mapping[str, Part],
+    options: ImageOptions,
+    *,
+    class_names: Sequence[str] | None = None,
+    flip: bool = False,
+    centred: bool = False,
 ) -> Content:
-    """Returns arrays as content, resized where the options say so.
+    """Returns arrays as content, resized where the options say so; `flip` and `centred` as in `Content`.
 
     Raises:
         DataError: For NaN and infinities, shapes and kinds that differ between splits, or labels that do not fit.
@@ -156,6 +161,7 @@ def arrays_content(
             "resize": options.resize,
         },
         flip=flip,
+        centred=centred,
         notes=tuple(notes),
     )
     return resized(content, options)

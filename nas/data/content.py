@@ -90,6 +90,7 @@ class Content:
         item: Takes an index, returns words for the image ("image 17", a file name).
         preprocessing: What `prepare_image` needs to make the same from a photo; `color` None where that cannot be.
         flip: Whether mirrored images are sensible training data by default.
+        centred: Whether what is shown stands in the middle of every image, so that shifted ones are not.
         notes: What a user should know about the reading.
     """
 
@@ -103,6 +104,7 @@ class Content:
     item: Callable[[int], str]
     preprocessing: dict[str, Any]
     flip: bool = False
+    centred: bool = False
     notes: tuple[str, ...] = ()
 
 

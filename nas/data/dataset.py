@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nas.data.content import SPLITS
 from nas.errors import DataError, UnknownNameError
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder; another one is decoded anew."""
 
 
@@ -39,6 +39,7 @@ class Dataset:
         mean: Of each channel over the training images, on the scale the network sees: bytes are divided by 255.
         std: Standard deviation of each channel on the same scale; 1 where a channel is constant.
         flip: Whether mirrored images are sensible training data by default: only the built-in sets say so.
+        centred: Whether what is shown stands in the middle of every image, so that shifted ones are not: likewise.
         preprocessing: What `prepare_image` needs to make such an array from a photo, and `divide_by`: what values are divided by
             before mean and std apply (255 for bytes, 1 for floats). `color` is None where no photo can be made into such an array.
         counts: Split to images of each class.
@@ -54,6 +55,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     flip: bool
+    centred: bool
     preprocessing: Mapping[str, Any] = field(hash=False)
     counts: Mapping[str, tuple[int, ...]] = field(hash=False)
     grouped: bool = False
@@ -82,6 +84,7 @@ class Dataset:
                 mean=tuple(meta["mean"]),
                 std=tuple(meta["std"]),
                 flip=meta["flip"],
+                centred=meta["centred"],
                 preprocessing=meta["preprocessing"],
                 counts={split: tuple(meta["counts"][split]) for split in SPLITS},
                 grouped=meta["grouped"],

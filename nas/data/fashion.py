@@ -90,7 +90,7 @@ def full_source(options: ImageOptions, data_dir: str | Path | None, downloads: P
 
 
 def _content(parts: dict[str, Part], options: ImageOptions) -> Content:
-    return arrays_content(parts, options, class_names=CLASS_NAMES, flip=True)
+    return arrays_content(parts, options, class_names=CLASS_NAMES, flip=True, centred=True)
 
 
 def _local_files(data_dir: str | Path | None) -> dict[str, Path]:

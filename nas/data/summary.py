@@ -25,6 +25,7 @@ def describe(dataset: Dataset) -> str:
         ("mean", _numbers(dataset.mean) + (" (of train, bytes divided by 255)" if kind == "bytes" else " (of train)")),
         ("std", _numbers(dataset.std)),
         ("mirrored", "yes, by default" if dataset.flip else "no, by default"),
+        ("shifted", "no, by default: what is shown is centred" if dataset.centred else "yes, by default"),
         ("photos", photo),
         ("digest", dataset.digest),
         ("cache", shown(str(dataset.folder))),

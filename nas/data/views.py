@@ -121,6 +121,7 @@ def _view(dataset: Dataset, folder: Path, parts: Mapping[str, Sequence[Part]], w
             "mean": dataset.mean,
             "std": dataset.std,
             "flip": dataset.flip,
+            "centred": dataset.centred,
             "preprocessing": dict(dataset.preprocessing),
             "counts": counts,
             "grouped": False,

@@ -73,6 +73,7 @@ def write_dataset(
         "mean": mean,
         "std": [value or 1.0 for value in std],
         "flip": content.flip,
+        "centred": content.centred,
         "preprocessing": {**content.preprocessing, "divide_by": divide_by},
         "counts": counts,
         "grouped": content.groups is not None,

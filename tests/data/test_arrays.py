@@ -59,7 +59,7 @@ def test_floats_stay_floats_and_are_not_divided() -> None:
 def test_bytes_say_how_a_photo_becomes_one() -> None:
     dataset = load_data((pixels(40, 3, 6, 7), Y), resize="pad")
     assert dataset.preprocessing == {"image_size": [6, 7], "color": "rgb", "resize": "pad", "divide_by": 255}
-    assert not dataset.flip
+    assert not dataset.flip and not dataset.centred
 
 
 def test_dicts_bring_their_splits() -> None:

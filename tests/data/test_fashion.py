@@ -23,7 +23,7 @@ def test_the_embedded_set() -> None:
     assert dataset.input_shape == (1, 28, 28)
     assert dataset.class_names == fashion.CLASS_NAMES
     assert dataset.counts == {"train": (800,) * 10, "val": (200,) * 10, "test": (200,) * 10}
-    assert dataset.flip
+    assert dataset.flip and dataset.centred
     assert dataset.notes == ()
     assert dataset.mean == pytest.approx([0.286], abs=0.005)
     assert dataset.std == pytest.approx([0.353], abs=0.005)

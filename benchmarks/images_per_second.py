@@ -48,12 +48,12 @@ RECIPE = Recipe(batch_size=64, shift=0, flip=False)
 BF16 = "3 with bf16 instructions, 1.5 without"
 
 
-def source_of(size: str) -> str:
-    """Returns the network of a size as Python text."""
+def source_of(size: str, shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10) -> str:
+    """Returns the network of a size, for images of such a shape in so many classes, as Python text."""
     first, second, third = WIDTHS[size]
     stages = [Residual(channels=first), Pool(kind="max", kernel=2), Residual(channels=second), Pool(kind="max", kernel=2)]
     body = Sequential(Conv(channels=first, kernel=3), *stages, Residual(channels=third), Classifier())
-    return write_source(Space(input_shape=(1, 28, 28), classes=10, border="floor", body=body).decode({}).graph)
+    return write_source(Space(input_shape=shape, classes=classes, border="floor", body=body).decode({}).graph)
 
 
 def made(folder: Path, images: int) -> Dataset:

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from images_per_second import made
 
 from nas import Recipe, load_space
 from nas.costs import cost_of
-from nas.data import Dataset, load_data
+from nas.data import Dataset
 from nas.errors import BlockError
 from nas.kernels import kernels_words
 from nas.module import compile_source
@@ -29,16 +30,6 @@ from nas.train import train
 
 SPACES = ("fashion_small", "inception_like", "mixed", "mobile_like", "nasnet_cells", "resnet_like", "vgg_like")
 ROUNDS = 3
-
-
-def made(folder: Path, images: int) -> Dataset:
-    """Returns random images; how quick training is does not depend on what they show."""
-    rng = np.random.default_rng(0)
-
-    def part(count: int) -> tuple[np.ndarray, np.ndarray]:
-        return rng.integers(0, 256, (count, 1, 28, 28), dtype=np.uint8), np.arange(count) % 10
-
-    return load_data({"train": part(images), "val": part(20), "test": part(20)}, cache_dir=folder)
 
 
 def drawn(name: str, most: int) -> Iterator[str]:

@@ -15,27 +15,16 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from images_per_second import WIDTHS
+from images_per_second import WIDTHS, source_of
 
-from nas import Recipe, Space
-from nas.blocks import Classifier, Conv, Pool, Residual, Sequential
-from nas.data import Dataset, load_data
+from nas import Recipe
+from nas.data import load_data
 from nas.device import settle
 from nas.intervals import wilson
 from nas.module import compile_source
 from nas.processes import keep_freed_memory
 from nas.recipe import strong
-from nas.source import write_source
 from nas.train import train
-
-
-def network(size: str, dataset: Dataset) -> str:
-    """Returns three residual blocks with poolings between, as Python text."""
-    first, second, third = WIDTHS[size]
-    pool = Pool(kind="max", kernel=2)
-    blocks = [Conv(channels=first, kernel=3), Residual(channels=first), pool, Residual(channels=second), pool]
-    space = Space(border="floor", body=Sequential(*blocks, Residual(channels=third), Classifier()))
-    return write_source(space.bind(dataset.input_shape, len(dataset.class_names)).decode({}).graph)
 
 
 def changes(text: str) -> dict[str, Any]:
@@ -57,7 +46,8 @@ def main() -> None:
     torch.set_flush_denormal(True)
     keep_freed_memory()
     dataset = load_data(options.data)
-    source, images = network(options.size, dataset), dataset.size("val")
+    source = source_of(options.size, dataset.input_shape, len(dataset.class_names))
+    images = dataset.size("val")
     precision = settle("cpu", "auto", networks=[compile_source(source, quick=True)], input_shape=dataset.input_shape).precision
     print(f"{options.epochs} epochs of {dataset.size('train'):,} images of {dataset.name}, {images:,} to validate on, {precision}")
     for text in options.variants:

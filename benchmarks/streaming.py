@@ -67,7 +67,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500_000)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # the system's own may lie in memory
+    Path("runs").mkdir(exist_ok=True)  # the system's own folder may lie in memory; what a killed run leaves here, git ignores
+    with tempfile.TemporaryDirectory(dir="runs") as folder:
         few, many = made(Path(folder) / "few", FEW), made(Path(folder) / "many", options.images)
         rate(few, 0, 1)
         found: dict[str, list[tuple[float, int]]] = {"ahead": [], "touched": []}

@@ -336,6 +336,13 @@ def test_a_space_with_nothing_open(tmp_path: Path, data: Dataset, here: object) 
     assert trained.seeds[0].outcome == "complete"
 
 
+def planned_for_cuda(file: Path, **plan: str) -> None:
+    """Makes a folder one whose training was begun on another device."""
+    state = json.loads(file.read_text())
+    state["plan"] |= {"asked_device": "cuda", "device": "cuda"} | plan
+    file.write_text(json.dumps(state))
+
+
 def test_another_device_is_settled_even_where_only_the_test_images_are_left(
     tmp_path: Path, data: Dataset, here: Callable[..., Here]
 ) -> None:
@@ -346,10 +353,7 @@ def test_another_device_is_settled_even_where_only_the_test_images_are_left(
     here(kill)
     with pytest.raises(Killed):
         two(data, tmp_path / "out")
-    file = tmp_path / "out" / "final.json"
-    state = json.loads(file.read_text())
-    state["plan"] |= {"asked_device": "cuda", "device": "cuda"}
-    file.write_text(json.dumps(state))
+    planned_for_cuda(tmp_path / "out" / "final.json")
     executor = here()
     assert all(network.test_accuracy is not None for network in two(data, tmp_path / "out").networks)
     assert {job.device for job in executor.done if isinstance(job, UnseenJob)} == {"cpu"}
@@ -371,9 +375,7 @@ def test_another_device_than_before_is_settled_anew(tmp_path: Path, data: Datase
     with pytest.raises(Killed):
         two(data, tmp_path / "out")
     file = tmp_path / "out" / "final.json"
-    state = json.loads(file.read_text())
-    state["plan"] |= {"asked_device": "cuda", "device": "cuda", "precision": "bf16", "precision_reason": "the device has bf16"}
-    file.write_text(json.dumps(state))
+    planned_for_cuda(file, precision="bf16", precision_reason="the device has bf16")
     here()
     assert all(seed.outcome == "complete" for network in two(data, tmp_path / "out").networks for seed in network.seeds)
     plan = json.loads(file.read_text())["plan"]

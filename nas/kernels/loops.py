@@ -189,6 +189,15 @@ def _runs(ow: int, sw: int, c: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
+def _padded(x: Any, rows: Any, length: int, padding: int) -> None:
+    """Writes the rows of the image with which `x` begins between their paddings."""
+    for r in range(len(rows)):
+        stored, inside = x[r * length :][:length], rows[r, padding:]
+        for j in range(len(stored)):
+            inside[j] = _load(stored[j])
+
+
+@njit(cache=True)
 def _across(rows: Any, best: Any, ow: int, c: int, kw: int, sw: int) -> None:
     """Writes into `best`, (h, ow * c), the maxima of windows across padded rows."""
     runs, length = _runs(ow, sw, c)
@@ -210,10 +219,7 @@ def max_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, 
     rows, best = np.full((h, (w + 2 * pw) * c), -np.inf, np.float32), np.empty((h, ow * c), np.float32)
     total = np.empty(ow * c, np.float32)
     for image in range(images):
-        for r in range(h):
-            stored, inside = x[(image * h + r) * w * c :][: w * c], rows[r, pw * c :]
-            for j in range(len(stored)):
-                inside[j] = _load(stored[j])
+        _padded(x[image * h * w * c :], rows, w * c, pw * c)
         _across(rows, best, ow, c, kw, sw)
         for i in range(oh):
             total[:] = -np.inf
@@ -254,10 +260,7 @@ def max_pool_gradient(
     for image in range(images):
         found[:] = 0
         of_best[:] = 0
-        for r in range(h):
-            stored, inside = x[(image * h + r) * w * c :][: w * c], rows[r, pw * c :]
-            for j in range(len(stored)):
-                inside[j] = _load(stored[j])
+        _padded(x[image * h * w * c :], rows, w * c, pw * c)
         _across(rows, best, ow, c, kw, sw)
         for i in range(oh):
             begin = (image * oh + i) * ow * c
@@ -285,6 +288,12 @@ def max_pool_gradient(
                 into[j] = _store(into, inside[j])
 
 
+@njit(cache=True)
+def _share(rows: int, k: int, w: int, kw: int, sw: int, pw: int) -> Any:
+    """Returns what each value counts in the mean of the window number `k`, which covers so many rows of the image."""
+    return np.float32(1) / np.float32(rows * (min(k * sw - pw + kw, w) - max(k * sw - pw, 0)))
+
+
 @_compiled("values", "values", *_WINDOWS)
 def avg_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, images: int) -> None:
     """Writes the mean of each window into `y`; padding counts for nothing."""
@@ -308,7 +317,7 @@ def avg_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, 
                     for j in range(len(into)):
                         into[j] += other[j]
             for k in range(ow):
-                share = np.float32(1) / np.float32((bottom - top) * (min(k * sw - pw + kw, w) - max(k * sw - pw, 0)))
+                share = _share(bottom - top, k, w, kw, sw, pw)
                 into, of = y[((image * oh + i) * ow + k) * c :][:c], total[k * c :][:c]
                 for j in range(len(of)):
                     into[j] = _store(into, of[j] * share)
@@ -328,7 +337,7 @@ def avg_pool_gradient(
         for i in range(oh):
             top, bottom = max(i * sh - ph, 0), min(i * sh - ph + kh, h)
             for k in range(ow):
-                share = np.float32(1) / np.float32((bottom - top) * (min(k * sw - pw + kw, w) - max(k * sw - pw, 0)))
+                share = _share(bottom - top, k, w, kw, sw, pw)
                 into, gradients = shares[k * c :][:c], gradient[((image * oh + i) * ow + k) * c :][:c]
                 for j in range(len(gradients)):
                     into[j] = _load(gradients[j]) * share

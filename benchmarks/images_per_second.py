@@ -37,7 +37,8 @@ from nas import Recipe, Space
 from nas.blocks import Classifier, Conv, Pool, Residual, Sequential
 from nas.data import Dataset, load_data
 from nas.device import settle
-from nas.evaluate import Request, TrainingEvaluator
+from nas.evaluators.base import Request
+from nas.evaluators.training import TrainingEvaluator
 from nas.module import compile_source
 from nas.processes import cores, keep_freed_memory
 from nas.source import write_source

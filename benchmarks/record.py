@@ -29,7 +29,7 @@ from nas import Space
 from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.domains import Genotype
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.events import Evaluated, Event
 from nas.library import load_space
 from nas.problem import Candidate, Problem

@@ -52,7 +52,7 @@ def check_numbers(seed: int, workers: int | None, deadline: float | None) -> Non
 
 def check_inherits(function: Any) -> None:
     """Raises RunError where networks are to inherit weights of which there are none, because a plain function evaluates."""
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
 
     if function is not None and not isinstance(function, Evaluator):
         raise RunError(
@@ -62,7 +62,7 @@ def check_inherits(function: Any) -> None:
 
 def check_prescreen(count: int, function: Any) -> None:
     """Raises RunError where networks are to be scored before training, and that makes no sense."""
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
 
     if type(count) is not int or count < 0:
         raise RunError(f"prescreen is {count!r}, expected how many candidates are scored for each proposal: 10, say, or 0 for none")
@@ -87,7 +87,7 @@ def again_of(train_seeds: int, folds: int, function: Any, dataset: Dataset | Non
         RunError: When that makes no sense.
         DataError: When classes are too small for so many folds.
     """
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
 
     if type(train_seeds) is not int or train_seeds < 1:
         raise RunError(f"train_seeds is {train_seeds!r}, expected a whole number of at least 1: 3, say, or 1 for no other seeds")
@@ -219,7 +219,8 @@ def fitting_rungs(rungs: Sequence[int], function: Any, dataset: Dataset | None, 
     Raises:
         EvaluationError: When there are several, and a function evaluates that is not told the epochs.
     """
-    from nas.evaluate import Evaluator, takes_epochs
+    from nas.evaluators.base import Evaluator
+    from nas.evaluators.function import takes_epochs
 
     if len(rungs) == 1 or isinstance(function, Evaluator):
         return tuple(rungs)
@@ -300,7 +301,7 @@ def evaluator_name(function: Any) -> str:
     Raises:
         EvaluationError: When nobody can.
     """
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
 
     if function is None:
         return "training"

@@ -18,7 +18,7 @@ from nas.source import write_source
 
 if TYPE_CHECKING:
     from nas.addresses import Network
-    from nas.evaluate import Evaluator, Request
+    from nas.evaluators.base import Evaluator, Request
     from nas.jobs import Training
     from nas.problem import Problem
     from nas.record import Record

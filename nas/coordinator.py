@@ -33,7 +33,7 @@ from nas.strategies.base import Exhausted, Strategy
 
 if TYPE_CHECKING:
     from nas.addresses import Network
-    from nas.evaluate import Evaluator, Request
+    from nas.evaluators.base import Evaluator, Request
     from nas.problem import Candidate, Problem
 
 MAX_FAULTS = 2

@@ -41,8 +41,8 @@ def kendall(one: Sequence[float], other: Sequence[float], given: Sequence[Sequen
     The interval holds every correlation t that the measured one could have come from, as Wilson's does for a proportion:
     |tau - t| <= 1.96 sqrt(v (1 - t^2)), with v = 2 (2n + 5) / (9n (n - 1)), the variance without any correlation (Kendall 1938, "A
     new measure of rank correlation"). It lies within [-1, 1] and is never a point. For normal variables it covers the true value in
-    at least 94.7 % of draws for n from 6 to 50 and t up to .8, in up to 99.8 % where t is large; that of Fieller, Hartley and
-    Pearson (1957, "Tests for rank correlation coefficients") falls to 76 % there.
+    94 to 99.8 % of draws for n from 6 to 50 and t up to .8, most where t is large; that of Fieller, Hartley and Pearson (1957,
+    "Tests for rank correlation coefficients") falls to 76 % there (`benchmarks/uncertainty.py`).
 
     Args:
         one: Numbers, none of them NaN.

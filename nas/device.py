@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import EvaluationError, UnknownNameError
+from nas.processes import cores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +54,25 @@ def quick_on(device: str, precision: str, threads: int) -> bool:
     """Returns whether networks are trained with the kernels of `nas.kernels` there; not where figures must be PyTorch's own, and
     not on several threads, since these have one."""
     return device == "cpu" and precision != DETERMINISTIC and threads == 1
+
+
+def found_device(device: str) -> str:
+    """Returns the device that a name stands for: `auto` is CUDA where it is, else CPU."""
+    return ("cuda" if _cuda_is_there() else "cpu") if device == "auto" else device
+
+
+def default_workers(device: str, threads: int = 1) -> int:
+    """Returns how many trainings of so many threads fill the cores this process may use; on an accelerator at most two, because
+    small networks leave it idle."""
+    return max(1, (cores() if device == "cpu" else min(2, cores())) // threads)
+
+
+def _cuda_is_there() -> bool:
+    """Asks torch in a process of its own, and only where something looks like an accelerator: asking takes seconds."""
+    if not (Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists() or shutil.which("nvidia-smi")):
+        return False
+    question = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
+    return subprocess.run([sys.executable, "-c", question], capture_output=True, check=False).returncode == 0
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import EvaluationError, RunError
-from nas.evaluate import Request
+from nas.evaluators.base import Request
 from nas.lines import counted
 from nas.measurement import Measurement, Outcome
 from nas.objectives import Objective

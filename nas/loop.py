@@ -44,7 +44,7 @@ from nas.warm import earlier_of, earlier_settings, find_earlier, recorded_earlie
 
 if TYPE_CHECKING:
     from nas.domains import Genotype
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
     from nas.objectives import Objective
     from nas.problem import ExactCost
     from nas.space import Space

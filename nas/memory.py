@@ -7,13 +7,13 @@ unfolded image, a term of a longer sum) come on top.
 Inference. A value exists from the operation that computes it until the last one that uses it has run; the image too. Flatten,
 Crop, Subsample and Dropout only look at their input in another way: they take no memory, and their input lives on with them.
 This is what PyTorch allocates when each value is let go at once. Ordinary code holds on longer, generated source too: `x =
-relu(bn(conv(x)))` lets the old `x` go at the end of the line, and the caller keeps the image; that took up to 2.3 times as much.
+relu(bn(conv(x)))` lets the old `x` go at the end of the line, and the caller keeps the image; that takes more.
 
 Training. Going forward, autograd keeps what each operation needs on the way back (`kept`), nothing below the first weights;
 going back, these are freed one operation after another while gradients of values come and go: the gradient of a value exists
 from the operation that used it last until the one that computed it. The peak is taken over the way back, operation by
-operation, where both meet. What is kept agrees with PyTorch to the byte; the peak that PyTorch reached lay between 7 % below
-(terms of a sum share one gradient) and 19 % above (gradients of branches wait to be added), in half of all networks within 1 %.
+operation, where both meet. What is kept agrees with PyTorch to the byte; the peak that PyTorch reaches may lie
+somewhat below (terms of a sum share one gradient) or above (gradients of branches wait to be added).
 
 What others do. Inference engines fuse normalisation and activation into the convolution before, which then needs input and
 output alone; `nn.ReLU(inplace=True)` frees the normalised value, which autograd does not keep anyway; checkpointing keeps less

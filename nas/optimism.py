@@ -9,9 +9,9 @@ far ahead of all others has none, the first among equals has much.
 
 Assumed is that noise is normal, of the given size and independent from network to network. Networks that are measured on the same
 images share a part of their noise, which moves all of them together and favours none: taken as independent it counts as luck too.
-In simulations with 8, 20 and 100 values from eight distributions the estimate missed the luck by .12 deviations of the noise on
-average and by at most .29, where the luck was .3 to 2.6 and the simulation's own error .06 to .11; where those that measured best
-are measured again and their first values are averaged in, it was a fifth too low (.24 points for .30). Numbers in, numbers out.
+In simulations with 8, 20 and 100 values from eight distributions (`benchmarks/uncertainty.py`) the estimate missed the luck by .10
+deviations of the noise on average and by at most .24, where the luck was .25 to 2.5; where those that measured best are measured
+again and their first values are averaged in, it was a sixth too low. Numbers in, numbers out.
 """
 
 from __future__ import annotations

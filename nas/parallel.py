@@ -9,7 +9,7 @@ from nas.jobs import POLL_SECONDS
 from nas.measurement import Measurement
 
 if TYPE_CHECKING:
-    from nas.evaluate import Evaluator, Request
+    from nas.evaluators.base import Evaluator, Request
 
 T = TypeVar("T")
 

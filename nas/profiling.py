@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.domains import Domain, Value, identity
 from nas.errors import EvaluationError, ObjectiveError
-from nas.evaluate import Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
 from nas.lines import counted
 from nas.measurement import Measurement, Outcome
 from nas.parallel import train_each

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 AHEAD = 8
-"""Batches between asking for images and training on them: a tenth of a second and more, a hundred times what a disk takes."""
+"""Batches between asking for images and training on them: training on so many takes far longer than a disk."""
 AHEAD_FROM = 2**26
-"""Bytes of images from which it is done: fewer stay in memory once they were read. Asking costs about a microsecond an image."""
+"""Bytes of images from which it is done: fewer stay in memory once they were read."""
 
 
 def read_ahead(images: NDArray[Any], batches: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -27,7 +27,7 @@ from nas.rows import EvaluationRow
 if TYPE_CHECKING:
     from nas.budget import Budget
     from nas.data import Dataset
-    from nas.evaluate import Evaluator, Request
+    from nas.evaluators.base import Evaluator, Request
     from nas.jobs import Job, Training
     from nas.journal import Journal
     from nas.problem import Problem

@@ -12,7 +12,9 @@ import numpy as np
 
 from nas.device import DETERMINISTIC, LARGEST_TRIED
 from nas.errors import NasError, RunError
-from nas.evaluate import CallableEvaluator, Evaluator, TrainingEvaluator
+from nas.evaluators.base import Evaluator
+from nas.evaluators.function import CallableEvaluator
+from nas.evaluators.training import TrainingEvaluator
 from nas.events import Event, Refused
 from nas.problem import Problem, Rejected
 from nas.recipe import Task

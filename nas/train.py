@@ -288,8 +288,8 @@ def evaluate_split(
 
 
 EVALUATED_PIXELS = 2**20
-"""Pixels of an image times images of a batch at evaluation on an accelerator, at least. A CPU takes training's batches: of four
-times as many images each took up to 1.4 times as long, because they leave the caches."""
+"""Pixels of an image times images of a batch at evaluation on an accelerator, at least. A CPU takes training's batches: larger
+ones leave the caches."""
 
 
 def one_cycle(step: int, steps: int, lr: float, warmup: float) -> float:

@@ -35,7 +35,8 @@ from nas.addresses import find_network
 from nas.cli.options import input_shape
 from nas.costs import Cost, cost_of
 from nas.data import Dataset, load_data
-from nas.evaluate import Request, TrainingEvaluator
+from nas.evaluators.base import Request
+from nas.evaluators.training import TrainingEvaluator
 from nas.export import is_own_text
 from nas.found import Found
 from nas.graph import Graph

@@ -42,7 +42,8 @@ from nas.addresses import find_network
 from nas.blocks import Block, Classifier, Conv, Residual, Sequential
 from nas.costs import cost_of
 from nas.data import Dataset, load_data
-from nas.evaluate import Request, TrainingEvaluator
+from nas.evaluators.base import Request
+from nas.evaluators.training import TrainingEvaluator
 from nas.graph import Graph
 from nas.intervals import wilson
 from nas.measurement import Measurement

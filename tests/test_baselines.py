@@ -13,7 +13,7 @@ from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.domains import choice
 from nas.errors import RunError
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.events import BaselineEvaluated, Event, Started
 from nas.given import find_baselines
 from nas.loop import resume, search

@@ -17,7 +17,8 @@ from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.domains import choice, integer
 from nas.errors import EvaluationError, RunError, StrategyError
-from nas.evaluate import CallableEvaluator, Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
+from nas.evaluators.function import CallableEvaluator
 from nas.events import Ended, Evaluated, Event, FrontMoved, Proposed, Refused, Repeated, Started
 from nas.limits import MAX_REPEATS
 from nas.measurement import Measurement, Outcome

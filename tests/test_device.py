@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.device import algorithms, check_names, quick_on, settle
+from nas.device import algorithms, check_names, default_workers, quick_on, settle
 from nas.errors import EvaluationError, UnknownNameError
 
 
@@ -77,3 +77,9 @@ def test_deterministic_algorithms_are_on_while_they_are_asked_for() -> None:
 def test_the_kernels_of_ones_own_are_for_one_thread_of_a_cpu() -> None:
     assert quick_on("cpu", "bf16", 1) and quick_on("cpu", "fp32", 1)
     assert not any((quick_on("cuda", "bf16", 1), quick_on("cpu", "deterministic", 1), quick_on("cpu", "bf16", 2)))
+
+
+def test_one_worker_a_core_and_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.device.cores", lambda: 6)
+    assert [default_workers("cpu"), default_workers("cpu", 2), default_workers("cpu", 4), default_workers("cpu", 9)] == [6, 3, 1, 1]
+    assert default_workers("cuda") == 2

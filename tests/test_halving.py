@@ -19,7 +19,8 @@ from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.budget import Budget
 from nas.coordinator import MAX_FAULTS, search_loop
 from nas.domains import choice, integer
-from nas.evaluate import CallableEvaluator, Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
+from nas.evaluators.function import CallableEvaluator
 from nas.events import Evaluated, Event, FrontMoved, Promoted
 from nas.ledger import climbed
 from nas.measurement import Measurement, Outcome

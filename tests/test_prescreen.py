@@ -21,7 +21,8 @@ from nas.costs import cost_of
 from nas.database import open_writer
 from nas.domains import choice, integer
 from nas.errors import EvaluationError, ObjectiveError, RunError
-from nas.evaluate import CallableEvaluator, Request
+from nas.evaluators.base import Request
+from nas.evaluators.function import CallableEvaluator
 from nas.events import Event, Screened
 from nas.loop import search
 from nas.problem import Problem

@@ -9,7 +9,7 @@ from nas.blocks import Classifier, Conv, Pool, Sequential
 from nas.costs import cost_of
 from nas.domains import choice
 from nas.errors import ObjectiveError
-from nas.evaluate import Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
 from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
 from nas.profiling import measure_seconds, profile_space

@@ -19,7 +19,7 @@ from nas.coordinator import search_loop
 from nas.data import Dataset, load_data
 from nas.domains import choice
 from nas.errors import NasError
-from nas.evaluate import Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
 from nas.events import Ended, Event, TrainedAgain, TrainsAgain
 from nas.loop import search
 from nas.measurement import Measurement, Outcome

@@ -21,7 +21,7 @@ from nas.blocks import Classifier, Conv, Sequential
 from nas.cli import main
 from nas.domains import choice
 from nas.errors import EvaluationError, RunError
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.library import load_space
 from nas.lines import epochs_words
 from nas.loop import resume, search

@@ -26,7 +26,7 @@ from nas.bench.setup import Setup, SpaceSetup
 from nas.bench.spaces import Plan, plans, prefixes, run_plans
 from nas.bench.stopping import stoppable
 from nas.bench.watch import Watch
-from nas.evaluate import default_workers, found_device
+from nas.device import default_workers, found_device
 from nas.lines import counted, number
 from nas.run import Run
 

@@ -107,7 +107,7 @@ def _timed(
     device: str,
 ) -> tuple[Profile, int]:
     """Returns the profile with times, and how many trainings run at a time."""
-    from nas.evaluate import TrainingEvaluator
+    from nas.evaluators.training import TrainingEvaluator
     from nas.profiling import measure_seconds
     from nas.recipe import Recipe
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nas.data import Dataset, joined
-from nas.evaluate import TrainingEvaluator
+from nas.evaluators.training import TrainingEvaluator
 from nas.final.engine import Work, seconds_to_go, train_all
 from nas.final.events import Planned
 from nas.final.exports import export_all

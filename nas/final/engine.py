@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas.costs import cost_of
 from nas.errors import EvaluationError
-from nas.evaluate import Request
+from nas.evaluators.base import Request
 from nas.final.events import Failed, FinalEvent, Trained
 from nas.final.folder import FinalFolder
 from nas.final.picks import Pick
@@ -23,7 +23,7 @@ from nas.source import write_source
 
 if TYPE_CHECKING:
     from nas.data import Dataset
-    from nas.evaluate import Evaluator
+    from nas.evaluators.base import Evaluator
 
 PROBE_BATCHES = 4
 """Batches of images on which speed is measured."""

@@ -10,7 +10,7 @@ from nas.costs import cost_of
 from nas.data import Dataset, excerpt
 from nas.device import LARGEST_TRIED
 from nas.errors import EvaluationError
-from nas.evaluate import TrainingEvaluator
+from nas.evaluators.training import TrainingEvaluator
 from nas.final.engine import PROBE_BATCHES, Work, measure_speed
 from nas.final.folder import PROBE
 from nas.final.state import Plan

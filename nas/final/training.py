@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from nas.addresses import Network
 from nas.budget import duration
-from nas.device import check_names
+from nas.device import check_names, default_workers, found_device
 from nas.errors import EvaluationError
-from nas.evaluate import default_workers, found_device
 from nas.executors.local import LocalExecutor
 from nas.final.course import Wish, go_on
 from nas.final.engine import Work

@@ -16,7 +16,7 @@ from nas.kernels import loops
 
 _LAST = torch.channels_last
 _FEW = 2**11
-"""Values of a channel below which PyTorch's own kernels are as quick, since calling others takes some 50 microseconds."""
+"""Values of a channel below which PyTorch's own kernels are as quick, since calling others takes time of its own."""
 
 
 def _fits(x: Tensor, *dtypes: torch.dtype) -> bool:

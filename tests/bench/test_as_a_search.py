@@ -14,7 +14,7 @@ from nas.bench.protocol import Protocol, run_repeat, seed_of
 from nas.bench.reading import read_table
 from nas.budget import Budget
 from nas.coordinator import search_loop
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.library import load_space
 from nas.problem import Problem
 from nas.record import Record

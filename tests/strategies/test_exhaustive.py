@@ -14,7 +14,7 @@ from nas.attempts import Halted, next_candidate
 from nas.budget import Budget
 from nas.coordinator import search_loop
 from nas.errors import StrategyError
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.record import Record
 from nas.strategies.base import Exhausted, History, Proposal, Trial, Unfinished
 from nas.strategies.exhaustive import Exhaustive

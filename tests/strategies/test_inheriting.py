@@ -15,7 +15,7 @@ from nas.blocks import Classifier, Conv, Repeat, Sequential
 from nas.cli.app import main
 from nas.domains import choice, integer
 from nas.errors import RunError, StrategyError
-from nas.evaluate import Evaluator, Request
+from nas.evaluators.base import Evaluator, Request
 from nas.loop import resume, search
 from nas.measurement import Measurement, Outcome
 from nas.problem import Problem

@@ -14,7 +14,7 @@ import pytest
 
 from nas.budget import Budget
 from nas.coordinator import search_loop
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.pareto import crowding, hypervolume, ranks
 from nas.record import Record
 from nas.strategies.base import History, Trial

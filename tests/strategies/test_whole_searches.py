@@ -16,7 +16,7 @@ import pytest
 from nas.attempts import next_candidate
 from nas.budget import Budget
 from nas.coordinator import search_loop
-from nas.evaluate import CallableEvaluator
+from nas.evaluators.function import CallableEvaluator
 from nas.ledger import Ledger
 from nas.measurement import Outcome
 from nas.problem import Problem

@@ -1,8 +1,8 @@
-"""Tests of nas/evaluate.py: requests become jobs, what comes back becomes measurements."""
+"""Requests become jobs of worker processes, what comes back becomes measurements."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 from nas.data import load_data
 from nas.domains import choice
 from nas.errors import EvaluationError, RecipeError, UnknownNameError
-from nas.evaluate import SCORE_SECONDS, CallableEvaluator, Request, TrainingEvaluator, default_workers
+from nas.evaluators.base import Request
+from nas.evaluators.function import CallableEvaluator
+from nas.evaluators.training import SCORE_SECONDS, TrainingEvaluator
 from nas.executors.base import CheckJob, Done, Executor, Job, Result, ScoreJob, TrainJob
 from nas.measurement import Measurement, Outcome
 from nas.recipe import Recipe, Task
@@ -185,54 +187,6 @@ def test_bad_settings_start_no_process() -> None:
         training(executor).submit(0, request(recipe=Recipe(lr=choice(0.1, 0.2))))
 
 
-def test_one_worker_a_core_and_at_least_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.evaluate.cores", lambda: 6)
-    assert [default_workers("cpu"), default_workers("cpu", 2), default_workers("cpu", 4), default_workers("cpu", 9)] == [6, 3, 1, 1]
-    assert default_workers("cuda") == 2
-
-
-def test_a_plain_function_is_an_evaluator() -> None:
-    with CallableEvaluator(lambda architecture: {"val_accuracy": len(architecture)}) as evaluator:
-        assert evaluator.slots == 1
-        assert evaluator.collect(None) == []
-        evaluator.submit(4, request("four"))
-        ((ticket, measured),) = evaluator.collect(None)
-    assert ticket == 4
-    assert (measured.outcome, measured.metrics, measured.epochs) == (Outcome.COMPLETE, {"val_accuracy": 4.0}, 4)
-    assert isinstance(measured.metrics["val_accuracy"], float)
-
-
-def raises(error: Exception) -> Callable[[Any], Mapping[str, float]]:
-    def function(architecture: Any) -> Mapping[str, float]:
-        raise error
-
-    return function
-
-
-@pytest.mark.parametrize(
-    ("function", "outcome", "words"),
-    [
-        (raises(ValueError("first\nsecond")), Outcome.CRASHED, "ValueError: first"),
-        (raises(KeyError()), Outcome.CRASHED, "KeyError"),
-        (raises(MemoryError()), Outcome.OUT_OF_MEMORY, "MemoryError"),
-        (lambda a: {"loss": float("nan")}, Outcome.DIVERGED, "metric 'loss' is nan, expected a finite number"),
-        (lambda a: {"loss": np.float32("inf")}, Outcome.DIVERGED, "metric 'loss' is np.float32(inf), expected a finite number"),
-        (lambda a: {"loss": "0.5"}, Outcome.CRASHED, "metric 'loss' is '0.5', expected a finite number"),
-        (lambda a: 0.5, Outcome.CRASHED, "an evaluator returns a dict of metrics, got float"),
-    ],
-)
-def test_no_fault_of_a_function_is_an_exception(function: Any, outcome: Outcome, words: str) -> None:
-    evaluator = CallableEvaluator(function)
-    evaluator.submit(0, request())
-    ((_, measured),) = evaluator.collect(None)
-    assert (measured.outcome, measured.error, measured.metrics, measured.epochs) == (outcome, words, {}, 0)
-
-
-def test_what_is_no_function_is_refused() -> None:
-    with pytest.raises(EvaluationError, match="got dict"):
-        CallableEvaluator({})  # type: ignore[arg-type]
-
-
 def test_scoring_that_crashes_or_hangs_gives_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker process, which outlives both: some seconds."""
     rng = np.random.default_rng(0)
@@ -244,7 +198,7 @@ def test_scoring_that_crashes_or_hangs_gives_no_score(tmp_path: Path, monkeypatc
     hanging = plain.format("__import__('time').sleep(1000)")
     with TrainingEvaluator(dataset, workers=1, device="cpu") as evaluator:
         found = evaluator.score([request(source=lambda text=text: text) for text in (source, crashing, source)])
-        monkeypatch.setattr("nas.evaluate.SCORE_SECONDS", 0.5)
+        monkeypatch.setattr("nas.evaluators.training.SCORE_SECONDS", 0.5)
         hung = evaluator.score([request(source=lambda: hanging)])
         monkeypatch.undo()
         again = evaluator.score([request(source=lambda: source)])

@@ -212,8 +212,8 @@ def _measured(job: Mapping[str, Any], device: str, resident: bool) -> dict[str, 
     """Builds the network and runs it; whatever that raises is the answer."""
     import torch
 
-    from nas.executors.worker import first_line
     from nas.module import compile_source
+    from nas.perform import first_line
 
     try:
         with torch.inference_mode():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from train_jobs import train_job
 
 from nas.arguments import check_resized
 from nas.blocks import Block, Classifier, Conv, Inception, OneOf, Pool, Residual, Sequential, SqueezeExcite
@@ -172,23 +173,17 @@ def test_each_cycle_sees_its_own_size(tmp_path) -> None:  # type: ignore[no-unty
 
 
 def test_a_job_trains_at_the_size_of_its_rung(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from dataclasses import asdict
-
-    from nas.executors.base import TrainJob
-    from nas.executors.worker import perform
+    from nas.perform import perform
     from nas.recipe import Recipe
     from nas.source import write_source
 
     dataset = images(tmp_path)
-    common = dict(
-        source=write_source(built(Conv(4), Classifier(), shape=(1, 12, 16))),
-        recipe=asdict(Recipe(batch_size=16)), task={"name": "classification", "metrics": ["accuracy"]}, data=str(dataset.folder),
-        epochs=3, first_epoch=0, seed=0, device="cpu", precision="fp32", cycles=(1,),
-    )  # fmt: skip
-    small, large, none = (
-        perform(TrainJob(**common, last_epoch=1, resolutions=sizes), lambda entry: None).metrics["val_loss"]  # type: ignore[arg-type]
+    source = write_source(built(Conv(4), Classifier(), shape=(1, 12, 16)))
+    jobs = [
+        train_job(source, dataset, epochs=3, recipe=Recipe(batch_size=16), last_epoch=1, cycles=(1,), resolutions=sizes)
         for sizes in ((8, 16), (16, 16), ())
-    )
+    ]
+    small, large, none = (perform(job, lambda entry: None).metrics["val_loss"] for job in jobs)
     assert small != large == none
 
 

@@ -11,17 +11,18 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from train_jobs import train_job
 
 from nas.data import load_data
 from nas.errors import EvaluationError
 from nas.executors.base import Result, TrainJob
 from nas.executors.local import LocalExecutor
 from nas.measurement import Outcome
-from nas.recipe import Recipe
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="jobs are not forked here")
 
@@ -52,20 +53,8 @@ def executor() -> Iterator[LocalExecutor]:
         yield made
 
 
-def job(data: str, source: str = NETWORK, **fields: object) -> TrainJob:
-    plain = TrainJob(
-        source=textwrap.dedent(source),
-        recipe=msgspec.to_builtins(Recipe(batch_size=8, shift=0)),
-        task={"name": "classification", "metrics": ["accuracy"]},
-        data=data,
-        epochs=2,
-        first_epoch=0,
-        last_epoch=2,
-        seed=0,
-        device="cpu",
-        precision="fp32",
-    )
-    return msgspec.structs.replace(plain, **fields)
+def job(data: str, source: str = NETWORK, epochs: int = 2, **fields: Any) -> TrainJob:
+    return train_job(source, data, epochs, **fields)
 
 
 def run(executor: LocalExecutor, job: TrainJob) -> Result:
@@ -192,7 +181,7 @@ def test_a_hanging_job_is_killed_with_everything_it_started(executor: LocalExecu
 
 def test_what_was_measured_before_the_deadline_is_kept(executor: LocalExecutor, data: str) -> None:
     source = NETWORK + "\n    def forward(self, x):\n        import time; time.sleep(0.02)\n        return super().forward(x)\n"
-    result = run(executor, job(data, source, epochs=10_000, last_epoch=10_000, deadline=3.0))
+    result = run(executor, job(data, source, epochs=10_000, deadline=3.0))
     assert result.done.outcome is Outcome.TIMED_OUT
     assert [entry["epoch"] for entry in result.curve] == list(range(1, len(result.curve) + 1))
     assert result.curve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nas.executors.base import Done, Executor, Job, Result
-from nas.executors.worker import perform
+from nas.perform import perform
 
 
 class Here(Executor):

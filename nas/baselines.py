@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from nas.costs import cost_of
 from nas.events import BaselineEvaluated, Event
 from nas.jobs import checked
 from nas.measurement import Measurement, Outcome
@@ -100,4 +102,5 @@ def _end(
 
 
 def _request(network: Network, training: Training) -> Request:
-    return training.request(network.fingerprint, network.architecture or network, lambda: write_source(network.graph))
+    costs = asdict(cost_of(network.graph))
+    return training.request(network.fingerprint, network.architecture or network, lambda: write_source(network.graph), costs)

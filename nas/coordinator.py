@@ -240,7 +240,8 @@ class _Loop:
 
     def scores(self, candidates: Sequence[Candidate], given_up: Callable[[], bool]) -> Sequence[Mapping[str, float]]:
         """Returns the scores of untrained networks."""
-        return self.evaluator.score([self.training.request(c.fingerprint, c.architecture, c.source) for c in candidates], given_up)
+        asked = [self.training.request(c.fingerprint, c.architecture, c.source, c.costs) for c in candidates]
+        return self.evaluator.score(asked, given_up)
 
     def _submit(self, jobs: list[Job]) -> None:
         """Commits what was proposed, then starts it."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas import processes
 from nas.errors import EvaluationError, UnknownNameError
-from nas.processes import cores
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +64,7 @@ def found_device(device: str) -> str:
 def default_workers(device: str, threads: int = 1) -> int:
     """Returns how many trainings of so many threads fill the cores this process may use; on an accelerator at most two, because
     small networks leave it idle."""
-    return max(1, (cores() if device == "cpu" else min(2, cores())) // threads)
+    return max(1, (processes.cores() if device == "cpu" else min(2, processes.cores())) // threads)
 
 
 def _cuda_is_there() -> bool:
@@ -73,6 +73,17 @@ def _cuda_is_there() -> bool:
         return False
     question = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
     return subprocess.run([sys.executable, "-c", question], capture_output=True, check=False).returncode == 0
+
+
+def free_memory(device: str) -> int | None:
+    """Returns the bytes that a job in this process may still take on a device; None where that is not known."""
+    if device == "cpu":
+        return processes.free_memory()
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    return None
 
 
 @contextmanager

@@ -52,13 +52,21 @@ class Training:
         """Returns how a candidate is trained."""
         return candidate.architecture.recipe or self.recipe
 
-    def request(self, fingerprint: str, architecture: Any, source: Callable[[], str], recipe: Recipe | None = None) -> Request:
+    def request(
+        self,
+        fingerprint: str,
+        architecture: Any,
+        source: Callable[[], str],
+        costs: Mapping[str, float],
+        recipe: Recipe | None = None,
+    ) -> Request:
         """Returns what an evaluator is asked: all epochs from fresh weights, which it does not keep.
 
         Args:
             fingerprint: Of the network.
             architecture: What a plain function is called with.
             source: Returns the network's text; called only by evaluators that need it.
+            costs: Its exact costs, as far as they are known.
             recipe: Closed; None: that of the run.
         """
         return Request(
@@ -70,6 +78,7 @@ class Training:
             self.epochs,
             cycles=self.cycles,
             resolutions=self.resolutions,
+            memory=int(costs.get("training_memory", 0)),
         )
 
 
@@ -111,7 +120,8 @@ class Job:
             resume_from: Its weights after the epochs before; None where there are none.
         """
         candidate, (begin, end) = self.candidate, self.span(training)
-        fresh = training.request(self.row.fingerprint, candidate.architecture, source, training.recipe_of(candidate))
+        recipe = training.recipe_of(candidate)
+        fresh = training.request(self.row.fingerprint, candidate.architecture, source, candidate.costs, recipe)
         return replace(
             fresh,
             first_epoch=begin,

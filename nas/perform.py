@@ -14,7 +14,7 @@ from torch import nn
 
 from nas.checkpoint import read_weights
 from nas.data import Dataset
-from nas.device import quick_on, settle
+from nas.device import free_memory, quick_on, settle
 from nas.errors import NasError
 from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, Job, ScoreJob, TrainJob, UnseenJob
 from nas.graph import Graph, graph_from_json
@@ -48,12 +48,33 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
         return Done(outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback=trace)
 
 
-def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
-    """Trains a network; where memory runs out in its first epoch, once more with each batch in two halves.
+SHARE = 0.9
+"""Of the free memory that a step may take by the forecast."""
+LEAST_IMAGES = 4
+"""A batch is cut into no smaller parts: batch normalisation learns nothing from one image."""
 
-    The metric `batch_slices` then says so: batch normalisation saw halves, so the figures are not quite those of another machine.
+
+def fitting_slices(job: TrainJob) -> int:
+    """Returns in how many parts a batch must be gone through so that a step fits into the free memory, by `nas.memory`'s forecast;
+    1 where nothing is known of either."""
+    free = free_memory(job.device)
+    if not job.memory or free is None:
+        return 1
+    batch = int(job.recipe["batch_size"])
+    needed = batch * job.memory * (0.5 if job.precision == "bf16" else 1.0)  # values of two bytes
+    slices = 1
+    while needed / slices > SHARE * free and batch // (2 * slices) >= LEAST_IMAGES:
+        slices *= 2
+    return slices
+
+
+def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
+    """Trains a network, each batch in as many parts as fit into memory; where memory runs out in its first epoch nevertheless, once
+    more in twice as many.
+
+    The metric `batch_slices` then says so: batch normalisation saw parts, so the figures are not quite those of another machine.
     """
-    sent = 0
+    sent, slices = 0, fitting_slices(job)
 
     def counted(entry: EpochEnded) -> None:
         nonlocal sent
@@ -61,14 +82,18 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
         send(entry)
 
     try:
-        return _trained(job, counted, slices=1)
+        return _sliced(_trained(job, counted, slices), slices)
     except Exception as error:
         if sent or outcome_of(error) is not Outcome.OUT_OF_MEMORY:
             raise
     gc.collect()  # out of the handler, where the exception holds on to everything
     torch.cuda.empty_cache()  # does nothing where there is no CUDA
-    done = _trained(job, counted, slices=2)
-    return msgspec.structs.replace(done, metrics={**done.metrics, "batch_slices": 2.0})
+    return _sliced(_trained(job, counted, 2 * slices), 2 * slices)
+
+
+def _sliced(done: Done, slices: int) -> Done:
+    """Returns a result that says in how many parts batches were gone through, where they were."""
+    return done if slices == 1 else msgspec.structs.replace(done, metrics={**done.metrics, "batch_slices": float(slices)})
 
 
 def _trained(job: TrainJob, send: Callable[[EpochEnded], None], slices: int) -> Done:

@@ -168,7 +168,8 @@ def measure_seconds(
     errors: list[str] = []
 
     def request(candidate: Candidate) -> Request:
-        return Request(candidate.fingerprint, candidate.architecture, candidate.source, recipe, 0, 1)
+        memory = int(candidate.costs["training_memory"])
+        return Request(candidate.fingerprint, candidate.architecture, candidate.source, recipe, 0, 1, memory=memory)
 
     def ended(candidate: Candidate, result: Measurement) -> None:
         if result.outcome is Outcome.COMPLETE:

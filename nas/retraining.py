@@ -217,7 +217,8 @@ class Retraining:
         if self.budget.seconds is not None and self.journal.elapsed >= self.budget.seconds:
             return None
         training, candidate = self.training, job.candidate
-        asked = training.request(job.row.fingerprint, candidate.architecture, candidate.source, training.recipe_of(candidate))
+        recipe = training.recipe_of(candidate)
+        asked = training.request(job.row.fingerprint, candidate.architecture, candidate.source, candidate.costs, recipe)
         data = self._fold(item[0]) if self.wanted.folds else None
         return replace(asked, seed=self._rounds[item[0]][0], last_epoch=self.journal.ledger.top, data=data)
 

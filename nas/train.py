@@ -21,14 +21,16 @@ from torch import Tensor, nn
 from nas.augment import augmented, colour_axes, cut_out, mix_shares, mixed, recoloured
 from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
-from nas.device import algorithms
+from nas.device import DETERMINISTIC, algorithms
 from nas.errors import RecipeError
 from nas.images import layout, moved, normaliser, resident, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.readahead import read_ahead
 from nas.recipe import Recipe, Task, batches
+from nas.replay import Replay
 from nas.resolutions import sides_at
+from nas.step import Step
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -87,7 +89,8 @@ def train(
         Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `train_accuracy`,
         `train_loss`, `seconds`, and `images_per_second` while training; where there are validation images (a data set may have
         none, see `nas.data.joined`) `val_accuracy`, `val_loss`, one `val_NAME` for each metric of the task, `gap` (training minus
-        validation accuracy) and `best_epoch` of this segment.
+        validation accuracy) and `best_epoch` of this segment. On CUDA also `replayed`: 1 where steps are
+        CUDA graphs (`nas.replay`), 0 where they could not be recorded.
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
@@ -124,10 +127,12 @@ def train(
                 metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
                 metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
+            if loop.replay:
+                metrics["replayed"] = float(loop.replay.works or False)
     live = loop.average.take_over() if loop.average else None
     scores = scored() if scored is not None else {}
     if checkpoint is not None:
-        save_checkpoint(checkpoint, module, loop.optimizer, epochs=last_epoch, scores=scores, live=live)
+        save_checkpoint(checkpoint, module, loop.step.optimizer, epochs=last_epoch, scores=scores, live=live)
     metrics["seconds"] = time.perf_counter() - begin
     return Measurement(Outcome.COMPLETE, metrics, tuple(curve), last_epoch, metrics["seconds"])
 
@@ -152,15 +157,16 @@ class _Loop:
         recipe.check_images(dataset.input_shape[0])
         self.place = torch.device(device)
         self.module = moved(module, self.place, precision)
-        self.recipe, self.ends, self.seed, self.bf16, self.slices = recipe, ends, seed, precision == "bf16", slices
+        self.recipe, self.ends, self.seed = recipe, ends, seed
         self.images, self.labels = resident(dataset, "train", self.place)
         self.stored = dataset.images("train")
         shape = dataset.input_shape
         self._sides = [sides_at(shape, resolution) for resolution in resolutions or [max(shape[1:])] * len(ends)]
         self.normalise = normaliser(dataset, self.place, layout(self.place, precision))
         self.flip_allowed, self.centred = dataset.flip, dataset.centred
-        self.weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
-        self.optimizer = _optimizer(module, recipe, self.place)
+        weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
+        self.step = Step(module, recipe, self.place, bf16=precision == "bf16", slices=slices, weight=weight)
+        self.replay = Replay(self.step) if self.place.type == "cuda" and precision != DETERMINISTIC else None
         self.steps, self.batch = batches(len(self.images), recipe.batch_size)
         self.average = Average(module, recipe.average) if recipe.average else None
         self.axes = colour_axes(dataset.images("train"), dataset.std).to(self.place) if recipe.pca_color else None
@@ -176,7 +182,7 @@ class _Loop:
 
     def resume(self, checkpoint: Path) -> None:
         """Goes on from a checkpoint of this recipe."""
-        load_checkpoint(checkpoint, self.module, self.optimizer)
+        load_checkpoint(checkpoint, self.module, self.step.optimizer)
         if self.average:
             self.average.module.load_state_dict(read_weights(checkpoint))
 
@@ -188,22 +194,20 @@ class _Loop:
         shares = mix_shares(recipe.mixup, self.steps, self.seed, epoch).to(self.place) if recipe.mixup else None
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()
+        learn = self.replay or self.step
         for step, chosen in enumerate(self._drawn(generator)):
             lr = one_cycle((epoch - begin) * self.steps + step, (end - begin) * self.steps, recipe.lr, recipe.warmup)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
+            self.step.rate(lr)
             x, y = self._seen(augmented(self.images, chosen, shift, flip, generator), epoch, generator), self.labels[chosen]
-            targets: list[Tensor] = [y]
-            parts: list[Tensor | float] = [1.0]
-            if shares is not None:
+            if shares is None:
+                loss, labelled = learn(x, y)
+            else:
                 x, others = mixed(x, shares[step], generator)
-                targets, parts = [y, y[others]], [shares[step], 1 - shares[step]]
-            loss, found = self._step(x, targets, parts)
+                loss, labelled = learn(x, y, y[others], shares[step])
             if self.average:
                 self.average.update(epoch * self.steps + step)
             loss_sum += loss  # read once an epoch: reading waits for the device
-            for target, part in zip(targets, parts, strict=True):
-                right += (found == target).sum() * part
+            right += labelled
             if self.place.type == "cpu" and not math.isfinite(loss.item()):
                 break
         return loss_sum.item() / self.steps, right.item() / (self.steps * self.batch), lr
@@ -220,33 +224,6 @@ class _Loop:
         if self.axes is not None:
             x = recoloured(x, self.axes, self.recipe.pca_color, generator)
         return resized(cut_out(x, self.recipe.cutout, generator) if self.recipe.cutout else x, self.sides(epoch))
-
-    def _step(self, x: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> tuple[Tensor, Tensor]:
-        """Learns from a batch; returns its loss and the classes that were found in it, `(B,)`."""
-        self.optimizer.zero_grad(set_to_none=True)
-        losses, found = [], []
-        for piece, *wanted in zip(x.chunk(self.slices), *(y.chunk(self.slices) for y in targets), strict=True):
-            with torch.autocast(self.place.type, torch.bfloat16, enabled=self.bf16):
-                logits = self.module(piece)
-            shares = [self._mass(some) / self._mass(y) * part for some, y, part in zip(wanted, targets, parts, strict=True)]
-            loss = self._loss(logits.float(), wanted, shares)
-            loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            found.append(logits.detach().argmax(1))
-        if self.recipe.grad_clip:
-            nn.utils.clip_grad_norm_(self.module.parameters(), self.recipe.grad_clip)
-        self.optimizer.step()
-        return torch.stack(losses).sum(), torch.cat(found)
-
-    def _loss(self, logits: Tensor, targets: Sequence[Tensor], parts: Sequence[Tensor | float]) -> Tensor:
-        """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
-        smoothing = self.recipe.label_smoothing
-        losses = [F.cross_entropy(logits, y, self.weight, label_smoothing=smoothing) for y in targets]
-        return losses[0] * parts[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
-
-    def _mass(self, labels: Tensor) -> Tensor | float:
-        """Returns how much images of these labels weigh in a mean."""
-        return len(labels) if self.weight is None else self.weight[labels].sum()
 
 
 @torch.inference_mode()
@@ -311,22 +288,6 @@ def _class_weights(labels: Tensor, classes: int) -> Tensor:
     """Weights `(classes,)` such that every class present weighs the same in sum and the mean over images is 1."""
     counts = torch.bincount(labels, minlength=classes).float()
     return torch.where(counts > 0, len(labels) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0)
-
-
-def _optimizer(module: nn.Module, recipe: Recipe, place: torch.device) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; weight decay on kernels and matrices, not on biases and normalisation."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-        fused=True if place.type in ("cpu", "cuda") else None,
-    )
 
 
 def _seeded(seed: int, epoch: int, place: torch.device) -> torch.Generator:

@@ -17,7 +17,7 @@ from nas.errors import EvaluationError
 from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, ScoreJob, UnseenJob
 from nas.measurement import Outcome
 from nas.module import compile_source
-from nas.perform import first_line, outcome_of, perform
+from nas.perform import first_line, fitting_slices, outcome_of, perform
 from nas.recipe import Recipe
 from nas.source import write_source
 from nas.zerocost import minibatch, zero_cost_scores
@@ -118,6 +118,33 @@ def test_a_batch_too_large_is_halved_once(
     done = perform(job, told.append)
     assert (done.outcome, len(told), done.metrics.get("batch_slices")) == (outcome, epochs, slices)
     assert ("out of memory" in done.error) == (outcome is Outcome.OUT_OF_MEMORY)
+
+
+@pytest.mark.parametrize(
+    ("free", "memory", "precision", "slices"),
+    [
+        (10_000, 1_000, "fp32", 1),  # 8 images of 1,000 bytes
+        (8_800, 1_000, "fp32", 2),  # not all that is free may be taken
+        (8_800, 1_000, "bf16", 1),
+        (10, 1_000, "fp32", 2),  # batch normalisation needs some images
+        (10, 0, "fp32", 1),
+        (None, 1_000, "fp32", 1),
+    ],
+)
+def test_a_batch_that_will_not_fit_is_gone_through_in_parts(
+    monkeypatch: pytest.MonkeyPatch, free: int | None, memory: int, precision: str, slices: int
+) -> None:
+    monkeypatch.setattr("nas.perform.free_memory", lambda device: free)
+    assert fitting_slices(train_job("", "", memory=memory, precision=precision)) == slices
+
+
+def test_parts_are_halved_when_the_forecast_was_too_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = load_data((np.zeros((64, 1, 4, 4), np.uint8), np.arange(64) % 2), cache_dir=tmp_path)
+    monkeypatch.setattr("nas.perform.free_memory", lambda device: 16_000)
+    for most, outcome, slices in ((8, Outcome.COMPLETE, 2.0), (4, Outcome.COMPLETE, 4.0), (2, Outcome.OUT_OF_MEMORY, None)):
+        source = SHORT.format(condition=f"self.training and len(x) > {most}")
+        done = perform(train_job(source, dataset, recipe=Recipe(batch_size=16), memory=1_000), lambda entry: None)
+        assert (done.outcome, done.metrics.get("batch_slices")) == (outcome, slices)
 
 
 def test_a_job_scores_the_weights_that_training_would_begin_with(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ class Request:
         inherit: Whose weights it begins with; None: it begins from nothing.
         importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
         data: Folder of the decoded images to train and validate on instead of the evaluator's own.
+        memory: Bytes that a step of training takes an image (`training_memory` of `nas.costs`); 0: not known.
     """
 
     fingerprint: str
@@ -56,6 +57,7 @@ class Request:
     inherit: Inheritance | None = None
     importance: str = ""
     data: Path | None = None
+    memory: int = 0
 
     @property
     def end(self) -> int:

@@ -114,6 +114,7 @@ class TrainingEvaluator(Evaluator):
             inherit=request.inherit,
             importance=request.importance,
             threads=self._threads,
+            memory=request.memory,
         )
         self._checkpoints[ticket] = "" if request.checkpoint is None else str(request.checkpoint)
         self._executor.submit(ticket, job)

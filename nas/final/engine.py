@@ -91,9 +91,19 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
 
 
 def _probe(pick: Pick, recipe: Recipe, images: int) -> Request:
-    passes = round(PROBE_WORK / (3 * max(1, cost_of(pick.graph).macs) * images))
+    cost = cost_of(pick.graph)
+    passes = round(PROBE_WORK / (3 * max(1, cost.macs) * images))
     epochs = 1 + min(max(passes, PROBE_PASSES[0]), PROBE_PASSES[1])
-    return Request(pick.fingerprint, None, lambda: write_source(pick.graph), recipe, 0, MOST_EPOCHS, last_epoch=epochs)
+    return Request(
+        pick.fingerprint,
+        None,
+        lambda: write_source(pick.graph),
+        recipe,
+        0,
+        MOST_EPOCHS,
+        last_epoch=epochs,
+        memory=cost.training_memory,
+    )
 
 
 def seconds_to_go(work: Work, slots: int, failures: Mapping[int, int]) -> float:
@@ -164,6 +174,7 @@ def _segment(work: Work, training: Training) -> Request:
         last_epoch=end,
         resume_from=place / training.checkpoint if training.checkpoint else None,
         checkpoint=place / _file(end),
+        memory=cost_of(pick.graph).training_memory,
     )
 
 

@@ -15,6 +15,8 @@ OUT ?= runs/first
 SEARCH_ARGS ?= --objectives val_accuracy,params,flops --constraint "params<=100k" --constraint "flops<=15M" \
 	--epochs 1 --evaluations 40 --budget 200s
 PYTEST_ARGS ?= -m "not slow"
+# Tests at a time: one a core, at most four, since each process holds PyTorch.
+PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4
 
 ifeq ($(OS),Windows_NT)
 BIN = $(VENV)/Scripts
@@ -33,7 +35,7 @@ search: $(VENV)/installed-search
 	$(BIN)/nas report $(OUT)
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 $(VENV)/installed-search: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable ".[report,vision,fast]"

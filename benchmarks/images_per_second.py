@@ -2,10 +2,12 @@
 
 For three residual networks on 28 x 28 images (10, 78 and 308 thousand parameters):
 
-* plain: what a skilled user's script does: DataLoader, fp32, default layout, default threads, SGD, one process; against this
-  package's workers on all cores, one single-threaded process each. Target: 3 where the processor has bf16 instructions, else 1.5.
-  Threads that wait for each other collapse beside other work: measure it on an idle machine.
-* plain on one thread: the same loop against one worker's, in processor time, which other load hardly touches.
+* plain: what a script does: DataLoader over a data set that normalises each image (as torchvision's do), fp32, default layout,
+  default threads, SGD, one process; against this package's workers on all cores, one single-threaded process each. Target: 3 where
+  the processor has bf16 instructions, else 1.5. Threads that wait for each other collapse beside other work: measure it on an idle
+  machine.
+* prepared: the same over normalised floats that lie in memory before the clock starts, as a skilled user may have them.
+* prepared on one thread: that loop against one worker's, in processor time, which other load hardly touches.
 * bare: a loop tuned by hand: normalised images resident in memory, channels last, the precision that the trial chooses, fused SGD,
   one thread, nothing measured, PyTorch's own kernels; against `nas.train.train` with one epoch and all its figures, in processor
   time. Target: at least 0.97 of its images.
@@ -74,10 +76,26 @@ def floats(dataset: Dataset) -> tuple[Tensor, Tensor]:
     return (images - mean) / std, torch.tensor(np.array(dataset.labels("train")))
 
 
-def plain_loop(size: str, dataset: Dataset) -> Callable[[], None]:
-    """Returns one epoch as a skilled user writes it."""
+class Normalised(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    """Bytes, each image of which is made a normalised tensor when it is asked for."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._images, self._labels = np.array(dataset.images("train")), dataset.labels("train").tolist()
+        self._mean, self._std = (torch.tensor(values).view(-1, 1, 1) for values in (dataset.mean, dataset.std))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = torch.from_numpy(self._images[index]).to(torch.float32).div_(255)
+        return image.sub_(self._mean).div_(self._std), self._labels[index]
+
+
+def loader_loop(size: str, dataset: Dataset, prepared: bool) -> Callable[[], None]:
+    """Returns one epoch over a DataLoader; prepared: of floats that were normalised before."""
     module = compile_source(source_of(size))
-    loader = DataLoader(TensorDataset(*floats(dataset)), batch_size=RECIPE.batch_size, shuffle=True, drop_last=True)
+    source = TensorDataset(*floats(dataset)) if prepared else Normalised(dataset)
+    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(source, batch_size=RECIPE.batch_size, shuffle=True, drop_last=True)  # type: ignore[arg-type]
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=10**6)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -121,7 +139,7 @@ def bare_loop(size: str, dataset: Dataset, bf16: bool) -> Callable[[], None]:
 
 
 def processor_seconds(size: str, folder: Path, rounds: int, images: int) -> list[tuple[float, float, float]]:
-    """Returns seconds of processor time of one epoch of `train`, of the bare and of the plain loop, in turns, on one thread."""
+    """Returns seconds of processor time of one epoch of `train`, of the bare and of the prepared loop, in turns, on one thread."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     keep_freed_memory()
@@ -129,16 +147,16 @@ def processor_seconds(size: str, folder: Path, rounds: int, images: int) -> list
     precision = settle(
         "cpu", "auto", networks=[compile_source(source_of(size), quick=True)], input_shape=dataset.input_shape
     ).precision
-    bare, plain, module = (
+    bare, prepared, module = (
         bare_loop(size, dataset, precision == "bf16"),
-        plain_loop(size, dataset),
+        loader_loop(size, dataset, prepared=True),
         compile_source(source_of(size), quick=True),
     )
 
     def engine() -> None:
         train(module, dataset, RECIPE, epochs=1, precision=precision)
 
-    loops = (engine, bare, plain)
+    loops = (engine, bare, prepared)
     for loop in loops:
         loop()
     found = []
@@ -148,7 +166,7 @@ def processor_seconds(size: str, folder: Path, rounds: int, images: int) -> list
             begin = time.thread_time()
             loop()
             taken[loop] = time.thread_time() - begin
-        found.append((taken[engine], taken[bare], taken[plain]))
+        found.append((taken[engine], taken[bare], taken[prepared]))
     return found
 
 
@@ -165,18 +183,19 @@ def worker_rate(evaluator: TrainingEvaluator, size: str, jobs: int) -> float:
 
 
 def rates_of(size: str, folder: Path, rounds: int, images: int) -> dict[str, list[float]]:
-    """Returns images a second on the wall clock of the plain loop, one worker, two, and one a core; prints the precision."""
+    """Returns images a second on the wall clock of the loops over a DataLoader, and of workers; prints the precision."""
     dataset = made(folder, images)
-    epoch = plain_loop(size, dataset)
+    loops = {name: loader_loop(size, dataset, prepared=name == "prepared") for name in ("plain", "prepared")}
     many = cores()
-    found: dict[str, list[float]] = {"plain": [], "one": [], "two": [], "all": []}
+    found: dict[str, list[float]] = {name: [] for name in (*loops, "one", "two", "all")}
     with TrainingEvaluator(dataset, workers=max(2, many), kind=[source_of(size)]) as evaluator:
         facts = evaluator.describe()
         print(f"  {facts['precision']} ({facts['precision_reason']})")
         for _ in range(rounds + 1):
-            begin = time.perf_counter()
-            epoch()
-            found["plain"].append(images / (time.perf_counter() - begin))
+            for name, epoch in loops.items():
+                begin = time.perf_counter()
+                epoch()
+                found[name].append(images / (time.perf_counter() - begin))
             found["all"].append(worker_rate(evaluator, size, many))
             found["one"].append(worker_rate(evaluator, size, 1))
             found["two"].append(found["all"][-1] if many == 2 else worker_rate(evaluator, size, 2))
@@ -199,11 +218,12 @@ def compare(size: str, folder: Path, options: argparse.Namespace) -> None:
     command = [sys.executable, __file__, "--inside", size, "--rounds", str(options.rounds), "--images", str(options.images)]
     taken = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     tell("bare loop, processor time", [bare / engine for engine, bare, _ in taken], "0.97")
-    tell("plain loop on one thread, processor time", [plain / engine for engine, _, plain in taken], BF16)
+    tell("prepared loop on one thread, processor time", [prepared / engine for engine, _, prepared in taken], BF16)
     if options.processor_time_only:
         return
     found = rates_of(size, folder, options.rounds, options.images)
-    tell("plain loop against a worker a core", [a / b for a, b in zip(found["all"], found["plain"], strict=True)], BF16)
+    for name in ("plain", "prepared"):
+        tell(f"{name} loop against a worker a core", [a / b for a, b in zip(found["all"], found[name], strict=True)], BF16)
     tell("two workers against one", [a / b for a, b in zip(found["two"], found["one"], strict=True)], "1.9")
 
 
@@ -220,7 +240,7 @@ def main() -> None:
         if options.inside:
             print(json.dumps(processor_seconds(options.inside, Path(folder), options.rounds, options.images)))
             return
-        threads = f"{torch.get_num_threads()} threads in the plain loop"
+        threads = f"{torch.get_num_threads()} threads in the loops over a DataLoader"
         print(f"{platform.processor() or platform.machine()}, {cores()} cores, {threads}, torch {torch.__version__}")
         print(f"{options.rounds} rounds of {options.images:,} images, batch {RECIPE.batch_size}", flush=True)
         for size in options.sizes.split(","):

@@ -64,7 +64,8 @@ def found_device(device: str) -> str:
 def default_workers(device: str, threads: int = 1) -> int:
     """Returns how many trainings of so many threads fill the cores this process may use; on an accelerator at most two, because
     small networks leave it idle."""
-    return max(1, (processes.cores() if device == "cpu" else min(2, processes.cores())) // threads)
+    fitting = max(1, processes.cores() // threads)
+    return fitting if device == "cpu" else min(2, fitting)
 
 
 def _cuda_is_there() -> bool:
@@ -75,14 +76,14 @@ def _cuda_is_there() -> bool:
     return subprocess.run([sys.executable, "-c", question], capture_output=True, check=False).returncode == 0
 
 
-def free_memory(device: str) -> int | None:
-    """Returns the bytes that a job in this process may still take on a device; None where that is not known."""
+def memory(device: str) -> int | None:
+    """Returns the bytes of memory that a device has in all; None where that is not known."""
     if device == "cpu":
-        return processes.free_memory()
+        return processes.memory()
     if device == "cuda":
         import torch
 
-        return int(torch.cuda.mem_get_info()[0])
+        return int(torch.cuda.mem_get_info()[1])
     return None
 
 
@@ -182,7 +183,14 @@ LARGEST_TRIED = 300_000_000
 """Multiply-adds an image of the largest network that precisions are tried with, so that a trial stays short."""
 
 _TRIAL_IMAGES = 32
-_clock = time.perf_counter if sys.platform == "win32" else time.thread_time  # that of Windows ticks 64 times a second
+
+
+def _clock() -> float:
+    """Seconds of this thread's processor time, which other load does not touch; of the wall where several threads work, or on
+    Windows, whose clock of a thread ticks 64 times a second."""
+    import torch
+
+    return time.perf_counter() if sys.platform == "win32" or torch.get_num_threads() > 1 else time.thread_time()
 
 
 def _small() -> nn.Module:

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name, then renamed, so that a reader never finds half of one."""
+"""Files that are whole or not there, after a power cut too: written under a temporary name, then renamed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,21 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
+        _on_disk(temporary)
         os.replace(temporary, path)
+        if os.name == "posix":
+            _on_disk(path.parent)  # the new name too
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _on_disk(path: Path) -> None:
+    """Waits until a file, or the names in a folder, would outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str) -> None:

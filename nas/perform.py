@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import math
 import time
 import traceback
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from torch import nn
 
 from nas.checkpoint import read_weights
 from nas.data import Dataset
-from nas.device import free_memory, quick_on, settle
+from nas.device import memory, quick_on, settle
 from nas.errors import NasError
 from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, Job, ScoreJob, TrainJob, UnseenJob
 from nas.graph import Graph, graph_from_json
@@ -23,7 +25,7 @@ from nas.kernels import kernels_words
 from nas.measurement import Outcome
 from nas.metrics import load_metric
 from nas.module import compile_source
-from nas.recipe import Recipe, Task
+from nas.recipe import Recipe, Task, batches, slices_of
 from nas.scoring import channel_scores
 from nas.train import train
 from nas.unseen import measure_test
@@ -38,43 +40,31 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
             case CheckJob():
                 return check(job)
             case UnseenJob():
-                return measure_unseen(job)
+                return _finite(measure_unseen(job))
             case ScoreJob():
                 return score_untrained(job)
             case TrainJob():
-                return train_network(job, send)
+                return _finite(train_network(job, send))
     except BaseException as error:
         trace = "".join(traceback.format_exception(error))
         return Done(outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback=trace)
 
 
-SHARE = 0.9
-"""Of the free memory that a step may take by the forecast."""
-LEAST_IMAGES = 4
-"""A batch is cut into no smaller parts: batch normalisation learns nothing from one image."""
-
-
-def fitting_slices(job: TrainJob) -> int:
-    """Returns in how many parts a batch must be gone through so that a step fits into the free memory, by `nas.memory`'s forecast;
-    1 where nothing is known of either."""
-    free = free_memory(job.device)
-    if not job.memory or free is None:
-        return 1
-    batch = int(job.recipe["batch_size"])
-    needed = batch * job.memory * (0.5 if job.precision == "bf16" else 1.0)  # values of two bytes
-    slices = 1
-    while needed / slices > SHARE * free and batch // (2 * slices) >= LEAST_IMAGES:
-        slices *= 2
-    return slices
+def _finite(done: Done) -> Done:
+    """Returns a result as it is, or as diverged where one of its metrics is no finite number: JSON has no word for that."""
+    for name, value in done.metrics.items():
+        if not math.isfinite(value):
+            return Done(Outcome.DIVERGED, seconds=done.seconds, error=f"metric {name!r} is {value}, expected a finite number")
+    return done
 
 
 def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
-    """Trains a network, each batch in as many parts as fit into memory; where memory runs out in its first epoch nevertheless, once
-    more in twice as many.
+    """Trains a network; where memory runs out in its first epoch, once more with each batch in twice as many parts.
 
-    The metric `batch_slices` then says so: batch normalisation saw parts, so the figures are not quite those of another machine.
+    Where there are several, the metric `batch_slices` says so: batch normalisation saw parts, so the figures are not quite those of
+    another machine.
     """
-    sent, slices = 0, fitting_slices(job)
+    sent, slices = 0, job.slices
 
     def counted(entry: EpochEnded) -> None:
         nonlocal sent
@@ -84,11 +74,13 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
     try:
         return _sliced(_trained(job, counted, slices), slices)
     except Exception as error:
-        if sent or outcome_of(error) is not Outcome.OUT_OF_MEMORY:
+        batch = batches(Dataset.open(job.data).size("train"), int(job.recipe["batch_size"]))[1]
+        more = slices_of(batch, 2 * slices)
+        if sent or more == slices or outcome_of(error) is not Outcome.OUT_OF_MEMORY:
             raise
     gc.collect()  # out of the handler, where the exception holds on to everything
     torch.cuda.empty_cache()  # does nothing where there is no CUDA
-    return _sliced(_trained(job, counted, 2 * slices), 2 * slices)
+    return _sliced(_trained(job, counted, more), more)
 
 
 def _sliced(done: Done, slices: int) -> Done:
@@ -103,12 +95,13 @@ def _trained(job: TrainJob, send: Callable[[EpochEnded], None], slices: int) -> 
     module = compile_source(job.source, quick=quick_on(job.device, job.precision, job.threads))
     dataset, recipe = Dataset.open(job.data), Recipe(**job.recipe)
     graph = graph_from_json(job.graph) if job.graph else None
-    inherited = begin_with(module, graph, job.inherit, job, dataset, recipe) if graph and job.inherit else None
+    seen = dataclasses.replace(recipe, batch_size=-(-recipe.batch_size // slices))  # what memory holds at once
+    inherited = begin_with(module, graph, job.inherit, job, dataset, seen) if graph and job.inherit else None
     importances: dict[str, list[float]] = {}
 
     def scored() -> dict[str, torch.Tensor]:
         assert graph is not None
-        scores, found = channel_scores(module, graph, job.importance, dataset, recipe, seed=job.seed, device=job.device)
+        scores, found = channel_scores(module, graph, job.importance, dataset, seen, seed=job.seed, device=job.device)
         importances.update(found)
         return scores
 
@@ -175,11 +168,15 @@ def check(job: CheckJob) -> Done:
     for metric in job.task["metrics"]:
         load_metric(metric)
     shape = Dataset.open(job.data).input_shape
-    networks = [compile_source(source, quick=job.threads == 1) for source in job.networks]
+    torch.set_num_threads(job.threads)
+    quick = quick_on("cpu", job.precision, job.threads)
+    networks = [compile_source(source, quick=quick) for source in job.networks]
     found = settle(job.device, job.precision, networks=networks, input_shape=shape)
     facts = {"device": found.device, "precision": found.precision, "precision_reason": found.reason}
     kernels = kernels_words() if quick_on(found.device, found.precision, job.threads) else "PyTorch"
-    return Done(Outcome.COMPLETE, facts={**facts, "kernels": kernels, "torch": str(torch.__version__)})
+    room = memory(found.device)
+    more = {} if room is None else {"memory": str(room)}
+    return Done(Outcome.COMPLETE, facts={**facts, "kernels": kernels, "torch": str(torch.__version__), **more})
 
 
 def outcome_of(error: BaseException) -> Outcome:

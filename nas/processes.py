@@ -99,19 +99,16 @@ def prefer_for_oom() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
-def free_memory() -> int | None:
-    """Returns the bytes that processes may still take: what Linux calls available, within the limit of a container's control group
-    (version 2); None where that is not known. Pages of files count as free: they are let go when memory is wanted."""
+def memory() -> int | None:
+    """Returns the bytes of memory there are in all, within the limit of a container's control group; None: not known."""
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        group = Path("/sys/fs/cgroup")
-        lines = (group / "memory.stat").read_text().splitlines()
-        taken = int(next(line for line in lines if line.startswith("anon ")).split()[1])
-        found.append(int((group / "memory.max").read_text()) - taken)  # "max" where there is no limit
-    return max(0, min(found)) if found else None
+        found.append(1024 * int(next(line for line in lines if line.startswith("MemTotal:")).split()[1]))
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # control groups of version 2 and 1
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int((Path("/sys/fs/cgroup") / limit).read_text()))  # "max", or a huge number, where there is none
+    return min(found, default=None)
 
 
 def oom_kills() -> int:

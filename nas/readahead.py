@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 AHEAD = 8
 """Batches between asking for images and training on them: training on so many takes far longer than a disk."""
@@ -30,15 +34,36 @@ def read_ahead(images: NDArray[Any], batches: Iterable[Tensor]) -> Iterator[Tens
     if not isinstance(images, np.memmap) or images.nbytes < AHEAD_FROM or not hasattr(os, "posix_fadvise"):
         yield from batches
         return
-    size, waiting = images[0].nbytes, deque[Tensor]()
-    descriptor = os.open(str(images.filename), os.O_RDONLY)
-    try:
+    waiting = deque[Tensor]()
+    with contextlib.ExitStack() as stack:
+        ask = _asking(images, stack)
         for batch in batches:
-            for image in batch.tolist():
-                os.posix_fadvise(descriptor, images.offset + image * size, size, os.POSIX_FADV_WILLNEED)
+            ask(batch)
             waiting.append(batch)
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
-    finally:
-        os.close(descriptor)
     yield from waiting
+
+
+def _asking(images: np.memmap[Any, Any], stack: contextlib.ExitStack) -> Callable[[Tensor], None]:
+    """Returns what asks for the images of a batch; a system that refuses is asked no more, since training can do without."""
+    size, refused = images[0].nbytes, False
+    try:
+        descriptor = os.open(str(images.filename), os.O_RDONLY)
+    except OSError as error:  # the file was replaced or deleted meanwhile; what is mapped stays good
+        log.info("images are not read ahead: %s", error)
+        return lambda batch: None
+    stack.callback(os.close, descriptor)
+
+    def ask(batch: Tensor) -> None:
+        nonlocal refused
+        if refused:
+            return
+        try:
+            for image in batch.tolist():
+                os.posix_fadvise(descriptor, images.offset + image * size, size, os.POSIX_FADV_WILLNEED)
+        except OSError as error:
+            log.info("images are not read ahead: %s", error)
+            refused = True
+
+    return ask

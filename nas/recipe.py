@@ -169,6 +169,15 @@ def changed_fields(old: Recipe, new: Recipe) -> tuple[str, ...]:
     return tuple(f"{f.name} {getattr(new, f.name)}" for f in fields(Recipe) if getattr(old, f.name) != getattr(new, f.name))
 
 
+LEAST_IMAGES = 4
+"""A batch is cut into no smaller parts: batch normalisation learns nothing from one image."""
+
+
+def slices_of(batch: int, wanted: int) -> int:
+    """Returns in how many parts a batch of so many images is gone through, where so many are wanted."""
+    return max(1, min(wanted, batch // LEAST_IMAGES))
+
+
 def batches(images: int, batch_size: int) -> tuple[int, int]:
     """Returns steps an epoch and images a step, all steps alike.
 

@@ -34,11 +34,9 @@ class Step:
             {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
-        # on CUDA the rate is a tensor: what is recorded for replay reads it there (`nas.replay`)
-        self._lr = torch.tensor(recipe.lr, device=place) if place.type == "cuda" else None
         self.optimizer = torch.optim.SGD(
             [group for group in groups if group["params"]],
-            lr=recipe.lr if self._lr is None else self._lr,
+            lr=recipe.lr,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
             fused=True if place.type in ("cpu", "cuda") else None,
@@ -46,16 +44,8 @@ class Step:
 
     def rate(self, lr: float) -> None:
         """Sets the learning rate."""
-        if self._lr is not None:
-            self._lr.fill_(lr)
-            return
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-
-    def state(self) -> list[Tensor]:
-        """Returns what a step changes: weights, buffers, and momentum as far as there is any yet."""
-        momentum = [state.get("momentum_buffer") for state in self.optimizer.state.values()]
-        return [*self._module.state_dict().values(), *(buffer for buffer in momentum if buffer is not None)]
 
     def __call__(self, x: Tensor, y: Tensor, others: Tensor | None = None, share: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Learns from a batch.
@@ -75,11 +65,10 @@ class Step:
             targets, parts = [y, others], [share, 1 - share]
         self.optimizer.zero_grad(set_to_none=True)
         losses, found = [], []
-        for piece, *wanted in zip(x.chunk(self._slices), *(t.chunk(self._slices) for t in targets), strict=True):
+        for piece, *wanted in zip(x.tensor_split(self._slices), *(t.tensor_split(self._slices) for t in targets), strict=True):
             with torch.autocast(self._place.type, torch.bfloat16, enabled=self._bf16):
                 logits = self._module(piece)
-            shares = [self._mass(some) / self._mass(all_) * part for some, all_, part in zip(wanted, targets, parts, strict=True)]
-            loss = self._loss(logits.float(), wanted, shares)
+            loss = self._loss(logits.float(), wanted, targets, parts)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.detach())
             found.append(logits.detach().argmax(1))
@@ -90,11 +79,21 @@ class Step:
         right = [(labelled == target).sum() * part for target, part in zip(targets, parts, strict=True)]
         return torch.stack(losses).sum(), torch.stack(right).sum()
 
-    def _loss(self, logits: Tensor, targets: list[Tensor], parts: list[Tensor | float]) -> Tensor:
-        """Returns the mean cross-entropy with each of the targets, `(B,)`, in the parts that they have."""
+    def _loss(self, logits: Tensor, wanted: list[Tensor], targets: list[Tensor], parts: list[Tensor | float]) -> Tensor:
+        """Returns what a piece of a batch adds to the mean cross-entropy.
+
+        The mean is taken here: where classes have weights, that of `cross_entropy` waits for the device.
+
+        Args:
+            logits: Of the piece, `(P, classes)`.
+            wanted: Its classes, `(P,)`, in each role.
+            targets: Those of the whole batch, `(B,)`.
+            parts: Of each role in the loss.
+        """
         smoothing = self._recipe.label_smoothing
-        losses = [F.cross_entropy(logits, y, self._weight, label_smoothing=smoothing) for y in targets]
-        return losses[0] * parts[0] if len(losses) == 1 else losses[0] * parts[0] + losses[1] * parts[1]
+        losses = [F.cross_entropy(logits, y, self._weight, reduction="sum", label_smoothing=smoothing) for y in wanted]
+        means = [loss / self._mass(all_) * part for loss, all_, part in zip(losses, targets, parts, strict=True)]
+        return means[0] if len(means) == 1 else means[0] + means[1]
 
     def _mass(self, labels: Tensor) -> Tensor | float:
         """Returns how much images of these labels weigh in a mean."""

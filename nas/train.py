@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from nas.augment import augmented, colour_axes, cut_out, mix_shares, mixed, recoloured
 from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
-from nas.device import DETERMINISTIC, algorithms
-from nas.errors import RecipeError
+from nas.device import algorithms
+from nas.errors import EvaluationError, RecipeError
 from nas.images import layout, moved, normaliser, resident, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.readahead import read_ahead
 from nas.recipe import Recipe, Task, batches
-from nas.replay import Replay
 from nas.resolutions import sides_at
 from nas.step import Step
 
@@ -89,14 +88,13 @@ def train(
         Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `train_accuracy`,
         `train_loss`, `seconds`, and `images_per_second` while training; where there are validation images (a data set may have
         none, see `nas.data.joined`) `val_accuracy`, `val_loss`, one `val_NAME` for each metric of the task, `gap` (training minus
-        validation accuracy) and `best_epoch` of this segment. On CUDA also `replayed`: 1 where steps are
-        CUDA graphs (`nas.replay`), 0 where they could not be recorded.
+        validation accuracy) and `best_epoch` of this segment.
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
     loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision, resolutions, slices)
-    if resume_from is not None:
-        loop.resume(resume_from)
+    if resume_from is not None and (held := loop.resume(resume_from)) != first_epoch:
+        raise EvaluationError(f"checkpoint {str(resume_from)!r} holds {held} epochs, expected {first_epoch}")
     val_labels = np.array(dataset.labels("val"))
     curve: list[dict[str, float]] = []
     metrics: dict[str, float] = {}
@@ -127,10 +125,11 @@ def train(
                 metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
                 metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
-            if loop.replay:
-                metrics["replayed"] = float(loop.replay.works or False)
     live = loop.average.take_over() if loop.average else None
-    scores = scored() if scored is not None else {}
+    if not len(val_labels) and not all(torch.isfinite(weights).all() for weights in module.parameters()):
+        return _diverged(f"weights were no finite numbers after epoch {last_epoch}", curve, last_epoch, begin)
+    with algorithms(precision):
+        scores = scored() if scored is not None else {}
     if checkpoint is not None:
         save_checkpoint(checkpoint, module, loop.step.optimizer, epochs=last_epoch, scores=scores, live=live)
     metrics["seconds"] = time.perf_counter() - begin
@@ -166,7 +165,6 @@ class _Loop:
         self.flip_allowed, self.centred = dataset.flip, dataset.centred
         weight = _class_weights(self.labels, len(dataset.class_names)) if recipe.class_weights == "balanced" else None
         self.step = Step(module, recipe, self.place, bf16=precision == "bf16", slices=slices, weight=weight)
-        self.replay = Replay(self.step) if self.place.type == "cuda" and precision != DETERMINISTIC else None
         self.steps, self.batch = batches(len(self.images), recipe.batch_size)
         self.average = Average(module, recipe.average) if recipe.average else None
         self.axes = colour_axes(dataset.images("train"), dataset.std).to(self.place) if recipe.pca_color else None
@@ -180,11 +178,12 @@ class _Loop:
         """Height and width of the images in an epoch: those of its cycle."""
         return next(sides for end, sides in zip(self.ends, self._sides, strict=True) if end > epoch)
 
-    def resume(self, checkpoint: Path) -> None:
-        """Goes on from a checkpoint of this recipe."""
-        load_checkpoint(checkpoint, self.module, self.step.optimizer)
+    def resume(self, checkpoint: Path) -> int:
+        """Goes on from a checkpoint of this recipe; returns how many epochs had been trained."""
+        epochs = load_checkpoint(checkpoint, self.module, self.step.optimizer)
         if self.average:
             self.average.module.load_state_dict(read_weights(checkpoint))
+        return epochs
 
     def train_epoch(self, epoch: int) -> tuple[float, float, float]:
         """Returns the mean loss, the share labelled rightly and the last learning rate; a loss that is not finite ends it."""
@@ -194,16 +193,15 @@ class _Loop:
         shares = mix_shares(recipe.mixup, self.steps, self.seed, epoch).to(self.place) if recipe.mixup else None
         loss_sum, right = torch.zeros((), device=self.place), torch.zeros((), device=self.place)
         self.module.train()
-        learn = self.replay or self.step
         for step, chosen in enumerate(self._drawn(generator)):
             lr = one_cycle((epoch - begin) * self.steps + step, (end - begin) * self.steps, recipe.lr, recipe.warmup)
             self.step.rate(lr)
             x, y = self._seen(augmented(self.images, chosen, shift, flip, generator), epoch, generator), self.labels[chosen]
             if shares is None:
-                loss, labelled = learn(x, y)
+                loss, labelled = self.step(x, y)
             else:
                 x, others = mixed(x, shares[step], generator)
-                loss, labelled = learn(x, y, y[others], shares[step])
+                loss, labelled = self.step(x, y, y[others], shares[step])
             if self.average:
                 self.average.update(epoch * self.steps + step)
             loss_sum += loss  # read once an epoch: reading waits for the device

@@ -66,7 +66,6 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("nas.library", "nas.overview"),
     ("nas.images", "nas.augment", "nas.averaging", "nas.readahead", "nas.kernels"),
     ("nas.module", "nas.data", "nas.device", "nas.checkpoint", "nas.step"),
-    ("nas.replay",),
     ("nas.train", "nas.inherit"),
     ("nas.scoring", "nas.zerocost", "nas.unseen"),
     ("nas.executors.base",),

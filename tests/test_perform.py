@@ -12,12 +12,12 @@ from train_jobs import train_job
 from nas import Space
 from nas.blocks import Classifier, Conv, Sequential
 from nas.checkpoint import read_scores, read_weights
-from nas.data import Dataset, load_data
+from nas.data import Dataset, joined, load_data
 from nas.errors import EvaluationError
 from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, ScoreJob, UnseenJob
 from nas.measurement import Outcome
 from nas.module import compile_source
-from nas.perform import first_line, fitting_slices, outcome_of, perform
+from nas.perform import first_line, outcome_of, perform
 from nas.recipe import Recipe
 from nas.source import write_source
 from nas.zerocost import minibatch, zero_cost_scores
@@ -120,31 +120,37 @@ def test_a_batch_too_large_is_halved_once(
     assert ("out of memory" in done.error) == (outcome is Outcome.OUT_OF_MEMORY)
 
 
-@pytest.mark.parametrize(
-    ("free", "memory", "precision", "slices"),
-    [
-        (10_000, 1_000, "fp32", 1),  # 8 images of 1,000 bytes
-        (8_800, 1_000, "fp32", 2),  # not all that is free may be taken
-        (8_800, 1_000, "bf16", 1),
-        (10, 1_000, "fp32", 2),  # batch normalisation needs some images
-        (10, 0, "fp32", 1),
-        (None, 1_000, "fp32", 1),
-    ],
-)
-def test_a_batch_that_will_not_fit_is_gone_through_in_parts(
-    monkeypatch: pytest.MonkeyPatch, free: int | None, memory: int, precision: str, slices: int
-) -> None:
-    monkeypatch.setattr("nas.perform.free_memory", lambda device: free)
-    assert fitting_slices(train_job("", "", memory=memory, precision=precision)) == slices
-
-
-def test_parts_are_halved_when_the_forecast_was_too_low(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset = load_data((np.zeros((64, 1, 4, 4), np.uint8), np.arange(64) % 2), cache_dir=tmp_path)
-    monkeypatch.setattr("nas.perform.free_memory", lambda device: 16_000)
-    for most, outcome, slices in ((8, Outcome.COMPLETE, 2.0), (4, Outcome.COMPLETE, 4.0), (2, Outcome.OUT_OF_MEMORY, None)):
+def test_parts_are_halved_where_the_forecast_was_too_low(tmp_path: Path) -> None:
+    """And become no smaller than batch normalisation bears: 14 images in three parts at most."""
+    images = (np.zeros((70, 1, 4, 4), np.uint8), np.arange(70) % 2)
+    dataset = load_data(dict.fromkeys(("train", "val", "test"), images), cache_dir=tmp_path)
+    for most, outcome, slices in ((7, Outcome.COMPLETE, 2.0), (5, Outcome.COMPLETE, 3.0), (4, Outcome.OUT_OF_MEMORY, None)):
         source = SHORT.format(condition=f"self.training and len(x) > {most}")
-        done = perform(train_job(source, dataset, recipe=Recipe(batch_size=16), memory=1_000), lambda entry: None)
+        done = perform(train_job(source, dataset, recipe=Recipe(batch_size=14), slices=2), lambda entry: None)
         assert (done.outcome, done.metrics.get("batch_slices")) == (outcome, slices)
+
+
+STEEP = """
+import torch
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.linear, self.slope = nn.Flatten(), nn.Linear(16, 2), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return self.linear(self.flatten(x)) * (1 + 3e38 * (3e38 * (self.slope - self.slope.detach())))
+"""
+
+
+def test_weights_that_are_no_numbers_are_told_in_words(tmp_path: Path) -> None:
+    """Without validation images nothing else looks at what the last step made of them; JSON could not carry it."""
+    images = (np.arange(24 * 16, dtype=np.uint8).reshape(24, 1, 4, 4), np.arange(24) % 2)
+    dataset = joined(load_data(dict.fromkeys(("train", "val", "test"), images), cache_dir=tmp_path), tmp_path / "joined")
+    done = perform(train_job(STEEP, dataset, recipe=Recipe(batch_size=24)), lambda entry: None)
+    assert (done.outcome, done.metrics) == (Outcome.DIVERGED, {})
+    assert "finite" in done.error
 
 
 def test_a_job_scores_the_weights_that_training_would_begin_with(tmp_path: Path) -> None:

@@ -98,3 +98,23 @@ def test_a_training_reads_ahead_and_is_the_same(
     assert len(asked) == 2 * steps * batch
     monkeypatch.setattr(readahead, "AHEAD_FROM", 2**40)
     assert trained() == ahead
+
+
+@needs_advice
+@pytest.mark.parametrize("fault", ["gone", "refused"])
+def test_a_file_that_cannot_be_asked_for_is_trained_on_all_the_same(
+    mapped: np.memmap, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(readahead, "AHEAD_FROM", 1)
+    calls: list[int] = []
+
+    def refuse(*arguments: int) -> None:
+        calls.append(1)
+        raise OSError("not supported")
+
+    if fault == "gone":
+        Path(str(mapped.filename)).unlink()
+    else:
+        monkeypatch.setattr(os, "posix_fadvise", refuse)
+    assert torch.equal(torch.cat(list(read_ahead(mapped, order()))), torch.cat(order()))
+    assert len(calls) == (fault == "refused")

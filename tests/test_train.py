@@ -225,6 +225,13 @@ def test_few_images_work_and_no_batch_of_one_appears(tmp_path: Path, train_image
     assert sizes == batches
 
 
+def test_a_checkpoint_of_another_epoch_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "one.safetensors"
+    train(network(), dataset, Recipe(), epochs=3, last_epoch=1, checkpoint=checkpoint)
+    with pytest.raises(EvaluationError, match="holds 1 epochs, expected 2"):
+        train(network(), dataset, Recipe(), epochs=3, first_epoch=2, resume_from=checkpoint)
+
+
 def test_an_infinite_loss_is_diverged_with_the_curve_before_it(dataset: Dataset) -> None:
     result = train(network(), dataset, replace(RECIPE, lr=1e3, warmup=0.0, weight_decay=1.0), epochs=40)
     assert result.outcome is Outcome.DIVERGED

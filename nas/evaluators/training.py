@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from nas.evaluators.base import Evaluator, Request
 from nas.executors.base import CheckJob, Executor, Result, ScoreJob, TrainJob
 from nas.executors.local import LocalExecutor
 from nas.measurement import Measurement, Outcome
-from nas.recipe import Task
+from nas.recipe import Task, batches, slices_of
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 SCORE_SECONDS = 30.0
 """How long scoring one untrained network may take: a hundred times what it does."""
 _PATIENCE = 0.25  # seconds between two questions whether scoring is given up
+SHARE = 0.8
+"""Of a device's memory that steps of training may take by the forecast (`nas.memory`); libraries and images want some too."""
 _CHECK = -1
 """Ticket of the job that is run before all requests; scores have those below it."""
 
@@ -76,7 +79,7 @@ class TrainingEvaluator(Evaluator):
         if executor is None:
             device = found_device(device)
         self._task = {"name": (task or Task()).name, "metrics": [_absolute(metric) for metric in (task or Task()).metrics]}
-        self._data = str(dataset.folder)
+        self._data, self._images = str(dataset.folder), dataset.size("train")
         self._device, self._precision, self._deadline, self._threads = device, precision, deadline, threads
         self._executor = executor or LocalExecutor(workers or default_workers(device, threads))
         self._check(list(kind))
@@ -114,7 +117,7 @@ class TrainingEvaluator(Evaluator):
             inherit=request.inherit,
             importance=request.importance,
             threads=self._threads,
-            memory=request.memory,
+            slices=self._slices(request, facts),
         )
         self._checkpoints[ticket] = "" if request.checkpoint is None else str(request.checkpoint)
         self._executor.submit(ticket, job)
@@ -181,6 +184,17 @@ class TrainingEvaluator(Evaluator):
                     raise EvaluationError(result.done.error)
                 self._facts = result.done.facts | ({"precision_reason": self._reason} if self._reason else {})
         return self._facts
+
+    def _slices(self, request: Request, facts: Mapping[str, str]) -> int:
+        """Returns in how many parts batches are gone through so that all slots together fit into memory, by the forecast.
+
+        It goes by the memory there is in all, so that it is the same for each segment, and for the same network again.
+        """
+        if not request.memory or not facts.get("memory"):
+            return 1
+        batch = batches(self._images, request.recipe.batch_size)[1]
+        needed = batch * request.memory * (0.5 if facts["precision"] == "bf16" else 1.0)  # values of two bytes
+        return slices_of(batch, math.ceil(needed / (SHARE * int(facts["memory"]) / self.slots)))
 
     def _measurement(self, result: Result) -> Measurement:
         done, checkpoint = result.done, self._checkpoints.pop(result.ticket)

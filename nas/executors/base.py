@@ -47,7 +47,7 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
         inherit: Whose weights it begins with.
         importance: Which importances are measured at the end (`nas.importance.KINDS`), empty for none.
         threads: Of the processor.
-        memory: Bytes of activations and gradients that a step of training takes an image, in fp32; 0: not known.
+        slices: Parts that each batch is gone through in, see `nas.train.train`.
     """
 
     source: str
@@ -69,7 +69,7 @@ class TrainJob(msgspec.Struct, tag="train", frozen=True, kw_only=True, forbid_un
     inherit: Inheritance | None = None
     importance: str = ""
     threads: int = 1
-    memory: int = 0
+    slices: int = 1
 
 
 class UnseenJob(msgspec.Struct, tag="unseen", frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -30,6 +30,8 @@ MARGIN = 10.0
 """Seconds a worker gets beyond a job's deadline to kill it and say so."""
 CLOSING = 3.0
 """Seconds workers get to kill their children and leave."""
+RETRY_SECONDS = 1.0
+"""Pause after a worker could not be started for want of something that others may give back."""
 STARTS = 3
 """How often a worker may fail to start, one time after another, before there is no point in trying again."""
 
@@ -149,17 +151,22 @@ class _Slot(threading.Thread):
 
     def _start(self) -> Hello | None:
         """Starts a worker and waits until it is ready; None when it ended before."""
-        self.process = process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "nas.executors.worker", *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env={**processes.worker_environment(), "PYTHONUNBUFFERED": "1"},
-            # a session of its own: Ctrl-C in the terminal is the coordinator's to handle
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        try:
+            self.process = process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "nas.executors.worker", *self._arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env={**processes.worker_environment(), "PYTHONUNBUFFERED": "1"},
+                # a session of its own: Ctrl-C in the terminal is the coordinator's to handle
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as error:  # no more processes, files or memory just now
+            self._last_words.append(str(error))
+            self._stopping.wait(RETRY_SECONDS)
+            return None
         assert process.stdout is not None and process.stderr is not None
         if self._stopping.is_set():
             process.terminate()

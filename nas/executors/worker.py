@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from typing import BinaryIO, NoReturn
 
 import torch
@@ -141,6 +142,7 @@ def verdict(code: int, memory_ran_out: bool) -> tuple[Outcome, str]:
 
 def run_child(job: Job, outbox: int, parent: int) -> NoReturn:
     """The forked child's whole life: a session of its own, one job, no cleaning up."""
+    code = 0
     try:
         os.setsid()
         processes.die_with_parent(parent)
@@ -154,9 +156,12 @@ def run_child(job: Job, outbox: int, parent: int) -> NoReturn:
                 data = data[os.write(outbox, data) :]
 
         send(perform(job, send))
-        sys.stderr.flush()
+    except BaseException:  # what `perform` cannot tell of: the pipe is gone, or a result that cannot be sent
+        code = 1
+        traceback.print_exc()
     finally:
-        os._exit(0)
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def serve_alone(inbox: BinaryIO, outbox: BinaryIO) -> None:

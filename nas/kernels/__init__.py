@@ -27,6 +27,9 @@ def _layers() -> ModuleType | None:
     except ImportError as error:  # not installed, or one that does not fit this NumPy
         log.info("PyTorch's own kernels are used: %s", error)
         return None
+    except RuntimeError as error:  # nowhere to keep what is compiled: no folder that may be written
+        log.warning("PyTorch's own kernels are used, since those of Numba cannot be kept: %s", error)
+        return None
     return layers
 
 

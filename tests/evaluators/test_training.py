@@ -56,6 +56,9 @@ class Folder:
 
     folder: Path
 
+    def size(self, split: str) -> int:
+        return 1_000
+
 
 def training(executor: Executor, **fields: Any) -> TrainingEvaluator:
     return TrainingEvaluator(Folder(Path("/decoded")), executor=executor, **fields)  # type: ignore[arg-type]
@@ -255,3 +258,23 @@ def test_a_network_that_breaks_the_trial_of_precisions_is_no_reason_to_stop() ->
     with training(executor, kind=["class Network: ..."]) as evaluator:
         assert evaluator.describe()["precision"] == "bf16"
     assert [job.networks for job in executor.jobs if isinstance(job, CheckJob)] == [["class Network: ..."], []]
+
+
+@pytest.mark.parametrize(
+    ("memory", "image", "precision", "slices"),
+    [
+        ("1000000", 10_000, "bf16", 1),  # 64 images of 5 kB, in 0.4 MB for each of two slots
+        ("1000000", 10_000, "fp32", 2),
+        ("1000000", 40_000, "fp32", 7),
+        ("1000000", 10_000_000, "fp32", 15),  # batch normalisation needs some images: 62 of 1,000 make a batch
+        ("", 10_000_000, "fp32", 1),
+        ("1000000", 0, "fp32", 1),
+    ],
+)
+def test_batches_that_will_not_fit_are_gone_through_in_parts(memory: str, image: int, precision: str, slices: int) -> None:
+    check = Done(Outcome.COMPLETE, facts={**FACTS, "precision": precision, "memory": memory})
+    executor = Recording(lambda job: Done(Outcome.COMPLETE), check)
+    with training(executor) as evaluator:
+        evaluator.submit(0, request(memory=image))
+    (job,) = [job for job in executor.jobs if isinstance(job, TrainJob)]
+    assert job.slices == slices

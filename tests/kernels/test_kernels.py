@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 from contextlib import suppress
 
 import numpy as np
@@ -96,3 +97,23 @@ def test_without_numba_a_network_is_compiled_as_it_stands(monkeypatch: pytest.Mo
 def test_a_text_that_imports_nothing_as_f_is_compiled_as_it_stands() -> None:
     network = compile_source(SOURCE.replace("import torch.nn.functional as F", "import torch\nF = torch.nn.functional"), quick=True)
     assert network.forward.__globals__["F"] is torch.nn.functional
+
+
+def test_where_nothing_compiled_can_be_kept_pytorchs_own_are_used(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a container without a home, whose packages nobody may write to."""
+
+    def refuse(name: str, *arguments: object) -> object:
+        if name == "nas.kernels" and arguments[2] == ("layers",):
+            raise RuntimeError("cannot cache function: no locator available")
+        return imported(name, *arguments)
+
+    imported = builtins.__import__
+    kernels._layers.cache_clear()
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    try:
+        assert kernels_words() == "PyTorch"
+    finally:
+        kernels._layers.cache_clear()
+    assert "no locator available" in caplog.text

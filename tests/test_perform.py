@@ -148,7 +148,7 @@ def test_weights_that_are_no_numbers_are_told_in_words(tmp_path: Path) -> None:
     """Without validation images nothing else looks at what the last step made of them; JSON could not carry it."""
     images = (np.arange(24 * 16, dtype=np.uint8).reshape(24, 1, 4, 4), np.arange(24) % 2)
     dataset = joined(load_data(dict.fromkeys(("train", "val", "test"), images), cache_dir=tmp_path), tmp_path / "joined")
-    done = perform(train_job(STEEP, dataset, recipe=Recipe(batch_size=24)), lambda entry: None)
+    done = perform(train_job(STEEP, dataset, recipe=Recipe(batch_size=48)), lambda entry: None)
     assert (done.outcome, done.metrics) == (Outcome.DIVERGED, {})
     assert "finite" in done.error
 

@@ -33,6 +33,7 @@ class Plan:
         rounds: Seed and data of each round.
         images: Validation images of each round.
         segments: Training segments of the search when this was decided; where there are more now, it has to be decided anew.
+        epochs: Of each training; those of the search that were as long stand beside them.
     """
 
     kind: Literal["seeds", "folds"]
@@ -40,12 +41,28 @@ class Plan:
     rounds: tuple[Key, ...]
     images: tuple[int, ...]
     segments: int
+    epochs: int
+
+    def first(self, own: Iterable[EvaluationRow], proposal: int) -> EvaluationRow | None:
+        """Returns the training of a network by which the search chose it; None where it was measured after no so many epochs.
+
+        Args:
+            own: Segments of the search.
+            proposal: Its number.
+        """
+        return next((row for row in own if row.proposal == proposal and counts(row, self.epochs)), None)
 
 
-def plan_from_json(stored: Mapping[str, Any]) -> Plan:
-    """Returns a plan from what `dataclasses.asdict` and JSON made of it."""
+def counts(row: EvaluationRow, epochs: int) -> bool:
+    """Returns whether a training stands for one of so many epochs: it was measured after them."""
+    return row.measurement.outcome.measured and row.to_epoch == epochs
+
+
+def plan_from_json(stored: Mapping[str, Any], top: int) -> Plan:
+    """Returns a plan from what `dataclasses.asdict` and JSON made of it; one without epochs had `top` of them."""
     rounds = tuple((int(seed), str(data)) for seed, data in stored["rounds"])
-    return Plan(stored["kind"], tuple(stored["proposals"]), rounds, tuple(stored["images"]), stored["segments"])
+    images, epochs = tuple(stored["images"]), stored.get("epochs", top)
+    return Plan(stored["kind"], tuple(stored["proposals"]), rounds, images, stored["segments"], epochs)
 
 
 @dataclass(frozen=True)
@@ -83,23 +100,29 @@ class Again:
 
     def merged(self, rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
         """Returns the segments of the search of those networks that have a mean, which stands in the last of each."""
-        kept = [row for row in rows if row.proposal in self.results]
-        last = {row.proposal: max(own.to_epoch for own in kept if own.proposal == row.proposal) for row in kept}
         return [
             replace(row, measurement=replace(row.measurement, metrics=self.means(row.proposal)))
-            if row.to_epoch == last[row.proposal]
+            if counts(row, self.plan.epochs)
             else row
-            for row in kept
+            for row in rows
+            if row.proposal in self.results
         ]
 
     def noise(self, metric: str) -> Noise | None:
-        """Returns how far trainings lie apart in a metric that is a share of the images; None where that is not known."""
+        """Returns how far trainings lie apart in a metric that is a share of the images; None where that is not known.
+
+        The training by which the search chose a network lies higher than others for that reason, so it says nothing of the spread
+        where two more do.
+        """
         folds = len(self.plan.rounds) if self.plan.kind == "folds" else 0
         images = sum(self.plan.images[: self.rounds]) if folds else self.plan.images[0]
+        chosen_by = 1 if self.plan.kind == "seeds" and self.rounds > 1 else 0
         shares = [
-            [one.metrics[metric] for one in own] for own in self.results.values() if all(metric in one.metrics for one in own)
+            [one.metrics[metric] for one in own[chosen_by:]]
+            for own in self.results.values()
+            if all(metric in one.metrics for one in own)
         ]
-        return measured_noise(shares, images, folds=folds)
+        return measured_noise(shares, images, folds=folds, trainings=self.trainings)
 
 
 def parted(rows: Iterable[EvaluationRow]) -> tuple[list[EvaluationRow], list[EvaluationRow]]:
@@ -127,10 +150,15 @@ def gathered(plan: Plan | None, own: Sequence[EvaluationRow], again: Iterable[Ev
     if plan is None:
         return None
     wanted = {(proposal, *key) for proposal in plan.proposals for key in plan.rounds}
-    ended = {(row.proposal, row.seed, row.data): row for row in again if (row.proposal, row.seed, row.data) in wanted}
+    ended = {
+        (row.proposal, row.seed, row.data): row
+        for row in again
+        if (row.proposal, row.seed, row.data) in wanted and (counts(row, plan.epochs) or not row.measurement.outcome.measured)
+    }
     per_round = Counter((seed, data) for _, seed, data in ended)
     rounds = next((i for i, key in enumerate(plan.rounds) if per_round[key] < len(plan.proposals)), len(plan.rounds))
-    results = {} if plan.segments != len(own) or not rounds else _results(plan, rounds, own, ended)
+    fewest = 2 if plan.kind == "folds" else 1  # one fold alone is no mean, and other images than the search measured on
+    results = {} if plan.segments != len(own) or rounds < fewest else _results(plan, rounds, own, ended)
     return Again(plan, tuple(ended.values()), rounds if results else 0, results)
 
 
@@ -140,10 +168,10 @@ def _results(
     """Returns the trainings of each network that has a mean."""
     found = {}
     for proposal in plan.proposals:
-        first = max((row for row in own if row.proposal == proposal), key=lambda row: row.to_epoch)
         trainings = [ended[proposal, seed, data].measurement for seed, data in plan.rounds[:rounds]]
-        if plan.kind == "seeds":
+        first = plan.first(own, proposal)
+        if plan.kind == "seeds" and first is not None:
             trainings.insert(0, first.measurement)
-        if all(one.outcome.measured for one in trainings):
+        if first is not None and all(one.outcome.measured for one in trainings):
             found[proposal] = tuple(trainings)
     return found

@@ -312,13 +312,13 @@ def evaluator_name(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def free_folder(space: str, strategy: str) -> Path:
-    """Makes the first free `runs/SPACE-STRATEGY-N`.
+def free_folder(name: str) -> Path:
+    """Makes the first free `runs/NAME-N`.
 
     Raises:
         RunError: When it cannot be made.
     """
-    name = f"{space or 'space'}-{strategy.rpartition('.')[2]}".replace(":", "-").replace("/", "-")
+    name = name.replace(":", "-").replace("/", "-")
     try:
         Path("runs").mkdir(exist_ok=True)
         for number in range(1, 100_000):

@@ -26,8 +26,8 @@ class Luck:
         luck: How far that lies above the true one on average, as a share too.
         deviation: Standard deviation of the noise of that accuracy.
         networks: How many it was picked from, after the same epochs.
-        kind: What the noise is of: "images" (their draw, from their number, independent for each network), "seeds" or "folds"
-            (measured where networks were trained again).
+        kind: What the noise is of: "images" (their draw, from their number, independent for each network), "seeds" (as measured
+            where networks were trained again, and the draw of the images that all seeds share) or "folds" (as measured).
     """
 
     metric: str
@@ -55,10 +55,11 @@ def luck_of(run: Run) -> Luck | None:
     shares = np.array(table[metric], dtype=float)
     trainings = np.array(table["trainings"], dtype=int) if noise else np.ones(len(table), dtype=int)
     inside = np.clip(shares, 0.5 / images, 1 - 0.5 / images)  # no noise at all is no estimate of it
+    drawn = np.sqrt(inside * (1 - inside) / images)
+    deviations = drawn
     if noise:
-        deviations = np.array([noise.deviation_of_mean(*mean) for mean in zip(inside.tolist(), trainings.tolist(), strict=True)])
-    else:
-        deviations = np.sqrt(inside * (1 - inside) / images)
+        strayed = np.array([noise.deviation_of_mean(*mean) for mean in zip(inside.tolist(), trainings.tolist(), strict=True)])
+        deviations = strayed if noise.folds else np.hypot(drawn, strayed)
     eligible = trainings == trainings.max()
     best = int(np.where(eligible, shares, -math.inf).argmax())
     rng = np.random.default_rng(0)
@@ -77,7 +78,7 @@ def luck_words(run: Run) -> str:
     source = {
         "images": f"from {counted(run.validation_images, 'image')} alone, as if drawn anew for each; --train-seeds 3 measures "
         "that of seeds",
-        "seeds": "of the mean, as measured between seeds",
+        "seeds": f"of the mean, as measured between seeds, and from {counted(run.validation_images, 'image')}",
         "folds": "of the mean, as measured between folds",
     }[found.kind]
     return (
@@ -94,7 +95,8 @@ def again_words(run: Run) -> str:
     networks = f"{counted(len(again.plan.proposals), 'network')} near the front"
     done = f"{len(again.ended)} of {counted(again.planned, 'training')} done"
     if not again.trainings:
-        stale = "the search has gone on since" if again.plan.segments != len(run.rows()[1]) else "no round of all is complete"
+        few = "fewer than two folds of all are complete" if again.plan.kind == "folds" else "no round of all is complete"
+        stale = "the search has gone on since" if again.plan.segments != len(run.rows()[1]) else few
         return f"trained again: {networks}, {done}; {stale}, so the front is of first trainings"
     failed = len(again.plan.proposals) - len(again.results)
     left_out = f"; {failed} left out, of which a training failed" if failed else ""
@@ -128,7 +130,9 @@ def training_rows(run: Run, fingerprint: str) -> list[list[str | float | None]]:
     if again is None or not trainings:
         return []
     own = [row for row in run.rows()[1] if row.proposal == trainings[0].proposal]
-    first = max(own, key=lambda row: row.to_epoch)
+    first = again.plan.first(own, trainings[0].proposal)
+    if first is None:
+        return []
     names = [name for name in first.measurement.metrics if name.startswith("val_")]
     place = {key: number for number, key in enumerate(again.plan.rounds, 1)}
     labelled = [("by the search", first)] + [

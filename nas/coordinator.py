@@ -19,7 +19,7 @@ from nas.budget import Budget
 from nas.errors import StrategyError
 from nas.events import Event
 from nas.executors.base import Inheritance
-from nas.jobs import POLL_SECONDS, Job, Training, checked, reached, revived
+from nas.jobs import POLL_SECONDS, TOUCH_SECONDS, Job, Training, broken_off, checked, reached, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
@@ -38,11 +38,6 @@ if TYPE_CHECKING:
 
 MAX_FAULTS = 2
 """Breakdowns of this process itself while a proposal was in flight, after which that proposal counts as crashed."""
-
-TOUCH_SECONDS = 10.0
-"""How often the time spent is written down while nothing ends."""
-
-_BROKEN_OFF = (Outcome.CRASHED, Outcome.INTERRUPTED)
 
 
 def search_loop(
@@ -106,13 +101,15 @@ def search_loop(
     journal.open(budget)
     on_baselines = faulted and bool(record.baselines_in_flight())  # then no proposal was being evaluated
     on_again = faulted and bool(record.again_in_flight())  # likewise
-    if not on_again:
+    if on_again and retraining:
+        retraining.suspect()
+    else:
         record.note_again(())
     train_baselines(baselines, problem, evaluator, record, training, on_event=on_event, stopped=stopped, faulted=on_baselines)
     reason = loop.run(faulted and not on_baselines and not on_again)
     if retraining:
         journal.commit()
-        retraining.run(faulted=on_again)
+        retraining.run()
         reason = stopped() or reason
     journal.close(reason)
     return reason
@@ -272,8 +269,8 @@ class _Loop:
     def _collect(self) -> None:
         """Waits for results. Quick ones are committed with the next proposals, all others at once."""
         results = self.evaluator.collect(POLL_SECONDS)
-        if self.limits.stopped():  # what asked this process to stop may have ended the evaluations too: they stay pending
-            results = [(ticket, found) for ticket, found in results if found.outcome not in _BROKEN_OFF]
+        if self.limits.stopped():
+            results = [(ticket, found) for ticket, found in results if not broken_off(found)]  # these stay pending
         for ticket, measurement in results:
             job = self.in_flight.pop(ticket)
             if self.training.cycles:

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.25
 """How long a signal may wait while evaluations run."""
+TOUCH_SECONDS = 10.0
+"""How often the time spent is written down while nothing ends."""
+
+
+def broken_off(measurement: Measurement) -> bool:
+    """Returns whether what asked this process to stop may have ended an evaluation too, which then says nothing."""
+    return measurement.outcome in (Outcome.CRASHED, Outcome.INTERRUPTED)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Limits:
         if reason := self.stopped():
             return reason
         limit = self.budget.seconds
-        if limit is not None and (self.elapsed() >= limit or self.elapsed() >= limit - self.kept()[1]):
+        if limit is not None and self.elapsed() >= limit - self.kept()[1]:
             return f"the budget of {spell_seconds(limit)} is spent{self._kept_words(1)}"
         return ""
 

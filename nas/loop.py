@@ -181,7 +181,7 @@ def search(
     if dataset is not None and function is None:
         trained.check_images(dataset.input_shape[0])
     bound = replace(bound, recipe=trained)
-    asked, rungs = rungs, fitting_rungs(rungs, function, dataset, bound.recipe or Recipe())
+    asked, rungs = rungs, fitting_rungs(rungs, function, dataset, trained)
     sizes = resolutions_of(resolutions, asked, rungs, function, bound)
     problem = Problem(bound, objectives, constraints, own_costs, sizes)
     starts = find_starts(recorded_starts(out, start_from) or start_from, problem)
@@ -216,7 +216,9 @@ def search(
     heirs = inherit or bool(chosen.strategy.importance)
     again = again_of(train_seeds, folds, function, dataset, seed=seed, heirs=heirs)
     led = StartFrom(starts, proposing) if starts else proposing
-    folder = Path(out) if out is not None else free_folder(bound.name, str(settings["strategy"]["name"]))
+    folder = (
+        Path(out) if out is not None else free_folder(f"{bound.name or 'space'}-{settings['strategy']['name'].rpartition('.')[2]}")
+    )
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     options |= {"raised_from": list(asked)} if asked != rungs else {}
     with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
@@ -242,7 +244,7 @@ def search(
                 seed=seed,
                 epochs=rungs,
                 resolutions=sizes,
-                recipe=bound.recipe.closed() if bound.recipe else None,
+                recipe=trained.closed(),
                 baselines=marked,
                 data=dataset.digest[:16] if dataset else "",
                 on_event=tell,

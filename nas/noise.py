@@ -77,13 +77,14 @@ class Noise:
         return float(stdtrit(self.freedom, 0.975)) * self.deviation_of_mean(share, self.trainings)
 
 
-def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int = 0) -> Noise | None:
+def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int = 0, trainings: int | None = None) -> Noise | None:
     """Returns the noise of trainings.
 
     Args:
         shares: Accuracies, one sequence a network, all of the same length.
         images: Validation images behind the mean of such a sequence.
         folds: Into how many folds the images were cut; 0: the sequences are seeds on the same images.
+        trainings: How many a mean is of, where the sequences leave some out.
 
     Returns:
         None where nothing was trained twice, or the images are not known.
@@ -92,4 +93,4 @@ def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int
     if not told or not images:
         return None
     ratio = fmean([variance(own) / (fmean(own) * (1 - fmean(own))) for own in told])
-    return Noise(ratio, sum(len(own) - 1 for own in told), len(told[0]), images, folds)
+    return Noise(ratio, sum(len(own) - 1 for own in told), trainings or len(told[0]), images, folds)

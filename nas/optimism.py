@@ -51,7 +51,7 @@ def luck_of_best(
         return 0.0
     near = measured >= measured[eligible].max() - REACH * sd.max()
     measured, sd, eligible = measured[near], sd[near], eligible[near]
-    if eligible.sum() < 2 or np.ptp(measured) == 0:
+    if eligible.sum() < 2:
         return 0.0
     places, shares = _left_open(measured, sd)
     reached = shares.cumsum(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from nas.jobs import POLL_SECONDS
+from nas.jobs import POLL_SECONDS, broken_off
 from nas.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def train_each(
     began: Callable[[list[T]], None],
     ended: Callable[[T, Measurement], None],
     stopped: Callable[[], str],
+    waited: Callable[[], None] = lambda: None,
 ) -> None:
-    """Trains each item; what is in flight when `stopped` says so is lost.
+    """Trains each item; what is still in flight when `stopped` says so is lost.
 
     Args:
         items: In order.
@@ -32,6 +33,7 @@ def train_each(
         began: Told all that are in flight, whenever one more is about to be begun.
         ended: Told of each that ended.
         stopped: Asked often; a reason ends this at once.
+        waited: Called often, while nothing ends too.
     """
     waiting, running, ticket = list(items), dict[int, T](), 0
     while (waiting or running) and not stopped():
@@ -45,7 +47,8 @@ def train_each(
             began(list(running.values()))
             evaluator.submit(ticket, asked)
         results = evaluator.collect(POLL_SECONDS) if running else []
-        if stopped():  # what asked this process to stop may have ended the trainings too
-            break
+        if stopped():
+            results = [(number, measurement) for number, measurement in results if not broken_off(measurement)]
         for number, measurement in results:
             ended(running.pop(number), measurement)
+        waited()

@@ -157,7 +157,7 @@ def score_untrained(job: ScoreJob) -> Done:
 def begin_with(module: nn.Module, graph: Graph, inherit: Inheritance, job: TrainJob, dataset: Dataset, recipe: Recipe) -> float:
     """Copies the parent's weights into a new network; returns the share taken over, 0 where they are gone."""
     weights = Path(inherit.weights)
-    if not weights.is_file():  # deleted by hand: the network is trained from nothing
+    if not weights.is_file():  # let go before its network was a likely parent again, or deleted by hand
         return 0.0
     images = minibatch(dataset, job.seed, recipe.batch_size)  # no more than training holds in memory
     return inherit_file(module, graph, graph_from_json(inherit.graph), weights, inherit.aligned, seed=job.seed, images=images)

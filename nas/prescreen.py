@@ -6,7 +6,7 @@ the proposal. Attempt 0 is the one that a search without screening would have ma
 
 Screening judges itself: scores that do not rank what was measured are left out (`nas.promise`), and it ends for good as soon as
 none is left, or what was promised does not rank, at equal cost, as accuracy does. Networks that are all promising cannot show that;
-so every fifth proposal (`CONTROL`) is attempt 0, whatever is promised of it.
+so every fifth proposal (`CONTROL`) is the first of the candidates that is new, whatever is promised of it.
 
 Every decision follows from the record, which keeps all candidates with their scores: a resumed search decides as an unbroken one,
 and `nas verify` computes every choice again without scoring anything.
@@ -27,9 +27,9 @@ from nas.attempts import Accepted, Halted, NothingFeasible, next_candidate
 from nas.errors import ObjectiveError
 from nas.events import Refused
 from nas.objectives import on_log_scale
-from nas.promise import EXACT, MEAN, Worth, promises, useless, worths
+from nas.promise import EXACT, MEAN, Worth, judged_by, promises, useless, worths
 from nas.rows import Scored, ScreeningRow
-from nas.strategies.base import Exhausted, History, Key, Strategy, training_key
+from nas.strategies.base import Exhausted, History, Key, Strategy, Trial, training_key
 
 if TYPE_CHECKING:
     from nas.problem import Candidate, Problem
@@ -88,8 +88,9 @@ class Screen:
         if self.off:
             return first
         judged = self.worths(history)
-        left_out = useless(judged)
-        if reason := _pointless(judged, left_out):
+        verdict = self._worths(self._looked_at(self._trained(history)))
+        left_out = useless(verdict)
+        if reason := _pointless(verdict, left_out):
             return self._take(first, ScreeningRow(history.proposed, (), off=reason), judged)
         found = [first]
         with suppress(NothingFeasible, Exhausted):  # what there is, is enough
@@ -106,9 +107,21 @@ class Screen:
         row = ScreeningRow(history.proposed, tuple(scored), chosen)
         return self._take(replace(fresh[chosen], rejected=dict(refused)), row, judged)
 
+    def _trained(self, history: History) -> list[Trial]:
+        """Returns the trials that were scored and measured, in the order in which they ended."""
+        return [trial for trial in history.measured() if trial.id in self._proposed and not trial.repeat]
+
+    def _looked_at(self, trials: Sequence[Trial]) -> Sequence[Trial]:
+        """Returns those by which scores are judged: up to the 20th, 40th, 80th (and so on) of which something was promised."""
+        promised = [place for place, trial in enumerate(trials) if MEAN in self._proposed[trial.id].scores]
+        look = judged_by(len(promised))
+        return trials[: promised[look - 1] + 1] if look else ()
+
     def worths(self, history: History) -> list[Worth]:
         """Returns what each score was worth so far; the mean rank, which decides, comes last. Empty before anything was scored."""
-        trials = [trial for trial in history.measured() if trial.id in self._proposed and not trial.repeat]
+        return self._worths(self._trained(history))
+
+    def _worths(self, trials: Sequence[Trial]) -> list[Worth]:
         accuracies = [-trial.losses[self._measured] for trial in trials if trial.losses is not None]
         return worths([self._proposed[trial.id] for trial in trials], accuracies, list(self._scored.values())) if trials else []
 
@@ -177,7 +190,7 @@ def _pointless(judged: Sequence[Worth], left_out: set[str]) -> str:
     *scores, mean = judged
     if MEAN not in left_out and any(worth.name not in left_out for worth in scores):
         return ""
-    measured = max(worth.plain.count for worth in judged if worth.plain)
+    measured = max(worth.networks for worth in judged)
     what = f"what was promised of {measured} networks" if MEAN in left_out else f"every score of {measured} networks"
     each = ", ".join(f"{worth.name} {worth.equal_cost.tau:+.2f}" for worth in scores if worth.equal_cost)
     promised = f"tau {mean.equal_cost}; " if mean.equal_cost else ""

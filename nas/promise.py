@@ -12,11 +12,14 @@
 * **The worth** of a score is Kendall's correlation with the accuracies measured, and that at equal cost: the partial correlation
   of the score, less a quadratic polynomial of the exact objectives' ranks, given these. That of the promise is of what was promised
   before the network was trained, so it is no hindsight.
-* **What does not rank is left out**: from `ENOUGH` measured networks on, a score whose correlation at equal cost is not above 0.
+* **What does not rank is left out**: a score whose correlation at equal cost is not above 0. That is asked at `ENOUGH` measured
+  networks of which something was promised, at twice as many, and so on: asked at each, a score that ranks a little would fall below
+  0 at one of them by chance.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +37,7 @@ EXACT = ("params", "depth")
 MEAN = "mean rank"
 """What the promise of a network is called beside its scores."""
 ENOUGH = 20
-"""Measured networks from which on scores are judged."""
+"""Measured networks, of which something was promised, from which on scores are judged."""
 
 _NEIGHBOURS = 10  # networks that one is compared with, at least,
 _NEIGHBOURHOOD = 5  # and one in so many of all
@@ -49,11 +52,13 @@ class Worth:
         name: Of the score; `MEAN` for the promise, which decides.
         plain: How far it ranks as accuracy does; None while that cannot be said.
         equal_cost: Likewise among networks of equal cost; the same where no objective is exact.
+        networks: How many measured networks have the score.
     """
 
     name: str
     plain: Agreement | None
     equal_cost: Agreement | None
+    networks: int
 
 
 def promises(candidates: Sequence[Scored], left_out: Collection[str] = (), wanted: Collection[str] | None = None) -> Floats | None:
@@ -96,9 +101,10 @@ def worths(trained: Sequence[Scored], accuracies: Sequence[float], scored: Seque
         ranks = _ranks(scored, name)
         left = _unexplained(ranks, costs)
         equal_cost = None if left is None else _agreement(left[at], accuracies, axes)
-        found.append(Worth(name, _agreement(ranks[at], accuracies), equal_cost))
+        found.append(Worth(name, _agreement(ranks[at], accuracies), equal_cost, int(np.isfinite(ranks[at]).sum())))
     promised = np.array([candidate.scores.get(MEAN, np.nan) for candidate in trained])
-    return [*found, Worth(MEAN, _agreement(promised, accuracies), _agreement(promised, accuracies, axes))]
+    both = _agreement(promised, accuracies), _agreement(promised, accuracies, axes)
+    return [*found, Worth(MEAN, *both, int(np.isfinite(promised).sum()))]
 
 
 def _among_neighbours(values: Floats, costs: Sequence[Sequence[float]], places: Sequence[int]) -> Floats:
@@ -124,8 +130,13 @@ def _among_neighbours(values: Floats, costs: Sequence[Sequence[float]], places: 
 
 def useless(judged: Sequence[Worth]) -> set[str]:
     """Returns the scores, and `MEAN` for the promise, that were measured often enough and do not rank."""
-    enough = [worth for worth in judged if worth.plain is not None and worth.plain.count >= ENOUGH]
+    enough = [worth for worth in judged if worth.networks >= ENOUGH]
     return {worth.name for worth in enough if worth.equal_cost is None or worth.equal_cost.tau <= 0}
+
+
+def judged_by(measured: int) -> int:
+    """Returns by how many of the networks measured first scores are judged; 0 while there are too few."""
+    return 0 if measured < ENOUGH else ENOUGH * 2 ** int(math.log2(measured // ENOUGH))
 
 
 def score_names(candidates: Sequence[Scored]) -> list[str]:

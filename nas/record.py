@@ -94,7 +94,7 @@ class Record:
             raise RunError(f"{self.folder} holds no run but other files ({strange[0]}, ...); choose a new or an empty folder")
 
     def _start(self, options: dict[str, Any]) -> None:
-        self._open = False
+        self._open = self._closed = False
         self._check_settings()
         self._packer = Packer(self._connection, writable=True)
         self._networks: dict[str, int] = dict(self._connection.execute("SELECT fingerprint, id FROM networks"))
@@ -103,8 +103,8 @@ class Record:
         self._recipe: tuple[object, str] = (object(), "")
         self.seconds_before = float(self._connection.execute("SELECT total(seconds) FROM starts").fetchone()[0])
         self._begun = time.monotonic()
-        row = self._connection.execute("SELECT options FROM starts ORDER BY id DESC LIMIT 1").fetchone()
-        self.options_before: dict[str, Any] = json.loads(row[0]) if row else {}
+        rows = self._connection.execute("SELECT options FROM starts ORDER BY id DESC").fetchall()
+        self.options_before: list[dict[str, Any]] = [json.loads(options) for (options,) in rows]
         self._note_time_at = self._begun
         self._write(
             "INSERT INTO starts (began, seconds, pid, host, options) VALUES (?, 0, ?, ?, ?)",
@@ -306,10 +306,15 @@ class Record:
             self.abandon()
 
     def abandon(self) -> None:
-        """Closes without committing what is still open."""
-        self.rollback()
-        close_writer(self._connection)
-        self._lock.release()
+        """Closes without committing what is still open; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.rollback()
+        finally:
+            close_writer(self._connection)
+            self._lock.release()
 
     def __enter__(self) -> Record:
         return self

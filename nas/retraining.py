@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from nas.again import Plan
+from nas.again import Plan, counts
 from nas.events import Event, TrainedAgain, TrainsAgain
 from nas.intervals import INTERVAL_METRICS, wilson
-from nas.jobs import checked, reached, revived
+from nas.jobs import TOUCH_SECONDS, checked, reached, revived
 from nas.measurement import Measurement, Outcome
 from nas.nearby import near_front
 from nas.parallel import train_each
@@ -100,14 +100,14 @@ class Retraining:
     journal: Journal
     budget: Budget
     stopped: Callable[[], str]
-    _done: set[tuple[int, int, str]] = field(default_factory=set)
+    _ended: dict[tuple[int, int, str], EvaluationRow] = field(default_factory=dict)
     _folders: dict[int, Path] = field(default_factory=dict)
     _near: tuple[int, list[int]] = (-1, [])
     _kept: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))
 
     def __post_init__(self) -> None:
         self._rounds, self._images = self.wanted.rounds(self.training)
-        self._done = {(row.proposal, row.seed, row.data) for row in self.record.again()}
+        self._ended = {(row.proposal, row.seed, row.data): row for row in self.record.again()}
 
     def near(self) -> list[int]:
         """Returns the proposals whose networks are on the front or may belong there, the front first."""
@@ -126,12 +126,14 @@ class Retraining:
 
     def kept(self) -> tuple[int, float]:
         """Returns the epochs and seconds that the search leaves: for as many rounds as fit into `SHARE` of the budget."""
-        state = self.journal.ledger.segments, len(self._done)
+        state = self.journal.ledger.segments, len(self._ended)
         if self._kept[0] != state:
             self._kept = state, self._kept_now()
         return self._kept[1]
 
     def _kept_now(self) -> tuple[int, float]:
+        if self._heirs(self.near()):
+            return 0, 0.0
         found, left, total, limit = (0, 0.0), list(self._left(self.near())), self.budget.epochs_total, self.budget.seconds
         for place in range(len(self._rounds)):
             items = [item for item in left if item[0] <= place]
@@ -142,28 +144,25 @@ class Retraining:
             found = epochs, seconds
         return found
 
-    def run(self, *, faulted: bool = False) -> None:
-        """Trains what is near the front again, as far as the budget allows.
+    def _heirs(self, near: list[int]) -> int:
+        return sum(self.record.proposal(number).inherit_from is not None for number in near)
 
-        Args:
-            faulted: Whether the start before this one broke down by itself while networks were trained again: these count as
-                crashed.
+    def run(self) -> None:
+        """Trains what is near the front again, as far as the budget allows.
 
         Raises:
             RunError: When a network is refused now, or has become another one.
         """
-        if faulted:
-            self._suspect()
         near = self.near()
         if not near or self.stopped():
             return
         rows = {number: self.record.proposal(number) for number in near}
-        if heirs := sum(row.inherit_from is not None for row in rows.values()):
+        if heirs := self._heirs(near):
             self._tell(TrainsAgain(len(near), 0, self.wanted.seeds, self.wanted.folds, f"{heirs} of them {_HEIRS}"))
             return
-        self.record.note_plan(
-            Plan("folds" if self.wanted.folds else "seeds", tuple(near), self._rounds, self._images, self.journal.ledger.segments)
-        )
+        kind: Literal["seeds", "folds"] = "folds" if self.wanted.folds else "seeds"
+        ledger = self.journal.ledger
+        self.record.note_plan(Plan(kind, tuple(near), self._rounds, self._images, ledger.segments, ledger.top))
         self.record.commit()
         chosen, why_not = self._fitting(list(self._left(near)), len(near))
         self._tell(TrainsAgain(len(near), len(chosen), self.wanted.seeds, self.wanted.folds, why_not))
@@ -179,6 +178,7 @@ class Retraining:
                 began=self._began,
                 ended=lambda item, measurement: self._end(item, jobs[item[1]], measurement, len(near)),
                 stopped=self.stopped,
+                waited=lambda: self.journal.commit_if_due(TOUCH_SECONDS),
             )
         finally:
             if not self.stopped():
@@ -189,7 +189,12 @@ class Retraining:
     def _left(self, near: list[int]) -> Iterator[Item]:
         """Yields what was not trained yet, round by round."""
         for place, key in enumerate(self._rounds):
-            yield from ((place, number) for number in near if (number, *key) not in self._done)
+            yield from ((place, number) for number in near if not self._is_done(number, key))
+
+    def _is_done(self, number: int, key: tuple[int, str]) -> bool:
+        """Returns whether a network was trained so, for as many epochs as count now; what failed would fail again."""
+        row = self._ended.get((number, *key))
+        return row is not None and (not row.measurement.outcome.measured or counts(row, self.journal.ledger.top))
 
     def _seconds(self, items: list[Item]) -> float:
         """Returns how long trainings will take, each as long as that of the search did."""
@@ -246,7 +251,7 @@ class Retraining:
             measurement = reached(measurement, ledger.top)
         measurement = checked(measurement, costs, ledger.objectives, first=False)
         self._keep(item[1], self._rounds[item[0]], job.row.fingerprint, job.row.recipe, measurement)
-        done = sum((number, *key) in self._done for number in self.near() for key in self._rounds)
+        done = sum(self._is_done(number, key) for number in self.near() for key in self._rounds)
         self._tell(
             TrainedAgain(
                 trial=item[1],
@@ -266,19 +271,21 @@ class Retraining:
     def _keep(self, number: int, key: tuple[int, str], fingerprint: str, recipe: str, measurement: Measurement) -> None:
         seed, data = key
         epochs = max(measurement.epochs, 0)
-        self.record.add_evaluation(
-            EvaluationRow(number, fingerprint, recipe, data, seed, 0, epochs, replace(measurement, checkpoint=""), time.time())
-        )
+        row = EvaluationRow(number, fingerprint, recipe, data, seed, 0, epochs, replace(measurement, checkpoint=""), time.time())
+        self.record.add_evaluation(row)
         self.record.commit()
-        self._done.add((number, seed, data))
+        self._ended[number, seed, data] = row
         self.journal.ledger.epochs += epochs
 
-    def _suspect(self) -> None:
-        """Ends what brought this process down, so that the others can be trained."""
-        for number, seed, data in sorted(self.record.again_in_flight() - self._done):
-            row = self.record.proposal(number)
-            error = "this process broke down while it was trained again"
-            self._keep(number, (seed, data), row.fingerprint, row.recipe, Measurement(Outcome.CRASHED, error=error))
+    def suspect(self) -> None:
+        """Ends what brought this process down when it was in flight, so that the others can be trained; forgets what was."""
+        for number, seed, data in sorted(self.record.again_in_flight()):
+            if not self._is_done(number, (seed, data)):
+                row = self.record.proposal(number)
+                error = "this process broke down while it was trained again"
+                self._keep(number, (seed, data), row.fingerprint, row.recipe, Measurement(Outcome.CRASHED, error=error))
+        self.record.note_again(())
+        self.record.commit()
 
     def _tell(self, event: Event) -> None:
         self.journal.on_event(event)

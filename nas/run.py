@@ -153,7 +153,7 @@ class Run:
                 "score": worth.name,
                 **_bounds("tau", worth.plain),
                 **_bounds("equal_cost", worth.equal_cost),
-                "networks": worth.plain.count if worth.plain else 0,
+                "networks": worth.networks,
             }
             for worth in found
         ]

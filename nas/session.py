@@ -106,12 +106,12 @@ def evaluating(
             yield judge
         return
     assert dataset is not None
-    before = record.options_before.get("evaluator", {})
-    same = record.options_before.get("device") == device
+    told = [options["evaluator"] for options in record.options_before if options.get("device") == device and "evaluator" in options]
+    before = next((facts for facts in told if "precision" in facts), None)  # starts that failed early told nothing
     precision, reason = "auto", ""
     if deterministic:
         precision, reason = DETERMINISTIC, "asked for"
-    elif same and "precision" in before:  # measured once a run: it changes the figures
+    elif before is not None:  # measured once a run: it changes the figures
         reason = _AS_AT_FIRST + str(before.get("precision_reason") or "asked for").removeprefix(_AS_AT_FIRST)
         precision = str(before["precision"])
     kind = typical_sources(problem) if precision == "auto" else ()

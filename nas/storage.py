@@ -283,7 +283,8 @@ def insert_baseline(row: BaselineRow, networks: Ids, recipes: Ids, pack: Pack) -
 def read_plan(connection: sqlite3.Connection) -> Plan | None:
     """Reads which networks were to be trained again, as that was last decided; None where it was not."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (PLAN,)).fetchone()
-    return plan_from_json(json.loads(row[0])) if row else None
+    top = connection.execute("SELECT max(to_epoch) FROM evaluations").fetchone()[0]
+    return plan_from_json(json.loads(row[0]), int(top or 0)) if row else None
 
 
 def read_baselines(connection: sqlite3.Connection) -> Iterator[BaselineRow]:

@@ -57,20 +57,22 @@ def test_the_precision_of_the_first_start_is_kept(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("nas.session.TrainingEvaluator", lambda *_, **options: nullcontext(given.update(options)))
     problem = Problem(SPACE.bind((1, 6, 6), 3), ["val_accuracy", "params"], [])
 
-    def asked(before: dict[str, Any], device: str = "auto", deterministic: bool = False) -> tuple[str, str]:
-        record: Any = SimpleNamespace(options_before=before)
+    def asked(*before: dict[str, Any], device: str = "auto", deterministic: bool = False) -> tuple[str, str]:
+        record: Any = SimpleNamespace(options_before=list(before))
         with evaluating(None, DATA, None, None, device, None, record, problem, deterministic):  # type: ignore[arg-type]
             assert bool(given["kind"]) == (given["precision"] == "auto")
         return given["precision"], given["reason"]
 
-    assert asked({}) == ("auto", "")
-    assert asked({}, deterministic=True) == ("deterministic", "asked for")
+    assert asked() == ("auto", "")
+    assert asked(deterministic=True) == ("deterministic", "asked for")
     before = {"device": "auto", "evaluator": {"precision": "bf16", "precision_reason": "trial: bf16 2, fp32 1 images/s"}}
     kept = asked(before)
     assert kept == ("bf16", "as at first, trial: bf16 2, fp32 1 images/s")
     before["evaluator"] = {"precision": kept[0], "precision_reason": kept[1]}
     assert asked(before) == kept
     assert asked(before, device="cuda") == ("auto", "")
+    stopped_early, elsewhere = {"device": "auto"}, {"device": "cuda", "evaluator": {"precision": "fp32"}}
+    assert asked(stopped_early, elsewhere, before) == kept  # the newest first
 
 
 def test_what_cannot_be_deterministic_is_refused(tmp_path: Path) -> None:

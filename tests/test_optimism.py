@@ -69,6 +69,12 @@ def test_one_far_ahead_has_no_luck_and_the_first_among_equals_has_much() -> None
     assert 0.002 < estimate(np.array([0.8985, 0.899, 0.90, 0.9005, 0.903]), sd) < 0.005
 
 
+def test_the_first_among_equals_has_as_much_where_they_are_equal_to_the_bit() -> None:
+    sd = np.full(10, 0.003)
+    equal, nearly = estimate(np.full(10, 0.9), sd), estimate(0.9 + 1e-9 * np.arange(10), sd)
+    assert equal == pytest.approx(nearly, rel=1e-3) and equal > sd[0]
+
+
 def test_those_far_below_change_nothing() -> None:
     top = np.array([0.918, 0.92, 0.921, 0.923])
     alone = estimate(top, np.full(4, 0.002))
@@ -77,7 +83,6 @@ def test_those_far_below_change_nothing() -> None:
 
 def test_there_is_none_where_nothing_is_picked() -> None:
     assert estimate(np.array([0.9]), np.array([0.01])) == 0
-    assert estimate(np.array([0.9, 0.9, 0.9]), np.full(3, 0.01)) == 0
     assert estimate(np.array([0.9, 0.8, 0.7]), np.full(3, 0.1), np.array([True, False, False])) == 0
     assert luck_of_best([], [], np.random.default_rng(0)) == 0
 

@@ -10,7 +10,7 @@ import pytest
 
 from nas.measurement import Measurement, Outcome
 from nas.objectives import objectives
-from nas.promise import MEAN, promises, recorded_worths, useless, worths
+from nas.promise import MEAN, judged_by, promises, recorded_worths, useless, worths
 from nas.rows import EvaluationRow, Scored, ScreeningRow
 
 
@@ -160,3 +160,15 @@ def test_what_was_not_measured_or_measured_later_is_left_out() -> None:
     assert found[-1].name == MEAN
     assert found[-1].plain is not None and found[-1].plain.count == 15
     assert recorded_worths(objectives(["val_accuracy"]), screenings, rows[15:16]) == []
+
+
+def test_verdicts_are_asked_for_ever_more_seldom() -> None:
+    assert [judged_by(measured) for measured in (0, 19, 20, 39, 40, 79, 80, 200)] == [0, 0, 20, 20, 40, 40, 80, 160]
+
+
+def test_a_score_that_is_the_same_everywhere_is_useless_once_enough_have_it() -> None:
+    """As `depth` is in a space of one depth."""
+    candidates, cost, quality = drawn(40, knows=1.0)
+    candidates = [replace(c, scores={**c.scores, "depth": 7.0}) for c in candidates]
+    judged = worths(candidates[:30], (np.tanh(cost) + 0.2 * quality)[:30].tolist(), candidates)
+    assert {"depth", "params"} <= useless(judged) and "knows" not in useless(judged)

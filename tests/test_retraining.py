@@ -28,6 +28,7 @@ from nas.progress import Progress, closing_words
 from nas.record import Record
 from nas.report.content import gather
 from nas.retraining import FOLD, SHARE, Wanted
+from nas.run import open_run
 from nas.space import Space
 from nas.strategies.evolution import RegularizedEvolution
 
@@ -295,7 +296,7 @@ def test_it_stops_when_asked_to_and_goes_on(tmp_path: Path) -> None:
 
     events = go(tmp_path / "run", Counting(), again=THREE, stopped=lambda: "stopped by hand" if len(asked) > 17 else "")
     (ended,) = [event for event in events if isinstance(event, Ended)]
-    assert ended.reason == "stopped by hand" and len(rows(tmp_path / "run")[2]) == 2
+    assert ended.reason == "stopped by hand" and len(rows(tmp_path / "run")[2]) == 3, "what ended meanwhile is kept"
     go(tmp_path / "run", again=THREE)
     go(tmp_path / "whole", again=THREE)
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
@@ -341,6 +342,29 @@ def test_of_several_rungs_the_top_is_trained_again(tmp_path: Path) -> None:
     assert rows(tmp_path / "killed") == rows(tmp_path / "whole")
     top = {row.proposal for row in rows(tmp_path / "whole")[1] if row.to_epoch == 3}
     assert {row.proposal for row in rows(tmp_path / "whole")[2]} <= top
+
+
+def test_trainings_of_fewer_epochs_count_no_more_once_the_search_has_got_further(tmp_path: Path) -> None:
+    def climbing(evaluations: int) -> None:
+        go(tmp_path, again=THREE, epochs=(1, 3), budget=Budget(evaluations=evaluations))
+
+    climbing(2)  # too few for the second rung
+    before = rows(tmp_path)[2]
+    assert before and {row.to_epoch for row in before} == {1}
+    climbing(18)
+    found = open_run(tmp_path).trained_again()
+    assert found is not None and found.trainings == 3 and found.plan.epochs == 3
+    assert {row.to_epoch for row in found.ended} == {3} and len(found.ended) == found.planned
+
+
+def test_nothing_is_reserved_for_what_will_be_refused(tmp_path: Path) -> None:
+    class Heirs(RegularizedEvolution):
+        def propose(self, problem: Problem, history: Any, rng: Any) -> Any:
+            made = super().propose(problem, history, rng)
+            return replace(made, inherit_from=next((trial.id for trial in history.measured()), None))
+
+    run = search(SPACE, strategy=Heirs(population=5), evaluator=Trainer(), epochs_total=60, train_seeds=2, out=tmp_path / "run")
+    assert sum(row.to_epoch for row in run.rows()[1]) == 60 and run.trained_again() is None
 
 
 def test_it_is_told_in_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,7 +138,7 @@ def bench(
         seed=seed,
         at=names(at or ""),
     )
-    folder = out or free_folder(Path(what.partition(":")[0]).stem, "bench")
+    folder = out or free_folder(f"{Path(what.partition(':')[0]).stem}-bench")
     try:
         results = bench_space(
             space,

@@ -73,10 +73,12 @@ def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_co
         if wish.device != state.plan.asked_device:
             _evaluator(work, executor, dataset, wish, state.plan)  # settles the new one
         _tell(work, dataset, wish, executor.slots)
-    if wish.test and dataset.size("test"):
+    looks = wish.test and dataset.size("test") > 0
+    if looks:
         measure_tests(work, executor, dataset)
     export_all(work, dataset, trust_code)
-    return not work.stopped() or all(training.exported for training in work.trainings)
+    ended = all(training.exported and (training.test or training.error or not looks) for training in work.trainings)
+    return not work.stopped() or ended
 
 
 def _evaluator(work: Work, executor: Executor, images: Dataset, wish: Wish, plan: Plan) -> TrainingEvaluator:

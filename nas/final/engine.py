@@ -15,7 +15,7 @@ from nas.final.folder import FinalFolder
 from nas.final.picks import Pick
 from nas.final.state import Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
-from nas.jobs import POLL_SECONDS
+from nas.jobs import POLL_SECONDS, broken_off
 from nas.measurement import Measurement, Outcome
 from nas.parallel import train_each
 from nas.recipe import Recipe, Task
@@ -136,8 +136,8 @@ def train_all(work: Work, evaluator: Evaluator) -> None:
         if not running:
             return
         results = evaluator.collect(POLL_SECONDS)
-        if work.stopped():  # what asked this process to stop may have ended the trainings too
-            return
+        if work.stopped():
+            results = [(ended, measured) for ended, measured in results if not broken_off(measured)]
         for ended, measured in results:
             i, end = running.pop(ended)
             _take(work, i, end, measured, failures, evaluator.slots)

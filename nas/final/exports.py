@@ -12,7 +12,7 @@ from nas.errors import EvaluationError
 from nas.export import export_network
 from nas.files import write_whole
 from nas.final.folder import CURVE, IMAGES, PROBE, SOURCE, TABLE
-from nas.final.results import FinalTraining, csv_text, network_results, plain
+from nas.final.results import FinalTraining, csv_text, network_results, plain, with_noise
 from nas.final.state import Training
 from nas.lines import counted
 
@@ -61,10 +61,11 @@ def finish(work: Work, test_images: int) -> FinalTraining:
     """
     folder, plan = work.folder, work.folder.state.plan
     assert plan is not None
-    networks = tuple(
+    results = [
         network_results(pick, [t for t in work.trainings if t.network == key], folder.folder, test_images)
         for key, pick in work.picks.items()
-    )
+    ]
+    networks = with_noise(results)
     folder.state.results = [plain(network) for network in networks]
     folder.save()
     if not any(training.complete for training in work.trainings):

@@ -61,7 +61,8 @@ class FinalFolder:
     def _check_free(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            names = sorted(path.name for path in self.folder.iterdir() if path.name != LOCK)
+            half = f".{STATE}."  # a start that was killed while it wrote its first state
+            names = sorted(p.name for p in self.folder.iterdir() if p.name != LOCK and not p.name.startswith(half))
         except OSError as error:
             raise EvaluationError(f"{self.folder} cannot be used: {error.strerror}; choose a folder you can write to") from None
         if names and STATE not in names:
@@ -116,9 +117,10 @@ class FinalFolder:
     def sweep(self, training: Training) -> None:
         """Deletes all checkpoints of a training but the one it goes on from."""
         place = self.place(training.network, training.seed)
-        for file in place.glob("epoch-*.safetensors*"):
-            if file.name != training.checkpoint:
-                file.unlink(missing_ok=True)
+        for pattern in ("epoch-*.safetensors*", ".epoch-*.tmp"):  # what a killed process had half written too
+            for file in place.glob(pattern):
+                if file.name != training.checkpoint:
+                    file.unlink(missing_ok=True)
 
     def weights(self, training: Training) -> Path:
         """Returns the file with the weights of a training: its checkpoint, or what was exported."""

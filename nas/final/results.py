@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from nas.final.folder import CURVE, SOURCE, WEIGHTS
 from nas.final.state import Training
 from nas.intervals import indistinguishable, wilson
 from nas.lines import Cell, aligned, counted, spell_seconds
+from nas.noise import Noise, measured_noise
 
 if TYPE_CHECKING:
     import pandas
@@ -63,6 +64,7 @@ class TrainedNetwork:
         search: What the search measured, see `nas.final.picks.Pick`; empty where none did.
         seeds: One entry a seed.
         test_images: How many; 0 where they were not measured.
+        noise: How far test accuracies lie apart between seeds, over all networks of the training; None where there is one seed.
     """
 
     name: str
@@ -72,6 +74,7 @@ class TrainedNetwork:
     search: Mapping[str, float]
     seeds: tuple[TrainedSeed, ...]
     test_images: int = 0
+    noise: Noise | None = field(default=None, repr=False)
 
     def mean(self, metric: str) -> float | None:
         """Returns the mean of a metric over the seeds that have it; None where none has."""
@@ -90,9 +93,25 @@ class TrainedNetwork:
 
     @property
     def test_interval(self) -> tuple[float, float] | None:
-        """The 95 % interval of the mean for so many test images (Wilson 1927); the spread between seeds is not in it."""
+        """The 95 % interval of the mean: of the test images (Wilson 1927), and of the spread between seeds (`nas.noise`)."""
         mean = self.test_accuracy
-        return None if mean is None else wilson(mean, self.test_images)
+        if mean is None:
+            return None
+        return self._own_noise.interval(mean) if self._own_noise else wilson(mean, self.test_images)
+
+    @property
+    def _own_noise(self) -> Noise | None:
+        """The noise for as many seeds as were measured of this network."""
+        seeds = len(self._values("test_accuracy"))
+        return replace(self.noise, trainings=seeds) if self.noise and seeds else None
+
+    def same_as(self, other: TrainedNetwork) -> bool:
+        """Returns whether two test accuracies are no further apart than 95 % of equals would be; False where one is missing."""
+        one, two = self.test_accuracy, other.test_accuracy
+        if one is None or two is None:
+            return False
+        noise = self._own_noise
+        return noise.indistinguishable(one, two) if noise else indistinguishable(one, two, self.test_images)
 
     @property
     def seconds(self) -> float:
@@ -122,6 +141,13 @@ class FinalTraining:
         import pandas
 
         return pandas.DataFrame(rows(self.networks))
+
+
+def with_noise(networks: Sequence[TrainedNetwork]) -> tuple[TrainedNetwork, ...]:
+    """Returns networks that know how far their test accuracies lie apart between seeds, pooled over all of them."""
+    measured = [[seed.metrics["test_accuracy"] for seed in one.seeds if "test_accuracy" in seed.metrics] for one in networks]
+    noise = measured_noise(measured, max((one.test_images for one in networks), default=0))
+    return tuple([replace(one, noise=noise) for one in networks])
 
 
 def network_results(pick: Pick, trainings: Sequence[Training], folder: Path, test_images: int) -> TrainedNetwork:
@@ -239,9 +265,7 @@ def _interval(network: TrainedNetwork) -> str:
 
 
 def _mark(networks: Sequence[TrainedNetwork], i: int) -> str:
-    above, this = (networks[i - 1].test_accuracy if i else None), networks[i].test_accuracy
-    same = above is not None and this is not None and indistinguishable(above, this, networks[i].test_images)
-    return "  (not told apart from the one above)" if same else ""
+    return "  (not told apart from the one above)" if i and networks[i].same_as(networks[i - 1]) else ""
 
 
 def _footnotes(networks: Sequence[TrainedNetwork]) -> list[str]:
@@ -249,10 +273,7 @@ def _footnotes(networks: Sequence[TrainedNetwork]) -> list[str]:
     if any(network.sd("test_accuracy") is not None for network in networks):
         seeds = counted(max(len(network.seeds) for network in networks), "seed")
         images = counted(max(network.test_images for network in networks), "image")
-        said = (
-            f"test_accuracy is the mean +- standard deviation over {seeds}; the interval is that of {images}, without this spread"
-        )
-        lines.append(said)
+        lines.append(f"test_accuracy is the mean +- standard deviation over {seeds}; the interval is of both, {images} and seeds")
     elif any(network.test_accuracy is not None for network in networks):
         lines.append("one seed: --train-seeds 2 or more shows how much it matters")
     for network in networks:

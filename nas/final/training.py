@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.addresses import Network
+from nas.arguments import free_folder
 from nas.budget import duration
 from nas.device import check_names, default_workers, found_device
 from nas.errors import EvaluationError
@@ -143,7 +143,7 @@ def train_networks(
         "fingerprints": [pick.fingerprint for pick in picks.picks],
         "recipes": [asdict(pick.recipe) for pick in picks.picks],
     }
-    place = Path(out) if out is not None else _free_folder()
+    place = Path(out) if out is not None else free_folder("trained")
     device = found_device(device)
     wish = Wish(epochs, seconds, hold_out, test, device, precision, threads)
     slots = min(len(picks.picks) * train_seeds, workers or default_workers(device, threads))
@@ -193,7 +193,3 @@ def _checked(
     if not seconds > 0:
         raise EvaluationError(f"budget is {budget!r}, expected a time above 0 such as 1h")
     return seconds
-
-
-def _free_folder() -> Path:
-    return next(folder for n in itertools.count(1) if not (folder := Path("runs") / f"trained-{n}").exists())

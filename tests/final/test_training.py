@@ -25,6 +25,7 @@ from nas.errors import NasError
 from nas.executors.base import Done, Job, TrainJob, UnseenJob
 from nas.final import FinalTraining, TrainingStopped, train_network, train_networks
 from nas.final.events import Chosen, Failed, FinalEvent, Looking, Planned, Trained
+from nas.final.folder import TRAINING
 from nas.final.results import results_text
 from nas.graph import Graph, graph_from_json
 from nas.looks import read_looks
@@ -212,6 +213,38 @@ def test_a_signal_stops_it_politely(tmp_path: Path, data: Dataset, here: Callabl
         two(data, tmp_path / "out")
     assert stopped.value.exit_code == 143 and stopped.value.folder == tmp_path / "out"
     assert len(two(data, tmp_path / "out").networks) == 2
+
+
+def test_a_signal_during_the_look_at_the_test_images_is_no_end(
+    tmp_path: Path, data: Dataset, here: Callable[..., Here], short: None
+) -> None:
+    """Everything was trained and exported before; what is missing is only the test accuracy of one network."""
+
+    def stop(job: Job) -> None:
+        if isinstance(job, UnseenJob):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    here()
+    two(data, tmp_path / "out", test=False)
+    here(stop)
+    with pytest.raises(TrainingStopped):
+        two(data, tmp_path / "out")
+    here()
+    assert all(network.test_accuracy is not None for network in two(data, tmp_path / "out").networks)
+
+
+def test_what_a_killed_start_had_half_written_is_swept(tmp_path: Path, data: Dataset, here: Callable[..., Here]) -> None:
+    here()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".final.json.123.tmp").write_text("{")
+    trained = train_network(small(), data, epochs=1, train_seeds=1, out=tmp_path / "out", **HOW)
+    place = trained.seeds[0].source
+    assert place is not None
+    half = place.parent / ".epoch-1.safetensors.123.tmp"
+    half.write_bytes(b"half")
+    (place.parent / TRAINING).unlink()  # it has to train again
+    train_network(small(), data, epochs=1, train_seeds=1, out=tmp_path / "out", **HOW)
+    assert not half.exists()
 
 
 def test_what_crashes_is_tried_once_more_and_the_others_go_on(tmp_path: Path, data: Dataset, here: Callable[..., Here]) -> None:

@@ -1,0 +1,47 @@
+"""What is said of networks that were trained with one seed or several."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nas.final.results import FinalTraining, TrainedNetwork, TrainedSeed, results_text, with_noise
+from nas.intervals import wilson
+
+IMAGES = 10_000
+
+
+def network(name: str, *shares: float) -> TrainedNetwork:
+    seeds = [TrainedSeed(i, "complete", "", 9, 1.0, {"test_accuracy": share}, None, None, None) for i, share in enumerate(shares)]
+    return TrainedNetwork(name, name * 64, 1_000, 10_000, {}, tuple(seeds), IMAGES)
+
+
+def test_one_seed_has_the_interval_of_its_images() -> None:
+    one, two = with_noise([network("a", 0.91), network("b", 0.90)])
+    assert one.noise is None and one.test_interval == wilson(0.91, IMAGES)
+    assert not two.same_as(one)
+    assert "--train-seeds 2" in results_text(FinalTraining(Path(), 9, (one, two)))
+
+
+def test_the_spread_between_seeds_widens_intervals_and_tells_fewer_apart() -> None:
+    calm = with_noise([network("a", 0.9101, 0.9099), network("b", 0.9001, 0.8999)])
+    wild = with_noise([network("a", 0.918, 0.902), network("b", 0.908, 0.892)])
+    for one in (*calm, *wild):
+        low, high = wilson(one.test_accuracy or 0.0, IMAGES)
+        assert one.test_interval is not None and one.test_interval[0] < low and one.test_interval[1] > high
+    assert not calm[1].same_as(calm[0]) and wild[1].same_as(wild[0])
+    assert "not told apart" not in results_text(FinalTraining(Path(), 9, calm))
+    text = results_text(FinalTraining(Path(), 9, wild))
+    assert "(not told apart from the one above)" in text
+    assert "the interval is of both, 10,000 images and seeds" in text
+
+
+def test_a_network_of_which_a_seed_failed_has_the_interval_of_the_others() -> None:
+    broken = network("c", 0.89)
+    seeds = (*broken.seeds, replace(broken.seeds[0], seed=1, outcome="crashed", metrics={}))
+    whole, one = with_noise([network("a", 0.92, 0.90), replace(broken, seeds=seeds)])
+    assert whole.test_interval is not None and one.test_interval is not None
+    assert one.test_interval[1] - one.test_interval[0] > whole.test_interval[1] - whole.test_interval[0]
+    assert one.test_accuracy == pytest.approx(0.89)

@@ -94,7 +94,7 @@ def search_loop(
     limits = Limits(budget, training.rungs[0], journal.ledger, lambda: journal.elapsed, stopped)
     retraining = Retraining(again, problem, evaluator, record, training, journal, budget, stopped) if again else None
     if retraining:
-        limits, journal.kept = replace(limits, kept=retraining.kept), retraining.near
+        limits, journal.kept = replace(limits, reserved=retraining.reserved), retraining.near
     loop = _Loop(problem, strategy, evaluator, training, journal, limits, queue=deque(journal.unfinished))
     if prescreen:
         loop.screen = Screen(prescreen, problem, loop.scores, record.screenings())
@@ -211,7 +211,7 @@ class _Loop:
         if promotion is None:
             return None
         row, step = self.journal.promote(promotion)
-        return revived(row, self.problem, self.journal.folder, step, again=False)
+        return revived(row, self.problem, self.journal.folder, step, resumed=False)
 
     def _propose(self) -> Job | None:
         """Makes the next proposal and writes it down; returns None when it repeats an earlier one."""

@@ -96,13 +96,13 @@ class Job:
     Attributes:
         row: As it is recorded.
         candidate: What it decodes to.
-        again: Whether it was in flight when an earlier start ended.
+        resumed: Whether it was in flight when an earlier start ended.
         promotion: What takes it from one rung to the next, as it is recorded; None: it is trained for the first time.
     """
 
     row: ProposalRow
     candidate: Candidate
-    again: bool = False
+    resumed: bool = False
     promotion: PromotionRow | None = None
 
     def span(self, training: Training) -> tuple[int, int]:
@@ -140,7 +140,9 @@ class Job:
         )
 
 
-def revived(row: ProposalRow, problem: Problem, folder: Path, promotion: PromotionRow | None = None, *, again: bool = True) -> Job:
+def revived(
+    row: ProposalRow, problem: Problem, folder: Path, promotion: PromotionRow | None = None, *, resumed: bool = True
+) -> Job:
     """Returns a recorded proposal as a job again.
 
     Args:
@@ -148,7 +150,7 @@ def revived(row: ProposalRow, problem: Problem, folder: Path, promotion: Promoti
         problem: Of this start.
         folder: Of the run, for the message.
         promotion: What takes it to its next rung; None: its first training was in flight when an earlier start ended.
-        again: Whether it was in flight when an earlier start ended.
+        resumed: Whether it was in flight when an earlier start ended.
 
     Raises:
         RunError: When it is refused now, or has become another network.
@@ -162,7 +164,7 @@ def revived(row: ProposalRow, problem: Problem, folder: Path, promotion: Promoti
         raise RunError(
             f"trial {row.id} of {folder} is another network now ({ids}); its blocks or operations changed: choose another folder"
         )
-    return Job(row, candidate, again, promotion)
+    return Job(row, candidate, resumed, promotion)
 
 
 def reached(measurement: Measurement, end: int) -> Measurement:

@@ -163,11 +163,11 @@ class Journal:
             row, step = job.row, job.promotion
             if step is None:
                 costs = job.candidate.costs
-                self._outbox.append(Proposed(row.id, row.fingerprint, row.operator, row.parents, costs, row.rejected, job.again))
+                self._outbox.append(Proposed(row.id, row.fingerprint, row.operator, row.parents, costs, row.rejected, job.resumed))
             else:
-                if not job.again:
+                if not job.resumed:
                     self._take_off(job.candidate)
-                self._outbox.append(Promoted(row.id, row.fingerprint, step.from_epoch, step.to_epoch, job.again))
+                self._outbox.append(Promoted(row.id, row.fingerprint, step.from_epoch, step.to_epoch, job.resumed))
         if self._outbox:
             self.commit()
 

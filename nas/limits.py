@@ -23,7 +23,7 @@ class Limits:
         ledger: What was spent.
         elapsed: Returns the seconds spent, over all starts.
         stopped: Returns why somebody wants the search to end now, empty while nobody does.
-        kept: Returns the epochs and seconds that the search leaves for what comes after it.
+        reserved: Returns the epochs and seconds that the search leaves for what comes after it.
     """
 
     budget: Budget
@@ -31,7 +31,7 @@ class Limits:
     ledger: Ledger
     elapsed: Callable[[], float]
     stopped: Callable[[], str]
-    kept: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
+    reserved: Callable[[], tuple[int, float]] = lambda: (0, 0.0)
 
     def reached(self, running: int, epochs: int | None = None) -> str:
         """Returns which limit allows no further network, empty when none does.
@@ -46,7 +46,7 @@ class Limits:
         if budget.evaluations is not None and ledger.evaluations + running >= budget.evaluations:
             return f"the budget of {counted(budget.evaluations, 'evaluation')} is spent"
         if not self.fits(self.epochs, running * self.epochs if epochs is None else epochs):
-            used = f"{ledger.epochs:,} used, {self.epochs} a network{self._kept_words(0)}"
+            used = f"{ledger.epochs:,} used, {self.epochs} a network{self._reserved_words(0)}"
             return f"the budget of {counted(budget.epochs_total or 0, 'epoch')} is spent ({used})"
         return self.over()
 
@@ -55,18 +55,18 @@ class Limits:
         if reason := self.stopped():
             return reason
         limit = self.budget.seconds
-        if limit is not None and self.elapsed() >= limit - self.kept()[1]:
-            return f"the budget of {spell_seconds(limit)} is spent{self._kept_words(1)}"
+        if limit is not None and self.elapsed() >= limit - self.reserved()[1]:
+            return f"the budget of {spell_seconds(limit)} is spent{self._reserved_words(1)}"
         return ""
 
     def fits(self, epochs: int, running: int) -> bool:
         """Returns whether so many epochs may be started beside those that are running."""
         total = self.budget.epochs_total
-        return total is None or self.ledger.epochs + running + epochs + self.kept()[0] <= total
+        return total is None or self.ledger.epochs + running + epochs + self.reserved()[0] <= total
 
-    def _kept_words(self, which: int) -> str:
+    def _reserved_words(self, which: int) -> str:
         """Returns what is kept of the budget, of epochs (0) or time (1); empty where nothing is."""
-        epochs, seconds = self.kept()
+        epochs, seconds = self.reserved()
         kept = spell_seconds(seconds) if which else counted(epochs, "epoch")
         return f", {kept} of it kept to train the best again" if (seconds if which else epochs) else ""
 

@@ -103,7 +103,7 @@ class Retraining:
     _ended: dict[tuple[int, int, str], EvaluationRow] = field(default_factory=dict)
     _folders: dict[int, Path] = field(default_factory=dict)
     _near: tuple[int, list[int]] = (-1, [])
-    _kept: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))
+    _reserved: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))
 
     def __post_init__(self) -> None:
         self._rounds, self._images = self.wanted.rounds(self.training)
@@ -124,14 +124,14 @@ class Retraining:
         reach = [] if noisy is None else [wilson(-own[noisy], self.wanted.images)[1] + own[noisy] for own in losses]
         return [numbers[place] for place in near_front(losses, noisy, reach)]
 
-    def kept(self) -> tuple[int, float]:
+    def reserved(self) -> tuple[int, float]:
         """Returns the epochs and seconds that the search leaves: for as many rounds as fit into `SHARE` of the budget."""
         state = self.journal.ledger.segments, len(self._ended)
-        if self._kept[0] != state:
-            self._kept = state, self._kept_now()
-        return self._kept[1]
+        if self._reserved[0] != state:
+            self._reserved = state, self._reserved_now()
+        return self._reserved[1]
 
-    def _kept_now(self) -> tuple[int, float]:
+    def _reserved_now(self) -> tuple[int, float]:
         if self._heirs(self.near()):
             return 0, 0.0
         found, left, total, limit = (0, 0.0), list(self._left(self.near())), self.budget.epochs_total, self.budget.seconds
@@ -168,7 +168,7 @@ class Retraining:
         self._tell(TrainsAgain(len(near), len(chosen), self.wanted.seeds, self.wanted.folds, why_not))
         wanted = {number for _, number in chosen}
         jobs = {
-            number: revived(rows[number], self.problem, self.journal.folder, again=False) for number in near if number in wanted
+            number: revived(rows[number], self.problem, self.journal.folder, resumed=False) for number in near if number in wanted
         }
         try:
             train_each(

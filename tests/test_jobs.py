@@ -54,7 +54,7 @@ def test_an_architecture_with_a_recipe_of_its_own_is_trained_by_it() -> None:
 def test_a_proposal_is_revived_while_it_is_the_same_network() -> None:
     problem, found = Problem(SPACE, ["val_accuracy"]), candidate(SPACE)
     job = revived(row_of(found), problem, Path("runs/a"))
-    assert job.again and job.candidate.fingerprint == found.fingerprint
+    assert job.resumed and job.candidate.fingerprint == found.fingerprint
     with pytest.raises(RunError, match=r"trial 5 of .*a is refused now \(params is .*\); its costs or its space changed"):
         revived(row_of(found), Problem(SPACE, ["val_accuracy"], ["params<=1"]), Path("runs/a"))
     other = Space(SPACE.body, SPACE.input_shape, classes=3)

@@ -141,9 +141,9 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *window: tuple[int, int]) -> Tensor:
         sizes, y = _window(x, *window)
-        loops.max_pool(_flat(x), _flat(y), *sizes)
+        ctx.sizes = (*sizes[:6], *sizes[7:])  # without the stride across, which is 1
+        loops.max_pool(_flat(x), _flat(y), *ctx.sizes)
         ctx.save_for_backward(x, y)
-        ctx.sizes = sizes
         return y
 
     @staticmethod

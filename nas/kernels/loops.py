@@ -177,6 +177,8 @@ def relu_gradient(gradient: Any, y: Any, out: Any) -> None:
 _WINDOWS = ("size",) * 10
 """Height, width and channels of the input; kernel, stride and padding, each down and across; images. Windows never end outside of
 the padded input, and each covers some of the input itself."""
+_MAX_WINDOWS = ("size",) * 9
+"""Likewise, without the stride across: windows of maxima lie one column apart."""
 
 # Pooling goes across first and down afterwards. Across, columns stand `padding` values apart from the edges of their rows; where
 # windows are one apart, a whole row is one run of values, else each window's channels are one.
@@ -198,29 +200,27 @@ def _padded(x: Any, rows: Any, length: int, padding: int) -> None:
 
 
 @njit(cache=True)
-def _across(rows: Any, best: Any, ow: int, c: int, kw: int, sw: int) -> None:
-    """Writes into `best`, (h, ow * c), the maxima of windows across padded rows."""
-    runs, length = _runs(ow, sw, c)
+def _across(rows: Any, best: Any, c: int, kw: int) -> None:
+    """Writes into `best`, (h, ow * c), the maxima of windows that lie one apart across padded rows."""
     for r in range(len(rows)):
-        for run in range(runs):
-            into = best[r, run * c :][:length]
-            into[:] = rows[r, run * sw * c :][:length]
-            for d in range(1, kw):
-                other = rows[r, (run * sw + d) * c :][:length]
-                for j in range(len(into)):
-                    value, held = other[j], into[j]
-                    into[j] = held if held >= value or held != held else value
+        into = best[r]
+        into[:] = rows[r, : len(into)]
+        for d in range(1, kw):
+            other = rows[r, d * c :][: len(into)]
+            for j in range(len(into)):
+                value, held = other[j], into[j]
+                into[j] = held if held >= value or held != held else value
 
 
-@_compiled("values", "values", *_WINDOWS)
-def max_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, sw: int, ph: int, pw: int, images: int) -> None:
+@_compiled("values", "values", *_MAX_WINDOWS)
+def max_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, ph: int, pw: int, images: int) -> None:
     """Writes the maximum of each window into `y`; of one with a value that is no number, none."""
-    oh, ow = (h + 2 * ph - kh) // sh + 1, (w + 2 * pw - kw) // sw + 1
+    oh, ow = (h + 2 * ph - kh) // sh + 1, w + 2 * pw - kw + 1
     rows, best = np.full((h, (w + 2 * pw) * c), -np.inf, np.float32), np.empty((h, ow * c), np.float32)
     total = np.empty(ow * c, np.float32)
     for image in range(images):
         _padded(x[image * h * w * c :], rows, w * c, pw * c)
-        _across(rows, best, ow, c, kw, sw)
+        _across(rows, best, c, kw)
         for i in range(oh):
             total[:] = -np.inf
             for r in range(max(i * sh - ph, 0), min(i * sh - ph + kh, h)):
@@ -233,35 +233,21 @@ def max_pool(x: Any, y: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, 
                 into[j] = _store(into, total[j])
 
 
-@_compiled("values", "values", "values", "values", *_WINDOWS)
+@_compiled("values", "values", "values", "values", *_MAX_WINDOWS)
 def max_pool_gradient(
-    gradient: Any,
-    x: Any,
-    y: Any,
-    out: Any,
-    h: int,
-    w: int,
-    c: int,
-    kh: int,
-    kw: int,
-    sh: int,
-    sw: int,
-    ph: int,
-    pw: int,
-    images: int,
+    gradient: Any, x: Any, y: Any, out: Any, h: int, w: int, c: int, kh: int, kw: int, sh: int, ph: int, pw: int, images: int
 ) -> None:
     """Writes the gradient of `x` into `out`: that of a window goes to the first of its values, row by row, that is the maximum."""
-    oh, ow = (h + 2 * ph - kh) // sh + 1, (w + 2 * pw - kw) // sw + 1
+    oh, ow = (h + 2 * ph - kh) // sh + 1, w + 2 * pw - kw + 1
     rows, best = np.full((h, (w + 2 * pw) * c), -np.inf, np.float32), np.empty((h, ow * c), np.float32)
     found, of_best = np.empty_like(rows), np.empty_like(best)
     passed = np.empty(ow * c, np.float32)
-    runs, length = _runs(ow, sw, c)
     zero = np.float32(0)
     for image in range(images):
         found[:] = 0
         of_best[:] = 0
         _padded(x[image * h * w * c :], rows, w * c, pw * c)
-        _across(rows, best, ow, c, kw, sw)
+        _across(rows, best, c, kw)
         for i in range(oh):
             begin = (image * oh + i) * ow * c
             maxima, gradients = y[begin : begin + ow * c], gradient[begin : begin + ow * c]
@@ -274,15 +260,13 @@ def max_pool_gradient(
                     taken[j] += passed[j] if hit else zero
                     passed[j] = zero if hit else passed[j]
         for r in range(h):
-            for run in range(runs):
-                left, held = of_best[r, run * c :][:length], best[r, run * c :][:length]
-                for d in range(kw):
-                    at = (run * sw + d) * c
-                    values, taken = rows[r, at : at + length], found[r, at : at + length]
-                    for j in range(len(left)):
-                        hit = values[j] == held[j]
-                        taken[j] += left[j] if hit else zero
-                        left[j] = zero if hit else left[j]
+            left, held = of_best[r], best[r]
+            for d in range(kw):
+                values, taken = rows[r, d * c :][: len(left)], found[r, d * c :][: len(left)]
+                for j in range(len(left)):
+                    hit = values[j] == held[j]
+                    taken[j] += left[j] if hit else zero
+                    left[j] = zero if hit else left[j]
             into, inside = out[(image * h + r) * w * c :][: w * c], found[r, pw * c :]
             for j in range(len(into)):
                 into[j] = _store(into, inside[j])

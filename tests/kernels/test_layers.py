@@ -146,12 +146,11 @@ def fits(shape: tuple[int, ...], window: tuple[Any, Any, Any]) -> bool:
 @pytest.mark.parametrize(("shape", "window"), [(shape, window) for shape in SHAPES for window in WINDOWS if fits(shape, window)])
 def test_pooling(shape: tuple[int, ...], window: tuple[int, int, int]) -> None:
     x = images(shape, torch.bfloat16)
-    arguments = tuple(map(layers._pair, window))
-    for ours, theirs in both(lambda x: layers._MaxPool.apply(x, *arguments), lambda x: F.max_pool2d(x, *window), x)[:1]:
+    for ours, theirs in both(lambda x: layers.max_pool2d(x, *window), lambda x: F.max_pool2d(x, *window), x)[:1]:
         assert torch.equal(ours, theirs)
     mine, other = x.clone().requires_grad_(), x.float().contiguous().requires_grad_()  # in this layout theirs goes row by row
     gradient = torch.randn(F.max_pool2d(x, *window).shape, generator=torch.Generator().manual_seed(1)).bfloat16()
-    layers._MaxPool.apply(mine, *arguments).backward(gradient)
+    layers.max_pool2d(mine, *window).backward(gradient)
     F.max_pool2d(other, *window).backward(gradient.float())
     near([(mine.grad.double(), other.grad.double())], torch.bfloat16)
     near(

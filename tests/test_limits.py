@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nas.budget import Budget
@@ -51,3 +53,12 @@ def test_a_space_counts_as_exhausted_after_many_repeats_in_a_row() -> None:
     assert limits(Budget(5), evaluated=1, repeats=MAX_REPEATS - 1).exhausted() == ""
     said = limits(Budget(5), evaluated=1, repeats=MAX_REPEATS).exhausted()
     assert said == f"the last {MAX_REPEATS} proposals repeat networks that were evaluated: the space seems exhausted"
+
+
+def test_what_is_reserved_is_left_and_said() -> None:
+    kept = replace(limits(Budget(epochs_total=20), evaluated=4), reserved=lambda: (5, 0.0))
+    assert kept.reached(0) == ""
+    assert kept.reached(1) == "the budget of 20 epochs is spent (12 used, 3 a network, 5 epochs of it kept to train the best again)"
+    late = replace(limits(Budget(seconds=90), seconds=60.0), reserved=lambda: (0, 30.0))
+    assert late.reached(0) == "the budget of 90 s is spent, 30 s of it kept to train the best again"
+    assert replace(late, elapsed=lambda: 59.0).reached(0) == ""

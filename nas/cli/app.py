@@ -59,16 +59,22 @@ def _version() -> str:
 app = App(
     name="nas",
     help="Searches spaces of convolutional networks for accuracy against parameters and operations.",
-    help_epilogue="A network is RUN@ID, RUN@best, RUN@knee, RUN@BASELINE, a classic, a JSON file, or a space with --sample. "
-    "Wherever module:NAME goes, FILE.py:NAME does too.",
     version=_version,
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
     suppress_keyboard_interrupt=False,
 )
+_NETWORKS = {
+    "help_epilogue": "A network is RUN@ID, RUN@best, RUN@best:params<=50k, RUN@knee, RUN@BASELINE, a classic (nas list networks), "
+    "a JSON file, or a space with --sample SEED."
+}
+_ABOUT: dict[str, dict[str, str]] = {
+    "bench": {"help_epilogue": TABLES},
+    "train": {**_NETWORKS, "usage": "Usage: nas train [OPTIONS] NETWORK..."},
+    **dict.fromkeys(("show", "export", "scale"), _NETWORKS),
+}
 for _name, _command in COMMANDS.items():
-    _about: dict[str, str] = {"help_epilogue": TABLES} if _name == "bench" else {}
-    app.command(_command, name=_name, sort_key=list(COMMANDS).index(_name), **_about)
+    app.command(_command, name=_name, sort_key=list(COMMANDS).index(_name), **_ABOUT.get(_name, {}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,13 +73,16 @@ class EvaluationOptions:
 
     Attributes:
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function.
-        epochs: Epochs of each brief training; rising ones such as 1,3,9: the best third of the networks goes on to the next number.
-        resolutions: Pixels along the images' longer side at each of these epochs, such as 14,20,28; as they are when left out.
+        epochs: Epochs of each brief training; rising ones such as 1,3,9: all train for 1, the best third of them on to 3, the best
+            third of these to 9.
+        resolutions: Pixels along the images' longer side, one number for each of rising epochs, such as 14,20,28; as they are when
+            left out.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME; the space's own or the default when left out.
         class_weights: Weigh the loss by the inverse frequency of the classes; as the recipe says when left out.
         metric: A measure of your own, FILE.py:f of (logits, labels), recorded as val_f (objective val_f:max); may repeat.
         device: auto (CUDA where it is, else CPU), cpu, cuda or mps.
-        deterministic: Train in fp32 by deterministic algorithms, one network at a time: with --evaluations, the same rows again.
+        deterministic: Train in fp32 by deterministic algorithms, one network at a time: with --evaluations, the same rows again on
+            the same machine.
         deadline: Time after which one training is ended as timed out; none: never.
         evaluator: FILE.py:f instead of training: f(architecture) returns a dict of metrics.
         input: Channels x height x width of the images, such as 3x32x32, where no data are given and the space leaves that open.

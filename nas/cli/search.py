@@ -67,7 +67,9 @@ def search(
 ) -> int:
     """Search a space for the networks that nothing beats in all objectives at once.
 
-    The same command again goes on with the run in --out; so does `nas resume`. Ctrl-C stops cleanly and loses nothing.
+    With --out the same command goes on where it was; without it each start makes a new folder. Ctrl-C stops cleanly.
+
+    The first of --budget, --evaluations and --epochs-total that is reached ends it; without any it goes on until it is stopped.
 
     Args:
         space: Name of a shipped space (nas list spaces), FILE.py, FILE.py:NAME or FILE.json.
@@ -82,9 +84,9 @@ def search(
         warm_start: Folders of earlier runs to learn from, separated by commas, on other data or of another space too.
         inherit: Let networks that are made from others begin with their weights; compares them less fairly.
         prescreen: Candidates that are scored untrained for each proposal, such as 10; the most promising at equal cost is trained.
-        train_seeds: Seeds with which networks on the front, and those that may belong there, are trained in the end, such as 3; the
-            means are ranked. At most a quarter of a budget of time or epochs is kept for it.
-        folds: Likewise, but on so many folds of the training and validation images, such as 5, instead of with other seeds.
+        train_seeds: After the search, train networks on the front, and those that may belong there, with so many seeds in all, such
+            as 3, and rank them by the means. At most a quarter of --budget or --epochs-total is kept for it.
+        folds: The same on so many folds of the training and validation images, such as 5, instead of with other seeds; 0: off.
         strategy_option: A setting of the strategy, NAME=VALUE (nas list strategies NAME); may stand several times.
     """
     from nas.loop import search as run_search

@@ -44,7 +44,9 @@ def train(
 ) -> None:
     """Train chosen networks at length, measure the test images once when all is trained, and export them.
 
-    They are trained on training and validation images. The same command goes on where it was stopped or killed.
+    They are trained on training and validation images.
+
+    With --out the same command goes on where it was stopped or killed; without it each start makes a new folder.
 
     Args:
         networks: One or several: RUN (its best network), RUN@ID, RUN@best:params<=50k, a classic, a JSON file, a space or its file.
@@ -52,7 +54,7 @@ def train(
         data: Name of a data set (nas list data), folder of images, .csv, .npz or FILE.py:function; those of the run when left out.
         epochs: Passes over the images; with --budget the most; 30 when both are left out.
         budget: Time for everything, such as 1h: the epochs are chosen by measured speed so that all ends in time.
-        train_seeds: How many times each network is trained: figures become means with their spread.
+        train_seeds: Trainings of each network, with different seeds: figures become means with their spread.
         hold_out: Keep the validation images apart and measure them after each epoch.
         test: Measure the test images.
         recipe: FILE.py with `recipe = Recipe(...)`, or FILE.py:NAME, taken as it is; else that of the run, made fit for it.

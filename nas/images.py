@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ def moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
 
 def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
     """Returns images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
+    return placed(dataset.images(split), place), placed(dataset.labels(split), place)
+
+
+def placed(array: NDArray[Any], place: torch.device) -> Tensor:
+    """Returns an array on a device; on a CPU its own memory, which nothing may be written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        images, labels = (torch.from_numpy(np.asarray(a)) for a in (dataset.images(split), dataset.labels(split)))
-    return images.to(place), labels.to(place)
+        return torch.from_numpy(np.asarray(array)).to(place)
 
 
 def resized(images: Tensor, sides: tuple[int, int]) -> Tensor:

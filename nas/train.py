@@ -23,7 +23,7 @@ from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
 from nas.device import algorithms
 from nas.errors import EvaluationError, RecipeError
-from nas.images import layout, moved, normaliser, resident, resized
+from nas.images import layout, moved, normaliser, placed, resident, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.readahead import read_ahead
@@ -157,8 +157,8 @@ class _Loop:
         self.place = torch.device(device)
         self.module = moved(module, self.place, precision)
         self.recipe, self.ends, self.seed = recipe, ends, seed
-        self.images, self.labels = resident(dataset, "train", self.place)
-        self.stored = dataset.images("train")
+        self.stored = dataset.images("train")  # the very mapping that is trained on: the system is told how it is read
+        self.images, self.labels = placed(self.stored, self.place), placed(dataset.labels("train"), self.place)
         shape = dataset.input_shape
         self._sides = [sides_at(shape, resolution) for resolution in resolutions or [max(shape[1:])] * len(ends)]
         self.normalise = normaliser(dataset, self.place, layout(self.place, precision))

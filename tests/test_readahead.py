@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas import Recipe, readahead
+from nas import train as training
 from nas.data import load_data
 from nas.readahead import AHEAD, read_ahead
 from nas.recipe import batches
@@ -118,3 +119,27 @@ def test_a_file_that_cannot_be_asked_for_is_trained_on_all_the_same(
         monkeypatch.setattr(os, "posix_fadvise", refuse)
     assert torch.equal(torch.cat(list(read_ahead(mapped, order()))), torch.cat(order()))
     assert len(calls) == (fault == "refused")
+
+
+@needs_advice
+def test_what_is_trained_on_is_the_mapping_that_the_system_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another mapping of the same file would be read with megabytes around each image."""
+    monkeypatch.setattr(readahead, "AHEAD_FROM", 1)
+    rng = np.random.default_rng(0)
+    splits = {name: (rng.integers(0, 256, (40, 1, 4, 4), dtype=np.uint8), np.arange(40) % 2) for name in ("train", "val", "test")}
+    dataset = load_data(splits, cache_dir=tmp_path)
+    told: list[int] = []
+    monkeypatch.setattr(readahead, "_read_nothing_else", lambda images: told.append(images.ctypes.data))
+    touched: list[int] = []
+    augmented = training.augmented
+    monkeypatch.setattr(training, "augmented", lambda images, *rest: touched.append(images.data_ptr()) or augmented(images, *rest))
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    training.train(module, dataset, Recipe(batch_size=8), epochs=1)
+    assert set(told) == set(touched) and len(told) == 1
+
+
+@needs_advice
+def test_a_mapping_can_be_told(mapped: np.memmap) -> None:
+    readahead._read_nothing_else(mapped)
+    readahead._read_nothing_else(mapped[3:])
+    assert mapped.sum() == np.arange(1200, dtype=np.uint8).sum()

@@ -6,8 +6,8 @@ Memory is limited from outside, so that the large file cannot stay in it; Linux 
 
 elsewhere, as root, with a control group: `mkdir /sys/fs/cgroup/memory/small; echo 700M > .../memory.limit_in_bytes; echo $$ >
 .../cgroup.procs` (version 1) before the command. The large file is 3 kB times the images. Without a limit it says what it measures
-then. With --touched the same with reading ahead switched off beside it, which may take very long: the system then reads as much around
-each image as the disk's setting says (`read_ahead_kb`). Target: at least 0.9 of the speed.
+then. With --touched the same with reading ahead switched off beside it, which may take very long: the system then reads much around
+each image, as the disk is set (`read_ahead_kb`). Target: at least 0.9 of the speed.
 """
 
 from __future__ import annotations

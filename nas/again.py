@@ -58,6 +58,11 @@ def counts(row: EvaluationRow, epochs: int) -> bool:
     return row.measurement.outcome.measured and row.to_epoch == epochs
 
 
+def settled(row: EvaluationRow, epochs: int) -> bool:
+    """Returns whether a training need not be done again for so many epochs: it counts, or failed, as it would again."""
+    return counts(row, epochs) or not row.measurement.outcome.measured
+
+
 def plan_from_json(stored: Mapping[str, Any], top: int) -> Plan:
     """Returns a plan from what `dataclasses.asdict` and JSON made of it; one without epochs had `top` of them."""
     rounds = tuple((int(seed), str(data)) for seed, data in stored["rounds"])
@@ -99,7 +104,7 @@ class Again:
         }
 
     def merged(self, rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
-        """Returns the segments of the search of those networks that have a mean, which stands in the last of each."""
+        """Returns the segments of the search of those networks that have a mean, which stands in the one of the plan's epochs."""
         return [
             replace(row, measurement=replace(row.measurement, metrics=self.means(row.proposal)))
             if counts(row, self.plan.epochs)
@@ -153,7 +158,7 @@ def gathered(plan: Plan | None, own: Sequence[EvaluationRow], again: Iterable[Ev
     ended = {
         (row.proposal, row.seed, row.data): row
         for row in again
-        if (row.proposal, row.seed, row.data) in wanted and (counts(row, plan.epochs) or not row.measurement.outcome.measured)
+        if (row.proposal, row.seed, row.data) in wanted and settled(row, plan.epochs)
     }
     per_round = Counter((seed, data) for _, seed, data in ended)
     rounds = next((i for i, key in enumerate(plan.rounds) if per_round[key] < len(plan.proposals)), len(plan.rounds))

@@ -19,7 +19,7 @@ from nas.budget import Budget
 from nas.errors import StrategyError
 from nas.events import Event
 from nas.executors.base import Inheritance
-from nas.jobs import POLL_SECONDS, TOUCH_SECONDS, Job, Training, broken_off, checked, reached, revived
+from nas.jobs import TOUCH_SECONDS, Job, Training, checked, collected, reached, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
@@ -268,9 +268,7 @@ class _Loop:
 
     def _collect(self) -> None:
         """Waits for results. Quick ones are committed with the next proposals, all others at once."""
-        results = self.evaluator.collect(POLL_SECONDS)
-        if self.limits.stopped():
-            results = [(ticket, found) for ticket, found in results if not broken_off(found)]  # these stay pending
+        results = collected(self.evaluator, self.limits.stopped)
         for ticket, measurement in results:
             job = self.in_flight.pop(ticket)
             if self.training.cycles:

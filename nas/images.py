@@ -33,13 +33,8 @@ def moved(module: nn.Module, place: torch.device, precision: str) -> nn.Module:
     return module.to(place)
 
 
-def resident(dataset: Dataset, split: str, place: torch.device) -> tuple[Tensor, Tensor]:
-    """Returns images as they are stored, `(N, C, H, W)`, and labels `(N,)`; on a CPU the memory-mapped pages themselves."""
-    return placed(dataset.images(split), place), placed(dataset.labels(split), place)
-
-
 def placed(array: NDArray[Any], place: torch.device) -> Tensor:
-    """Returns an array on a device; on a CPU its own memory, which nothing may be written to."""
+    """Returns an array on a device; on a CPU its own memory (the mapped pages themselves), which nothing may be written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(np.asarray(array)).to(place)

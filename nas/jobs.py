@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import EvaluationError, RunError
-from nas.evaluators.base import Request
+from nas.evaluators.base import Evaluator, Request
 from nas.lines import counted
 from nas.measurement import Measurement, Outcome
 from nas.objectives import Objective
@@ -25,9 +25,15 @@ TOUCH_SECONDS = 10.0
 """How often the time spent is written down while nothing ends."""
 
 
-def broken_off(measurement: Measurement) -> bool:
-    """Returns whether what asked this process to stop may have ended an evaluation too, which then says nothing."""
-    return measurement.outcome in (Outcome.CRASHED, Outcome.INTERRUPTED)
+def collected(evaluator: Evaluator, stopped: Callable[[], str]) -> Sequence[tuple[int, Measurement]]:
+    """Returns what ended, by ticket, after a short wait where nothing did.
+
+    Once `stopped` gives a reason, without what the same reason may have broken off: that says nothing, and stays unfinished.
+    """
+    results = evaluator.collect(POLL_SECONDS)
+    if not stopped():
+        return results
+    return [(ticket, found) for ticket, found in results if found.outcome not in (Outcome.CRASHED, Outcome.INTERRUPTED)]
 
 
 @dataclass(frozen=True)

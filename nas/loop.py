@@ -171,6 +171,8 @@ def search(
     chosen = given_strategy(strategy, strategy_options or {}, out)
     function = load_object(evaluator) if isinstance(evaluator, str) else evaluator
     check_prescreen(prescreen, function)
+    if inherit:
+        check_inherits(function)
     if deterministic:
         workers = deterministic_workers(function, workers)
     own_costs = {name: load_object(cost) if isinstance(cost, str) else cost for name, cost in (costs or {}).items()}
@@ -201,18 +203,12 @@ def search(
         seed=seed,
         evaluator=evaluator_name(function),
         starts=starts,
+        warm_start=earlier_settings(earlier) if earlier else None,
+        resolutions=list(sizes),
+        inherit=inherit,
+        prescreen=prescreen,
+        deterministic=deterministic,
     )
-    if earlier:
-        settings["warm_start"] = earlier_settings(earlier)
-    if sizes:
-        settings["resolutions"] = list(sizes)
-    if inherit:
-        check_inherits(function)
-        settings["inherit"] = True
-    if prescreen:
-        settings["prescreen"] = prescreen
-    if deterministic:
-        settings["deterministic"] = True
     heirs = inherit or bool(chosen.strategy.importance)
     again = again_of(train_seeds, folds, function, dataset, seed=seed, heirs=heirs)
     led = StartFrom(starts, proposing) if starts else proposing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from nas.jobs import POLL_SECONDS, broken_off
+from nas.jobs import collected
 from nas.measurement import Measurement
 
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ def train_each(
             running[ticket] = waiting.pop(0)
             began(list(running.values()))
             evaluator.submit(ticket, asked)
-        results = evaluator.collect(POLL_SECONDS) if running else []
-        if stopped():
-            results = [(number, measurement) for number, measurement in results if not broken_off(measurement)]
-        for number, measurement in results:
+        for number, measurement in collected(evaluator, stopped) if running else ():
             ended(running.pop(number), measurement)
         waited()

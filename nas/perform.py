@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import math
 import time
 import traceback
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, Job, Sco
 from nas.graph import Graph, graph_from_json
 from nas.inherit import inherit_file
 from nas.kernels import kernels_words
-from nas.measurement import Outcome
+from nas.measurement import Outcome, checked_metrics
 from nas.metrics import load_metric
 from nas.module import compile_source
 from nas.recipe import Recipe, Task, batches, slices_of
@@ -40,11 +39,12 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
             case CheckJob():
                 return check(job)
             case UnseenJob():
-                return _finite(measure_unseen(job))
+                done = measure_unseen(job)
             case ScoreJob():
                 return score_untrained(job)
             case TrainJob():
-                return _finite(train_network(job, send))
+                done = train_network(job, send)
+        return _finite(done)
     except BaseException as error:
         trace = "".join(traceback.format_exception(error))
         return Done(outcome_of(error), seconds=time.monotonic() - begin, error=first_line(error), traceback=trace)
@@ -52,9 +52,10 @@ def perform(job: Job, send: Callable[[EpochEnded], None]) -> Done:
 
 def _finite(done: Done) -> Done:
     """Returns a result as it is, or as diverged where one of its metrics is no finite number: JSON has no word for that."""
-    for name, value in done.metrics.items():
-        if not math.isfinite(value):
-            return Done(Outcome.DIVERGED, seconds=done.seconds, error=f"metric {name!r} is {value}, expected a finite number")
+    try:
+        checked_metrics(done.metrics)
+    except ValueError as error:
+        return Done(Outcome.DIVERGED, seconds=done.seconds, error=str(error))
     return done
 
 
@@ -74,9 +75,10 @@ def train_network(job: TrainJob, send: Callable[[EpochEnded], None]) -> Done:
     try:
         return _sliced(_trained(job, counted, slices), slices)
     except Exception as error:
+        if sent or outcome_of(error) is not Outcome.OUT_OF_MEMORY:
+            raise
         batch = batches(Dataset.open(job.data).size("train"), int(job.recipe["batch_size"]))[1]
-        more = slices_of(batch, 2 * slices)
-        if sent or more == slices or outcome_of(error) is not Outcome.OUT_OF_MEMORY:
+        if (more := slices_of(batch, 2 * slices)) == slices:
             raise
     gc.collect()  # out of the handler, where the exception holds on to everything
     torch.cuda.empty_cache()  # does nothing where there is no CUDA

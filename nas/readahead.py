@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import mmap
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -35,15 +34,22 @@ def read_ahead(images: NDArray[Any], batches: Iterable[Tensor]) -> Iterator[Tens
     if not isinstance(images, np.memmap) or images.nbytes < AHEAD_FROM or not hasattr(os, "posix_fadvise"):
         yield from batches
         return
+    _read_nothing_else(images)
+    try:
+        file = os.open(str(images.filename), os.O_RDONLY)
+    except OSError as error:  # replaced or deleted meanwhile; what is mapped stays good
+        log.info("images are not read ahead: %s", error)
+        yield from batches
+        return
     waiting = deque[Tensor]()
-    with contextlib.ExitStack() as stack:
-        ask = _asking(images, stack)
-        _read_nothing_else(images)
+    try:
         for batch in batches:
-            ask(batch)
+            _ask(file, images, batch)
             waiting.append(batch)
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
+    finally:
+        os.close(file)
     yield from waiting
 
 
@@ -55,25 +61,11 @@ def _read_nothing_else(images: np.memmap[Any, Any]) -> None:
         mapped.madvise(mmap.MADV_RANDOM)
 
 
-def _asking(images: np.memmap[Any, Any], stack: contextlib.ExitStack) -> Callable[[Tensor], None]:
-    """Returns what asks for the images of a batch; a system that refuses is asked no more, since training can do without."""
-    size, refused = images[0].nbytes, False
+def _ask(file: int, images: np.memmap[Any, Any], batch: Tensor) -> None:
+    """Asks for the images of a batch; a system may refuse, since training can do without."""
+    size = images[0].nbytes
     try:
-        descriptor = os.open(str(images.filename), os.O_RDONLY)
-    except OSError as error:  # the file was replaced or deleted meanwhile; what is mapped stays good
-        log.info("images are not read ahead: %s", error)
-        return lambda batch: None
-    stack.callback(os.close, descriptor)
-
-    def ask(batch: Tensor) -> None:
-        nonlocal refused
-        if refused:
-            return
-        try:
-            for image in batch.tolist():
-                os.posix_fadvise(descriptor, images.offset + image * size, size, os.POSIX_FADV_WILLNEED)
-        except OSError as error:
-            log.info("images are not read ahead: %s", error)
-            refused = True
-
-    return ask
+        for image in batch.tolist():
+            os.posix_fadvise(file, images.offset + image * size, size, os.POSIX_FADV_WILLNEED)
+    except OSError as error:
+        log.debug("images are not read ahead: %s", error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from nas.again import Plan, counts
+from nas.again import Plan, settled
 from nas.events import Event, TrainedAgain, TrainsAgain
 from nas.intervals import INTERVAL_METRICS, wilson
 from nas.jobs import TOUCH_SECONDS, checked, reached, revived
@@ -156,7 +156,6 @@ class Retraining:
         near = self.near()
         if not near or self.stopped():
             return
-        rows = {number: self.record.proposal(number) for number in near}
         if heirs := self._heirs(near):
             self._tell(TrainsAgain(len(near), 0, self.wanted.seeds, self.wanted.folds, f"{heirs} of them {_HEIRS}"))
             return
@@ -168,7 +167,7 @@ class Retraining:
         self._tell(TrainsAgain(len(near), len(chosen), self.wanted.seeds, self.wanted.folds, why_not))
         wanted = {number for _, number in chosen}
         jobs = {
-            number: revived(rows[number], self.problem, self.journal.folder, resumed=False) for number in near if number in wanted
+            number: revived(self.record.proposal(number), self.problem, self.journal.folder, resumed=False) for number in wanted
         }
         try:
             train_each(
@@ -192,9 +191,9 @@ class Retraining:
             yield from ((place, number) for number in near if not self._is_done(number, key))
 
     def _is_done(self, number: int, key: tuple[int, str]) -> bool:
-        """Returns whether a network was trained so, for as many epochs as count now; what failed would fail again."""
+        """Returns whether a network was trained so, for as many epochs as count now."""
         row = self._ended.get((number, *key))
-        return row is not None and (not row.measurement.outcome.measured or counts(row, self.journal.ledger.top))
+        return row is not None and settled(row, self.journal.ledger.top)
 
     def _seconds(self, items: list[Item]) -> float:
         """Returns how long trainings will take, each as long as that of the search did."""

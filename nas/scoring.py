@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas.channels import Floats
 from nas.graph import Graph
-from nas.images import normaliser, resident
+from nas.images import normaliser, placed
 from nas.importance import middle_sizes, summary
 from nas.ops import BatchNorm, Conv2d, Linear
 from nas.recipe import Recipe
@@ -136,7 +136,7 @@ def _middles(single: Tensor) -> list[float]:
 def _batches(dataset: Dataset, recipe: Recipe, seed: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
     """Yields batches of training images as they are, without augmentation, drawn by the seed."""
     place = torch.device(device)
-    images, labels = resident(dataset, "train", place)
+    images, labels = placed(dataset.images("train"), place), placed(dataset.labels("train"), place)
     normalise = normaliser(dataset, place, torch.contiguous_format)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).to(place)
     for chosen in torch.split(order[: BATCHES * recipe.batch_size], recipe.batch_size):

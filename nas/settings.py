@@ -34,6 +34,7 @@ def run_settings(
     seed: int,
     evaluator: str,
     starts: Mapping[str, Genotype] | None = None,
+    **extras: Any,
 ) -> dict[str, Any]:
     """Returns the settings of a run. Two starts with equal settings search the same thing in the same way.
 
@@ -49,6 +50,8 @@ def run_settings(
         seed: Of the search and of every training.
         evaluator: What the record calls who evaluates.
         starts: Genotypes proposed before any of the strategy's own, by name.
+        extras: What else decides what is searched and how, as plain JSON; what says nothing (0, empty) is left out, so that a run
+            from before there was such a thing goes on.
     """
     space = json.loads(space_to_json(problem.space))
     text = json.dumps(space, sort_keys=True)
@@ -64,6 +67,7 @@ def run_settings(
         "seed": seed,
         "evaluator": evaluator,
         **({"start_from": {name: dict(genotype) for name, genotype in starts.items()}} if starts else {}),
+        **{name: value for name, value in extras.items() if value},
     }
 
 

@@ -23,7 +23,7 @@ from nas.averaging import Average
 from nas.checkpoint import load_checkpoint, read_weights, save_checkpoint
 from nas.device import algorithms
 from nas.errors import EvaluationError, RecipeError
-from nas.images import layout, moved, normaliser, placed, resident, resized
+from nas.images import layout, moved, normaliser, placed, resized
 from nas.measurement import Measurement, Outcome
 from nas.metrics import accuracy, measure
 from nas.readahead import read_ahead
@@ -248,7 +248,7 @@ def evaluate_split(
     """
     place = torch.device(device)
     moved(module, place, precision).eval()
-    images, _ = resident(dataset, split, place)
+    images = placed(dataset.images(split), place)
     normalise = normaliser(dataset, place, layout(place, precision))
     mirror = recipe.mirrors(dataset.flip)
     found = []

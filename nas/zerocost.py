@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nas.images import normaliser, resident
+from nas.images import normaliser, placed
 
 if TYPE_CHECKING:
     from nas.data import Dataset
@@ -92,7 +92,7 @@ def zero_cost_scores(module: nn.Module, images: Tensor) -> Scores:
 def minibatch(dataset: Dataset, seed: int, count: int = BATCH) -> Tensor:
     """Returns training images as they are, normalised `(count, C, H, W)`, drawn by the seed; all of them where there are fewer."""
     place = torch.device("cpu")
-    images, _ = resident(dataset, "train", place)
+    images = placed(dataset.images("train"), place)
     chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
     return normaliser(dataset, place, torch.contiguous_format)(images[chosen])
 

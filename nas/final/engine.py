@@ -15,7 +15,7 @@ from nas.final.folder import FinalFolder
 from nas.final.picks import Pick
 from nas.final.state import Training, took_in
 from nas.final.timing import MOST_EPOCHS, next_training, segment_epochs, time_needed
-from nas.jobs import POLL_SECONDS, broken_off
+from nas.jobs import collected
 from nas.measurement import Measurement, Outcome
 from nas.parallel import train_each
 from nas.recipe import Recipe, Task
@@ -135,10 +135,7 @@ def train_all(work: Work, evaluator: Evaluator) -> None:
             evaluator.submit(ticket, request)
         if not running:
             return
-        results = evaluator.collect(POLL_SECONDS)
-        if work.stopped():
-            results = [(ended, measured) for ended, measured in results if not broken_off(measured)]
-        for ended, measured in results:
+        for ended, measured in collected(evaluator, work.stopped):
             i, end = running.pop(ended)
             _take(work, i, end, measured, failures, evaluator.slots)
 

@@ -14,6 +14,7 @@ from nas.blocks import Resize
 from nas.budget import Budget, parse_budget
 from nas.domains import Domain
 from nas.errors import EvaluationError, RunError, SpaceError, UnknownNameError
+from nas.intervals import VALIDATED_BY
 from nas.problem import RESOLUTIONS, Rejected
 from nas.recipe import Recipe, batches
 from nas.resolutions import checked_resolutions, fitting_resolutions, misfit
@@ -106,12 +107,8 @@ def again_of(train_seeds: int, folds: int, function: Any, dataset: Dataset | Non
         from nas.data.views import folds_of
 
         folds_of(dataset, folds, seed=seed)  # says now where classes are too small
-    images = dataset.size("val") if dataset is not None and evaluator_name(function) in _ON_VALIDATION else 0
+    images = dataset.size("val") if dataset is not None and evaluator_name(function) in VALIDATED_BY else 0
     return Wanted(train_seeds, folds, dataset, images)
-
-
-_ON_VALIDATION = ("training", "TrainingEvaluator")
-"""Who measures accuracies on the validation images, as `evaluator_name` says it."""
 
 
 def deterministic_workers(function: Any, workers: int | None) -> int:

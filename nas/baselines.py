@@ -89,7 +89,7 @@ def _end(
 ) -> None:
     """Writes a baseline down, and tells of it."""
     costs = problem.costs_of(network.graph, sum(facts.params for facts in network.written.facts))
-    measurement = checked(measurement, costs, problem.objectives, first=False)
+    measurement = checked(measurement, training, training.epochs, costs, problem.objectives, first=False)
     record.add_network(NetworkRow(network.fingerprint, costs, network.graph.to_json(), write_source(network.graph)))
     record.add_baseline(
         BaselineRow(network.name, network.fingerprint, record.add_recipe(training.recipe), measurement, time.time())

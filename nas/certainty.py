@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.again import Again
-from nas.intervals import INTERVAL_METRICS
+from nas.intervals import interval_metric
 from nas.lines import counted
 from nas.optimism import luck_of_best
 from nas.run import Run
@@ -42,7 +42,7 @@ class Luck:
 def luck_of(run: Run) -> Luck | None:
     """Returns how much of a run's best accuracy is luck; None where its noise is not known, or there is nothing to pick from."""
     images, names = run.validation_images, [objective.name for objective in run.objectives]
-    metric = next((name for name in INTERVAL_METRICS if name in names), None)
+    metric = interval_metric(names)
     if metric is None or not images:
         return None
     again, noise = run.trained_again(), run.noise()
@@ -110,7 +110,7 @@ def _of(again: Again) -> str:
 
 def _spread(run: Run) -> str:
     noise, front = run.noise(), run.front()
-    metric = next((name for name in INTERVAL_METRICS if name in front.columns), None)
+    metric = interval_metric(front.columns)
     if noise is None or metric is None or front.empty:
         return ""
     share = float(front[metric].max())

@@ -114,6 +114,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], int]:
             metadata = file.metadata() or {}
             return {name: file.get_tensor(name) for name in file.keys()}, int(metadata.get("epochs", 0))  # noqa: SIM118
     except FileNotFoundError:
-        raise EvaluationError(f"checkpoint {str(path)!r} is not there") from None
+        raise EvaluationError(f"checkpoint {str(path)!r} is not there: it was deleted or moved") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise EvaluationError(f"checkpoint {str(path)!r} cannot be read: {error}") from None

@@ -19,7 +19,7 @@ from nas.budget import Budget
 from nas.errors import StrategyError
 from nas.events import Event
 from nas.executors.base import Inheritance
-from nas.jobs import TOUCH_SECONDS, Job, Training, checked, collected, reached, revived
+from nas.jobs import TOUCH_SECONDS, Job, Training, checked, collected, revived
 from nas.journal import GROUP_SECONDS, Journal
 from nas.limits import MAX_REPEATS, Limits
 from nas.measurement import Measurement, Outcome
@@ -271,8 +271,6 @@ class _Loop:
         results = collected(self.evaluator, self.limits.stopped)
         for ticket, measurement in results:
             job = self.in_flight.pop(ticket)
-            if self.training.cycles:
-                measurement = reached(measurement, job.span(self.training)[1])
             self._end(job.row, measurement, job.promotion)
         if any(measurement.seconds >= GROUP_SECONDS for _, measurement in results):
             self.journal.commit()
@@ -281,7 +279,8 @@ class _Loop:
     def _end(self, row: ProposalRow, measurement: Measurement, step: PromotionRow | None) -> None:
         journal = self.journal
         objectives, first = journal.ledger.objectives, not journal.ledger.front.points
-        journal.end(row, checked(measurement, journal.costs[row.fingerprint], objectives, first=first), step)
+        end, costs = step.to_epoch if step else self.training.rungs[0], journal.costs[row.fingerprint]
+        journal.end(row, checked(measurement, self.training, end, costs, objectives, first=first), step)
 
     def _suspect(self) -> None:
         """Ends what brought this process down too often, so that the search can go on without it."""

@@ -76,6 +76,19 @@ def _cuda_is_there() -> bool:
     return subprocess.run([sys.executable, "-c", question], capture_output=True, check=False).returncode == 0
 
 
+def wants_memory(error: BaseException) -> bool:
+    """Returns whether an exception says that memory ran out, which has many names: on a CPU torch raises a plain RuntimeError."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY)
+
+
+_WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
+"""How allocators outside Python put it."""
+
+
 def memory(device: str) -> int | None:
     """Returns the bytes of memory that a device has in all; None where that is not known."""
     if device == "cpu":
@@ -121,6 +134,9 @@ def settle(
             bf16 where others win). None, or none that works: a small network of plain convolutions.
         input_shape: Of their images.
         seconds: Of processor time for the trial; of several networks no further one is tried after it.
+
+    Returns:
+        The device, the precision, and why this one.
 
     Raises:
         UnknownNameError: When a name is not known.

@@ -149,11 +149,11 @@ class _Roles:
     parent: Graph
     pairs: Mapping[int, int]
     origins: Origins
-    roles: list[_Role | None] = field(default_factory=list)
-    taken: list[Taken] = field(default_factory=list)
-    could_pass: dict[int, Passing] = field(default_factory=dict)
-    passing: set[int] = field(default_factory=set)
-    silent: set[int] = field(default_factory=set)
+    roles: list[_Role | None] = field(init=False, default_factory=list)
+    taken: list[Taken] = field(init=False, default_factory=list)
+    could_pass: dict[int, Passing] = field(init=False, default_factory=dict)
+    passing: set[int] = field(init=False, default_factory=set)
+    silent: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.signs, self.silence = signs(self.parent), Silence(self.child, self.pairs)

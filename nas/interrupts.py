@@ -14,6 +14,23 @@ from typing import Any
 FAULT_FILE = "run.fault"
 
 
+class Stopped(KeyboardInterrupt):
+    """Raised after a signal stopped something cleanly: nothing is lost, the same call goes on.
+
+    Attributes:
+        signal: Number of the signal.
+    """
+
+    def __init__(self, words: str, signal: int) -> None:
+        super().__init__(words)
+        self.signal = signal
+
+    @property
+    def exit_code(self) -> int:
+        """What a command leaves with: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
+        return 128 + self.signal
+
+
 class Interrupts:
     """Catches the signals that ask a search to stop, while used as a context; outside the main thread it catches nothing.
 

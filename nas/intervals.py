@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 INTERVAL_METRICS = ("val_accuracy",)
 """Metrics that are a proportion of the validation images, so that these intervals hold for them. Means over classes are not."""
+
+VALIDATED_BY = ("training", "TrainingEvaluator")
+"""Who measures them on the validation images of a run, as its settings call who evaluates; others know their images themselves."""
+
+
+def interval_metric(names: Iterable[str]) -> str | None:
+    """Returns the first of these names that has an interval; None where none has."""
+    return next((name for name in names if name in INTERVAL_METRICS), None)
+
 
 Z95 = 1.959963984540054
 """Half-width of a 95 % interval in standard deviations of a normal distribution."""

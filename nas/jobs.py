@@ -173,24 +173,24 @@ def revived(
     return Job(row, candidate, resumed, promotion)
 
 
-def reached(measurement: Measurement, end: int) -> Measurement:
-    """Returns the measurement, as crashed where it is a result after other epochs than those that were asked for.
+def checked(
+    measurement: Measurement,
+    training: Training,
+    end: int,
+    costs: Mapping[str, float],
+    objectives: Sequence[Objective],
+    *,
+    first: bool,
+) -> Measurement:
+    """Returns the measurement, as crashed where it cannot be ranked.
+
+    That is where an objective is missing; where a metric, left out then, has the name of a cost; and where there are rungs, but it
+    is a result after other epochs than those that were asked for.
 
     Args:
         measurement: What the evaluator says.
-        end: The rung that it is to be ranked at, in epochs.
-    """
-    if not measurement.outcome.measured or measurement.epochs == end:
-        return measurement
-    error = f"measured after {counted(measurement.epochs, 'epoch')}, asked for after {end}: unequal epochs are not compared"
-    return replace(measurement, outcome=Outcome.CRASHED, error=error)
-
-
-def checked(measurement: Measurement, costs: Mapping[str, float], objectives: Sequence[Objective], *, first: bool) -> Measurement:
-    """Returns the measurement, as crashed where an objective is missing or a metric, left out then, has the name of a cost.
-
-    Args:
-        measurement: What the evaluator says.
+        training: Of the run.
+        end: The epochs that were asked for.
         costs: Exact costs of the network.
         objectives: All must have a value.
         first: Whether nothing was measured rightly so far: then the evaluator is at fault, not the network.
@@ -204,6 +204,9 @@ def checked(measurement: Measurement, costs: Mapping[str, float], objectives: Se
         measurement = replace(measurement, metrics=metrics)
     if not measurement.outcome.measured:
         return measurement
+    if training.cycles and measurement.epochs != end:
+        error = f"measured after {counted(measurement.epochs, 'epoch')}, asked for after {end}: unequal epochs are not compared"
+        return replace(measurement, outcome=Outcome.CRASHED, error=error)
     missing = [o.name for o in objectives if o.name not in costs and o.name not in measurement.metrics]
     if taken:
         error = f"metric {taken[0]!r} has the name of an exact cost; return it under another name"

@@ -11,6 +11,8 @@ from nas.lines import counted, spell_seconds
 
 MAX_REPEATS = 1_000
 """Proposals in a row that repeat an earlier network after which the space counts as exhausted."""
+MAX_FAILED = 100
+"""Failures after which a search that is to spend epochs, and spends none, gives up."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ class Limits:
         """Returns why nothing at all may be started any more, empty while something may."""
         if reason := self.stopped():
             return reason
-        limit = self.budget.seconds
+        budget, ledger = self.budget, self.ledger
+        if budget.evaluations is None and budget.seconds is None and not ledger.epochs and ledger.segments >= MAX_FAILED:
+            return f"all {ledger.segments} trainings failed within their first epoch, which spends none: run.log says why"
+        limit = budget.seconds
         if limit is not None and self.elapsed() >= limit - self.reserved()[1]:
             return f"the budget of {spell_seconds(limit)} is spent{self._reserved_words(1)}"
         return ""

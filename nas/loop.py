@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ from nas.coordinator import search_loop
 from nas.errors import RunError
 from nas.events import Event
 from nas.given import find_baselines, find_starts, recorded_starts
-from nas.interrupts import Interrupts, fault_trace
+from nas.interrupts import Interrupts, Stopped, fault_trace
 from nas.recipe import Recipe, Task
 from nas.run import Run, open_run
 from nas.schedule import checked_rungs, epochs_each
@@ -53,22 +55,16 @@ if TYPE_CHECKING:
 __all__ = ["NothingFeasible", "SearchStopped", "resume", "search", "search_loop"]
 
 
-class SearchStopped(KeyboardInterrupt):
+class SearchStopped(Stopped):
     """Raised by `search` after a signal stopped it cleanly: nothing is lost, the same call goes on.
 
     Attributes:
         run: The run so far.
-        signal: Number of the signal.
     """
 
     def __init__(self, run: Run, signal: int) -> None:
-        super().__init__(f"search in {run.folder} was stopped; the same command goes on with it")
-        self.run, self.signal = run, signal
-
-    @property
-    def exit_code(self) -> int:
-        """What a command leaves with: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
-        return 128 + self.signal
+        super().__init__(f"search in {run.folder} was stopped; the same command goes on with it", signal)
+        self.run = run
 
 
 def search(
@@ -217,6 +213,43 @@ def search(
     )
     options = start_options(arguments, limits, workers, device) | ({"chosen": chosen.reason} if chosen.reason else {})
     options |= {"raised_from": list(asked)} if asked != rungs else {}
+    judging = partial(evaluating, function, dataset, task, workers, device, deadline, problem=problem, deterministic=deterministic)
+    searching = partial(
+        search_loop,
+        problem,
+        Inheriting(led) if inherit else led,
+        seed=seed,
+        epochs=rungs,
+        resolutions=sizes,
+        recipe=trained.closed(),
+        baselines=marked,
+        data=dataset.digest[:16] if dataset else "",
+        prescreen=prescreen,
+        again=again,
+    )
+    return _run(folder, settings, options, limits, judging, searching, progress)
+
+
+def _run(
+    folder: Path,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+    limits: Budget,
+    judging: Callable[..., AbstractContextManager[Evaluator]],
+    searching: Callable[..., str],
+    progress: Callable[[Event], None] | None,
+) -> Run:
+    """Opens record, log and evaluator, searches, and closes them on every way out.
+
+    Args:
+        folder: Of the run.
+        settings: What a run is; those of the record have to be the same.
+        options: What may differ from start to start.
+        limits: As they were given; a plus is on top of what the record says was spent.
+        judging: `evaluating`, but for the record.
+        searching: `search_loop`, but for what is opened here.
+        progress: Told of every event.
+    """
     with Interrupts() as interrupts, recorded(folder, settings, options) as record, logged(folder) as log:
 
         def tell(event: Event) -> None:
@@ -224,30 +257,12 @@ def search(
             if progress is not None:
                 progress(event)
 
-        limits = limits.after(*record.spent())
-        with (
-            fault_trace(folder) as faulted,
-            evaluating(function, dataset, task, workers, device, deadline, record, problem, deterministic) as judge,
-        ):
-            record.note({**options, "budget": asdict(limits), "evaluator": judge.describe()})
+        budget = limits.after(*record.spent())
+        with fault_trace(folder) as faulted, judging(record=record) as judge:
+            record.note({**options, "budget": asdict(budget), "evaluator": judge.describe()})
             record.commit()
-            reason = search_loop(
-                problem,
-                Inheriting(led) if inherit else led,
-                judge,
-                record,
-                budget=limits,
-                seed=seed,
-                epochs=rungs,
-                resolutions=sizes,
-                recipe=trained.closed(),
-                baselines=marked,
-                data=dataset.digest[:16] if dataset else "",
-                on_event=tell,
-                stopped=interrupts.reason,
-                faulted=faulted,
-                prescreen=prescreen,
-                again=again,
+            reason = searching(
+                evaluator=judge, record=record, budget=budget, on_event=tell, stopped=interrupts.reason, faulted=faulted
             )
         record.close(reason)
     if interrupts.signal:
@@ -296,6 +311,7 @@ def resume(
     Raises:
         SearchStopped: See `search`.
         RunError: When it was started from Python with objects that the record does not hold, or `data` are others.
+        NasError: As `search`.
     """
     run = run if isinstance(run, Run) else open_run(run)
     last = run.starts()[-1]["options"]

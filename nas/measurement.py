@@ -54,11 +54,16 @@ class Measurement:
     inherited: float | None = None
 
 
+class NotFinite(ValueError):
+    """A metric is infinite or not a number."""
+
+
 def checked_metrics(metrics: object) -> dict[str, float]:
     """Returns `metrics` as a dict of finite floats.
 
     Raises:
-        ValueError: When it is no mapping of names to finite numbers; the message names the entry.
+        NotFinite: When one of them is not finite; the message names it.
+        ValueError: When it is no mapping of names to numbers; the message names the entry.
     """
     if not isinstance(metrics, Mapping):
         raise ValueError(f"an evaluator returns a dict of metrics, got {type(metrics).__name__}")
@@ -70,7 +75,12 @@ def checked_metrics(metrics: object) -> dict[str, float]:
             number = float(value)
         except (TypeError, ValueError):
             raise ValueError(f"metric {name!r} is {value!r}, expected a number") from None
-        if isinstance(value, str) or not math.isfinite(number):
-            raise ValueError(f"metric {name!r} is {value!r}, expected a finite number")
+        except Exception as error:  # whatever somebody's own type raises; an int may be too large
+            words = f"{type(error).__name__}: {error}"
+            raise ValueError(f"metric {name!r} is no number that a float can hold ({words})") from None
+        if isinstance(value, str):
+            raise ValueError(f"metric {name!r} is {value!r}, expected a number")
+        if not math.isfinite(number):
+            raise NotFinite(f"metric {name!r} is {value!r}, expected a finite number")
         checked[name] = number
     return checked

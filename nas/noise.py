@@ -81,10 +81,10 @@ def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int
     """Returns the noise of trainings.
 
     Args:
-        shares: Accuracies, one sequence a network, all of the same length.
+        shares: Accuracies, one sequence a network; longer ones weigh more.
         images: Validation images behind the mean of such a sequence.
         folds: Into how many folds the images were cut; 0: the sequences are seeds on the same images.
-        trainings: How many a mean is of, where the sequences leave some out.
+        trainings: How many a mean is of; None: as many as the first sequence has that is longer than one.
 
     Returns:
         None where nothing was trained twice, or the images are not known.
@@ -92,5 +92,6 @@ def measured_noise(shares: Sequence[Sequence[float]], images: int, *, folds: int
     told = [own for own in shares if len(own) > 1 and 0 < fmean(own) < 1]
     if not told or not images:
         return None
-    ratio = fmean([variance(own) / (fmean(own) * (1 - fmean(own))) for own in told])
-    return Noise(ratio, sum(len(own) - 1 for own in told), trainings or len(told[0]), images, folds)
+    freedom = sum(len(own) - 1 for own in told)
+    ratio = sum((len(own) - 1) * variance(own) / (fmean(own) * (1 - fmean(own))) for own in told) / freedom
+    return Noise(ratio, freedom, trainings or len(told[0]), images, folds)

@@ -15,13 +15,13 @@ from torch import nn
 
 from nas.checkpoint import read_weights
 from nas.data import Dataset
-from nas.device import memory, quick_on, settle
+from nas.device import memory, quick_on, settle, wants_memory
 from nas.errors import NasError
 from nas.executors.base import CheckJob, Done, EpochEnded, Inheritance, Job, ScoreJob, TrainJob, UnseenJob
 from nas.graph import Graph, graph_from_json
 from nas.inherit import inherit_file
 from nas.kernels import kernels_words
-from nas.measurement import Outcome, checked_metrics
+from nas.measurement import NotFinite, Outcome, checked_metrics
 from nas.metrics import load_metric
 from nas.module import compile_source
 from nas.recipe import Recipe, Task, batches, slices_of
@@ -54,7 +54,7 @@ def _finite(done: Done) -> Done:
     """Returns a result as it is, or as diverged where one of its metrics is no finite number: JSON has no word for that."""
     try:
         checked_metrics(done.metrics)
-    except ValueError as error:
+    except NotFinite as error:
         return Done(Outcome.DIVERGED, seconds=done.seconds, error=str(error))
     return done
 
@@ -182,18 +182,10 @@ def check(job: CheckJob) -> Done:
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """Returns what an exception means: want of memory has many names."""
+    """Returns what an exception means."""
     if isinstance(error, KeyboardInterrupt):
         return Outcome.INTERRUPTED
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return Outcome.OUT_OF_MEMORY
-    if isinstance(error, RuntimeError) and any(words in str(error) for words in _WANT_OF_MEMORY):
-        return Outcome.OUT_OF_MEMORY
-    return Outcome.CRASHED
-
-
-_WANT_OF_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc")
-"""How allocators outside Python put it."""
+    return Outcome.OUT_OF_MEMORY if wants_memory(error) else Outcome.CRASHED
 
 
 def first_line(error: BaseException) -> str:

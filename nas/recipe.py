@@ -117,7 +117,7 @@ class Recipe:
         """Returns the largest shift in pixels and whether to flip, in a training of so many epochs on such data.
 
         Args:
-            epochs: Of the training, or of its cycle.
+            epochs: That it is trained for, up to the end of the cycle.
             flip_allowed: As in `nas.data.Dataset.flip`.
             centred: Likewise.
         """

@@ -11,14 +11,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from nas.again import Plan, settled
 from nas.events import Event, TrainedAgain, TrainsAgain
-from nas.intervals import INTERVAL_METRICS, wilson
-from nas.jobs import TOUCH_SECONDS, checked, reached, revived
+from nas.intervals import interval_metric, wilson
+from nas.jobs import TOUCH_SECONDS, checked, revived
 from nas.measurement import Measurement, Outcome
 from nas.nearby import near_front
 from nas.parallel import train_each
@@ -100,13 +100,12 @@ class Retraining:
     journal: Journal
     budget: Budget
     stopped: Callable[[], str]
-    _ended: dict[tuple[int, int, str], EvaluationRow] = field(default_factory=dict)
-    _folders: dict[int, Path] = field(default_factory=dict)
-    _near: tuple[int, list[int]] = (-1, [])
-    _reserved: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))
 
     def __post_init__(self) -> None:
         self._rounds, self._images = self.wanted.rounds(self.training)
+        self._folders: dict[int, Path] = {}
+        self._near: tuple[int, list[int]] = (-1, [])  # and of how many segments
+        self._reserved: tuple[tuple[int, int], tuple[int, float]] = ((-1, -1), (0, 0.0))  # of how many segments and trainings
         self._ended = {(row.proposal, row.seed, row.data): row for row in self.record.again()}
 
     def near(self) -> list[int]:
@@ -119,7 +118,8 @@ class Retraining:
         ledger = self.journal.ledger
         measured = ledger.measured()
         names = [objective.name for objective in ledger.objectives]
-        noisy = next((names.index(name) for name in INTERVAL_METRICS if name in names), None) if self.wanted.images else None
+        metric = interval_metric(names) if self.wanted.images else None
+        noisy = None if metric is None else names.index(metric)
         numbers, losses = list(measured), list(measured.values())
         reach = [] if noisy is None else [wilson(-own[noisy], self.wanted.images)[1] + own[noisy] for own in losses]
         return [numbers[place] for place in near_front(losses, noisy, reach)]
@@ -145,7 +145,8 @@ class Retraining:
         return found
 
     def _heirs(self, near: list[int]) -> int:
-        return sum(self.record.proposal(number).inherit_from is not None for number in near)
+        evaluated = self.journal.ledger.evaluated
+        return sum((trial := evaluated(number)) is not None and trial.inherit_from is not None for number in near)
 
     def run(self) -> None:
         """Trains what is near the front again, as far as the budget allows.
@@ -246,9 +247,7 @@ class Retraining:
     def _end(self, item: Item, job: Job, measurement: Measurement, networks: int) -> None:
         """Writes a training down, and tells of it."""
         ledger, costs = self.journal.ledger, job.candidate.costs
-        if self.training.cycles:
-            measurement = reached(measurement, ledger.top)
-        measurement = checked(measurement, costs, ledger.objectives, first=False)
+        measurement = checked(measurement, self.training, ledger.top, costs, ledger.objectives, first=False)
         self._keep(item[1], self._rounds[item[0]], job.row.fingerprint, job.row.recipe, measurement)
         done = sum(self._is_done(number, key) for number in self.near() for key in self._rounds)
         self._tell(

@@ -15,7 +15,7 @@ from nas.database import DATABASE, open_reader
 from nas.domains import Genotype
 from nas.errors import RunError
 from nas.found import Found, found_networks
-from nas.intervals import INTERVAL_METRICS
+from nas.intervals import INTERVAL_METRICS, VALIDATED_BY
 from nas.noise import Noise
 from nas.objectives import Constraint, Objective, constraint
 from nas.promise import recorded_worths
@@ -111,7 +111,7 @@ class Run:
     @property
     def validation_images(self) -> int:
         """How many images an accuracy stands on; 0 where somebody's own evaluator measured it, on what only he knows."""
-        data = self.settings.get("data") if self.settings.get("evaluator", TRAINING) in (TRAINING, "TrainingEvaluator") else None
+        data = self.settings.get("data") if self.settings.get("evaluator", TRAINING) in VALIDATED_BY else None
         return int(data["validation_images"]) if data else 0
 
     def starts(self) -> list[dict[str, Any]]:

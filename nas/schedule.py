@@ -3,13 +3,15 @@
 Networks climb a ladder of rungs, numbers of epochs such as 1, 3 and 9. All begin at the lowest. Of the n that were measured at a
 rung, the best floor(n / ratio) may go on to the next one, the ratio being that of the two numbers of epochs; whoever is free looks
 from the top downwards for one that has not yet gone on (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning",
-algorithm 2), so that nobody waits for stragglers. There, who once was among the best goes on even when others have meanwhile taken
-the places, which with several objectives and a strategy that improves made twice as many go on as should; here no more than
-floor(n / ratio) go on while the search proposes, and when it does no more, those of the best that have not gone on yet do. The best
-are those on the first fronts, and on a front that does not fit
-whole those that its hypervolume can spare least (`nas.pareto.contribution_order`); Schmucker et al. 2021, "Multi-objective
-Asynchronous Successive Halving", compare ways to do so. Exact costs stand on a logarithmic scale in it. What was measured after
-different numbers of epochs is never compared.
+algorithm 2), so that nobody waits for stragglers.
+
+In that algorithm a network that once was among the best may go on even after better ones have pushed it out; with several
+objectives and a strategy that improves, twice as many went on as should. Here at most floor(n / ratio) go on while the search
+proposes; when it has ended, those of the best that still wait follow.
+
+The best are those on the first fronts, and on a front that does not fit whole those that its hypervolume can spare least
+(`nas.pareto.contribution_order`), with exact costs on a logarithmic scale; Schmucker et al. 2021, "Multi-objective Asynchronous
+Successive Halving", compare ways to do so. What was measured after different numbers of epochs is never compared.
 
 What a rung decides depends on the order in which networks arrived there and went on, and on nothing else. Knows no torch and no
 record.
@@ -27,8 +29,8 @@ from nas.objectives import on_log_scale
 from nas.pareto import contribution_order, ranks
 
 SPARE = 12
-"""Networks that wait on a rung, at every so many arrivals, for their turn to go on: the best of those that have not. Those behind
-them are given up for good, so that the weights kept do not grow with the search: never do twice as many wait."""
+"""After so many arrivals on a rung, and again after as many, all that have not gone on but the best so many are given up for good,
+with their weights, which otherwise would pile up with the search: never do twice as many wait."""
 
 LEAST_STEPS = 100
 """Optimiser steps of a rung at least: what has hardly begun to learn says nothing of what it will come to."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nas.device import DETERMINISTIC, LARGEST_TRIED
+from nas.device import DETERMINISTIC, LARGEST_TRIED, found_device
 from nas.errors import NasError, RunError
 from nas.evaluators.base import Evaluator
 from nas.evaluators.function import CallableEvaluator
@@ -85,7 +85,7 @@ def evaluating(
     problem: Problem,
     deterministic: bool = False,
 ) -> Iterator[Evaluator]:
-    """Yields who evaluates; closes it where it was made here.
+    """Yields who evaluates; closes it where it was made here, else has it let go of what is in flight.
 
     Args:
         function: Who evaluates; None: training.
@@ -99,15 +99,19 @@ def evaluating(
         deterministic: Whether to train in fp32 by deterministic algorithms.
     """
     if isinstance(function, Evaluator):
-        yield function
+        try:
+            yield function
+        finally:
+            function.forget()  # what is in flight after a stop is proposed again by the next search, under the same numbers
         return
     if function is not None:
         with CallableEvaluator(function) as judge:
             yield judge
         return
     assert dataset is not None
-    told = [options["evaluator"] for options in record.options_before if options.get("device") == device and "evaluator" in options]
-    before = next((facts for facts in told if "precision" in facts), None)  # starts that failed early told nothing
+    device = found_device(device)
+    told = [options["evaluator"] for options in record.options_before if "evaluator" in options]  # not of starts that failed early
+    before = next((facts for facts in told if "precision" in facts and facts["device"] == device), None)
     precision, reason = "auto", ""
     if deterministic:
         precision, reason = DETERMINISTIC, "asked for"

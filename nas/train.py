@@ -87,14 +87,20 @@ def train(
     Returns:
         Complete, or diverged where the loss stopped being finite. Its metrics are those after the last epoch: `train_accuracy`,
         `train_loss`, `seconds`, and `images_per_second` while training; where there are validation images (a data set may have
-        none, see `nas.data.joined`) `val_accuracy`, `val_loss`, one `val_NAME` for each metric of the task, `gap` (training minus
-        validation accuracy) and `best_epoch` of this segment.
+        none, see `nas.data.joined`) `val_accuracy`, `val_loss`, one `val_NAME` for each metric of the task, and `gap` (training
+        minus validation accuracy).
+
+    Raises:
+        RecipeError: When the recipe is open, or the images are none that it can change as it says.
+        EvaluationError: When the checkpoint cannot be read or holds other weights or epochs.
     """
     begin = time.perf_counter()
     last_epoch = epochs if last_epoch is None else last_epoch
     loop = _Loop(module, dataset, recipe, (*cycles, epochs), seed, device, precision, resolutions, slices)
     if resume_from is not None and (held := loop.resume(resume_from)) != first_epoch:
-        raise EvaluationError(f"checkpoint {str(resume_from)!r} holds {held} epochs, expected {first_epoch}")
+        raise EvaluationError(
+            f"checkpoint {str(resume_from)!r} holds {held} epochs, expected {first_epoch}: that of another training"
+        )
     val_labels = np.array(dataset.labels("val"))
     curve: list[dict[str, float]] = []
     metrics: dict[str, float] = {}
@@ -108,8 +114,9 @@ def train(
             return _diverged(f"the training loss was {train_loss} in epoch {epoch + 1}", curve, epoch, begin)
         measured = {"train_loss": train_loss, "train_accuracy": train_accuracy}
         if len(val_labels):
+            sides = loop.sides(epoch)
             logits = evaluate_split(
-                loop.evaluated, dataset, "val", recipe, device=device, precision=precision, sides=loop.sides(epoch)
+                loop.evaluated, dataset, "val", recipe, device=device, precision=precision, sides=sides, slices=slices
             )
             measured["val_loss"] = F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(val_labels)).item()
             if not math.isfinite(measured["val_loss"]):
@@ -123,7 +130,6 @@ def train(
             if len(val_labels):
                 metrics |= measure((task or Task()).metrics, logits, val_labels)
                 metrics["gap"] = metrics["train_accuracy"] - metrics["val_accuracy"]
-                metrics["best_epoch"] = max(curve, key=lambda entry: entry["val_accuracy"])["epoch"]
             metrics["images_per_second"] = len(curve) * loop.steps * loop.batch / training_seconds
     live = loop.average.take_over() if loop.average else None
     if not len(val_labels) and not all(torch.isfinite(weights).all() for weights in module.parameters()):
@@ -234,6 +240,7 @@ def evaluate_split(
     device: str = "cpu",
     precision: str = "fp32",
     sides: tuple[int, int] | None = None,
+    slices: int = 1,
 ) -> NDArray[np.float32]:
     """Returns the logits `(N, classes)` of one split in its order, averaged over the mirror images where the recipe says so.
 
@@ -245,6 +252,7 @@ def evaluate_split(
         device: `cpu`, `cuda` or `mps`.
         precision: As in `train`.
         sides: Height and width that the images are given; None: their own.
+        slices: As in `train`: parts of a batch, where memory is short of it all at once.
     """
     place = torch.device(device)
     moved(module, place, precision).eval()
@@ -253,7 +261,9 @@ def evaluate_split(
     mirror = recipe.mirrors(dataset.flip)
     found = []
     pixels = images.shape[2] * images.shape[3]
-    size = recipe.batch_size if place.type == "cpu" else max(recipe.batch_size, EVALUATED_PIXELS // pixels)
+    size = -(-recipe.batch_size // slices)
+    if place.type != "cpu" and slices == 1:
+        size = max(size, EVALUATED_PIXELS // pixels)
     with algorithms(precision), torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
         for batch in torch.split(images, size):
             x = normalise(batch) if sides is None else resized(normalise(batch), sides)

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from nas.intervals import INTERVAL_METRICS, indistinguishable, wilson
+from nas.intervals import indistinguishable, interval_metric, wilson
 from nas.ledger import losses_of
 from nas.measurement import Measurement, Outcome
 from nas.noise import Noise
@@ -161,7 +161,7 @@ def with_bounds(table: pandas.DataFrame, images: int, noise: Noise | None = None
         images: How many an accuracy stands on; 0: there is no interval.
         noise: Of trainings, where accuracies are means over several; None: they are not.
     """
-    metric = next((name for name in INTERVAL_METRICS if name in table.columns), None)
+    metric = interval_metric(table.columns)
     if not images or metric is None:
         return table
     shares = [float(share) for share in table[metric]]
@@ -183,8 +183,8 @@ def with_intervals(front: pandas.DataFrame, images: int, noise: Noise | None = N
         noise: Of trainings, where accuracies are means over several; None: they are not.
     """
     front = with_bounds(front, images, noise)
-    metric = next((name for name in INTERVAL_METRICS if f"{name}_low" in front.columns), None)
-    if metric is not None:
+    metric = interval_metric(front.columns)
+    if metric is not None and f"{metric}_low" in front.columns:
         shares = [float(share) for share in front[metric]]
         tied = noise.indistinguishable if noise else partial(indistinguishable, n=images)
         same = [False, *(tied(a, b) for a, b in pairwise(shares))]

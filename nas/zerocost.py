@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from nas.device import wants_memory
 from nas.images import normaliser, placed
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Scores:
         except NoScore as reason:
             self.missing[name] = str(reason)
         except (ArithmeticError, AttributeError, IndexError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
+            if wants_memory(error):
                 raise
             self.missing[name] = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
 

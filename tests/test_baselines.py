@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nas.evaluators.function import CallableEvaluator
 from nas.events import BaselineEvaluated, Event, Started
 from nas.given import find_baselines
 from nas.loop import resume, search
-from nas.measurement import Outcome
+from nas.measurement import Measurement, Outcome
 from nas.problem import Problem
 from nas.record import Record
 from nas.run import Run
@@ -180,6 +181,20 @@ def test_one_that_is_not_measured_rightly_counts_as_crashed(
     (row,) = quick(tmp_path / "run", evaluator=odd, baselines=[f"{nets}:pooled"]).baselines().to_dict("records")
     assert row["outcome"] == str(Outcome.CRASHED) and error in row["error"]
     assert row["params"] == row["declared_params"]
+
+
+def test_one_that_is_measured_after_other_epochs_is_not_compared(tmp_path: Path, nets: str) -> None:
+    class Hasty(CallableEvaluator):
+        def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
+            return [(ticket, replace(found, epochs=min(found.epochs, 3))) for ticket, found in super().collect(timeout)]
+
+    evaluator = Hasty(accuracy)
+    run = quick(tmp_path / "run", evaluator=evaluator, epochs=(1, 3, 9), baselines=[f"{nets}:pooled"])
+    (row,) = run.baselines().to_dict("records")
+    assert (row["outcome"], row["error"]) == (
+        "crashed",
+        "measured after 3 epochs, asked for after 9: unequal epochs are not compared",
+    )
 
 
 def test_what_cannot_take_the_images_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas.data import Dataset, load_data
-from nas.images import layout, moved, normaliser, resident
+from nas.images import layout, moved, normaliser, placed
 
 CPU = torch.device("cpu")
 
@@ -27,7 +27,7 @@ def test_images_get_mean_0_deviation_1_and_the_strides_of_the_layout(
     tmp_path: Path, channels: int, kind: type, memory: torch.memory_format
 ) -> None:
     dataset = made(tmp_path, channels, kind)
-    images, labels = resident(dataset, "train", CPU)
+    images, labels = placed(dataset.images("train"), CPU), placed(dataset.labels("train"), CPU)
     assert (len(images), labels.dtype) == (len(labels), torch.int64)
     x = normaliser(dataset, CPU, memory)(images)
     expected = (20, 1, 4 * channels, channels) if memory == torch.channels_last else (20 * channels, 20, 4, 1)
@@ -35,7 +35,7 @@ def test_images_get_mean_0_deviation_1_and_the_strides_of_the_layout(
     assert (x.dtype, x.shape) == (torch.float32, images.shape)
     assert x.mean((0, 2, 3)).abs().max() < 1e-5
     assert (x.std((0, 2, 3), correction=0) - 1).abs().max() < 1e-5
-    assert torch.equal(images, resident(dataset, "train", CPU)[0])
+    assert torch.equal(images, placed(dataset.images("train"), CPU))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -47,7 +47,7 @@ def test_inside_a_network_on_a_cpu_every_value_lies_channels_last(tmp_path: Path
     for part in module:
         part.register_forward_hook(lambda _, __, out: seen.append(out.stride(1)))
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-        module(normaliser(dataset, CPU, layout(CPU, precision))(resident(dataset, "train", CPU)[0]))
+        module(normaliser(dataset, CPU, layout(CPU, precision))(placed(dataset.images("train"), CPU)))
     assert seen == [1, 1, 1, 1]
 
 

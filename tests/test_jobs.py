@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from nas.space import Space
 SPACE = Space(Sequential(Conv(channels=choice(1, 2, 3)), Classifier()), input_shape=(1, 4, 4), classes=2)
 OBJECTIVES = objectives(["val_accuracy", "params"])
 COSTS = {"params": 7.0, "macs": 9.0}
+TRAINING = Training(seed=0, epochs=9, recipe=Recipe(), data="")
 
 
 def candidate(space: Space) -> Candidate:
@@ -79,15 +81,26 @@ def test_an_answer_without_an_objective_or_with_the_name_of_a_cost_is_none(
     metrics: dict[str, float], kept: dict[str, float], said: str
 ) -> None:
     answer = Measurement(Outcome.COMPLETE, metrics, epochs=1, seconds=2.0)
-    found = checked(answer, COSTS, OBJECTIVES, first=False)
+    found = checked(answer, TRAINING, 1, COSTS, OBJECTIVES, first=False)
     assert dict(found.metrics) == kept and found.error.startswith(said) and found.seconds == 2.0
     assert found.outcome is (Outcome.CRASHED if said else Outcome.COMPLETE)
     if said:
         with pytest.raises(EvaluationError, match=r"exact cost|was not measured"):
-            checked(answer, COSTS, OBJECTIVES, first=True)
+            checked(answer, TRAINING, 1, COSTS, OBJECTIVES, first=True)
 
 
 def test_a_failure_stays_what_it_is_and_overrides_no_cost() -> None:
     failed = Measurement(Outcome.TIMED_OUT, {"params": 1.0, "score": 2.0}, error="too late")
-    found = checked(failed, COSTS, OBJECTIVES, first=True)
+    found = checked(failed, TRAINING, 1, COSTS, OBJECTIVES, first=True)
     assert (found.outcome, found.error, dict(found.metrics)) == (Outcome.TIMED_OUT, "too late", {"score": 2.0})
+
+
+def test_with_rungs_a_result_after_other_epochs_is_none() -> None:
+    answer, rungs = Measurement(Outcome.COMPLETE, {"val_accuracy": 0.5}, epochs=2), replace(TRAINING, cycles=(1, 3))
+    assert checked(answer, TRAINING, 3, COSTS, OBJECTIVES, first=False).outcome is Outcome.COMPLETE
+    found = checked(answer, rungs, 3, COSTS, OBJECTIVES, first=False)
+    assert (found.outcome, found.error) == (
+        Outcome.CRASHED,
+        "measured after 2 epochs, asked for after 3: unequal epochs are not compared",
+    )
+    assert checked(answer, rungs, 2, COSTS, OBJECTIVES, first=False) == answer

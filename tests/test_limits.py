@@ -8,7 +8,7 @@ import pytest
 
 from nas.budget import Budget
 from nas.ledger import Ledger
-from nas.limits import MAX_REPEATS, Limits
+from nas.limits import MAX_FAILED, MAX_REPEATS, Limits
 from nas.measurement import Outcome
 from nas.objectives import objectives
 from nas.rows import ProposalRow
@@ -23,6 +23,19 @@ def limits(budget: Budget, *, evaluated: int = 0, repeats: int = 0, seconds: flo
     for number in range(evaluated, evaluated + repeats):
         ledger.propose(ProposalRow(number, "0", "r", {}, repeat_of=0))
     return Limits(budget, 3, ledger, lambda: seconds, lambda: stopped)
+
+
+@pytest.mark.parametrize("budget", [Budget(epochs_total=18), Budget(epochs_total=18, evaluations=500)])
+def test_epochs_that_are_never_spent_are_no_search_without_end(budget: Budget) -> None:
+    found = limits(budget)
+    for number in range(MAX_FAILED):
+        assert found.reached(0) == ""
+        found.ledger.propose(ProposalRow(number, str(number), "r", {}))
+        found.ledger.end(number, Outcome.CRASHED, {}, 0)
+    expected = (
+        "" if budget.evaluations else "all 100 trainings failed within their first epoch, which spends none: run.log says why"
+    )
+    assert found.reached(0) == expected
 
 
 @pytest.mark.parametrize(

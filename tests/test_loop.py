@@ -198,9 +198,9 @@ def test_the_same_call_goes_on_and_a_smaller_budget_changes_nothing(tmp_path: Pa
         ({"strategy": "evolution"}, 'strategy.name = "random", now it is "evolution"'),
         ({"seed": 1}, "seed = 0, now it is 1"),
         ({"epochs": 4}, "epochs = 3, now it is 4"),
-        ({"objectives": ["params"]}, "objectives"),
-        ({"constraints": ["params<=1M"]}, "constraints"),
-        ({"recipe": Recipe(lr=0.5)}, "space.definition.recipe.lr"),
+        ({"objectives": ["params"]}, "objectives = "),
+        ({"constraints": ["params<=1M"]}, 'constraints = [], now it is ["params<=1M"]'),
+        ({"recipe": Recipe(lr=0.5)}, "space.definition.recipe.lr = 0.1, now it is 0.5"),
         ({"space": replace(SPACE, border="floor")}, 'space.definition.border = "error", now it is "floor"'),
         ({"evaluator": lambda a: accuracy(a)}, 'evaluator = "accuracy"'),
     ],
@@ -209,7 +209,7 @@ def test_a_change_is_refused_by_name(tmp_path: Path, change: dict[str, Any], nam
     quick(tmp_path)
     with pytest.raises(RunError) as refused:
         quick(tmp_path, **change)
-    assert named in str(refused.value).replace("space.digest", "") or named.split(" ")[0] in str(refused.value)
+    assert named in str(refused.value)
     assert "(budget, workers, device and deadline may change)" in str(refused.value)
     assert len(quick(tmp_path, workers=2, device="cpu", deadline=60, evaluations=7).trials()) == 7
     assert [entry["options"]["arguments"]["deadline"] for entry in Run(tmp_path).starts()] == [3600.0, 60]

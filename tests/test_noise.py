@@ -80,6 +80,12 @@ def test_the_spread_is_pooled() -> None:
     assert noise.deviation(0.5) == pytest.approx((noise.ratio * 0.25) ** 0.5)
 
 
+def test_a_network_with_more_trainings_weighs_more() -> None:
+    noise = measured_noise([[0.9, 0.9], [0.89, 0.9, 0.91, 0.9]], 500)
+    assert noise is not None and noise.freedom == 4
+    assert noise.ratio == pytest.approx(0.0002 / 4 / 0.09)
+
+
 def test_nothing_to_measure() -> None:
     assert measured_noise([], 100) is None
     assert measured_noise([[0.9], [0.8]], 100) is None

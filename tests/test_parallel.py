@@ -52,6 +52,22 @@ def test_all_are_trained_and_time_is_told_while_nothing_ends() -> None:
     assert evaluator.asked == 4
 
 
+def test_all_in_flight_are_told_of_before_one_more_is_begun_and_nothing_follows_a_refusal() -> None:
+    done, told = Outcome.COMPLETE, []
+    evaluator = Answers({2: done}, {1: done})
+
+    def request(item: str) -> Request | None:
+        return None if item == "c" else Request(item, item, str, Recipe(), 0, 1)
+
+    def began(running: list[str]) -> None:
+        told.append((list(running), evaluator.asked))
+
+    ended: list[str] = []
+    train_each("abcd", request, evaluator, began=began, ended=lambda item, _: ended.append(item), stopped=str)
+    assert told == [(["a"], 0), (["a", "b"], 1)]
+    assert ended == ["b", "a"]
+
+
 def test_a_stop_keeps_what_ended_but_for_what_it_may_have_ended_itself() -> None:
     evaluator = Answers({1: Outcome.COMPLETE, 2: Outcome.INTERRUPTED}, {3: Outcome.COMPLETE})
     assert run(evaluator, stop_after=1)[0] == ["a complete"]

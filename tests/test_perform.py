@@ -130,6 +130,14 @@ def test_parts_are_halved_where_the_forecast_was_too_low(tmp_path: Path) -> None
         assert (done.outcome, done.metrics.get("batch_slices")) == (outcome, slices)
 
 
+def test_validation_images_come_in_such_parts_too(tmp_path: Path) -> None:
+    images = (np.zeros((32, 1, 4, 4), np.uint8), np.arange(32) % 2)
+    dataset = load_data(dict.fromkeys(("train", "val", "test"), images), cache_dir=tmp_path)
+    source = SHORT.replace("self.training and {condition}", "len(x) > 4")
+    done = perform(train_job(source, dataset, recipe=Recipe(batch_size=8)), lambda entry: None)
+    assert (done.outcome, done.metrics.get("batch_slices")) == (Outcome.COMPLETE, 2.0)
+
+
 STEEP = """
 import torch
 from torch import nn

@@ -15,7 +15,7 @@ from nas import Space
 from nas.blocks import Block, Classifier, Conv, GraphBuilder, Node, Sequential
 from nas.data import Dataset, load_data
 from nas.graph import Graph, graph_from_json
-from nas.images import normaliser, resident
+from nas.images import normaliser, placed
 from nas.importance import KINDS, SHARES
 from nas.module import compile_source
 from nas.ops import Op, Shape
@@ -46,7 +46,7 @@ def network(*blocks: Block) -> tuple[Graph, nn.Module]:
 
 def loss_of(module: nn.Module, dataset: Dataset, off: tuple[str, int] | None = None, scale: float = 1.0) -> float:
     """The loss on all training images; the output channel `off` of a module is multiplied by `scale`."""
-    images, labels = resident(dataset, "train", torch.device("cpu"))
+    images, labels = (placed(array, torch.device("cpu")) for array in (dataset.images("train"), dataset.labels("train")))
     handle = None
     if off is not None:
 
@@ -81,7 +81,7 @@ def test_the_weights_before_a_normalisation_say_nothing(dataset: Dataset) -> Non
     """Why the gate lies behind it: twice the kernel is normalised to the same while training."""
     module = network(Conv(4), Classifier())[1]
     module.train()
-    images, labels = resident(dataset, "train", torch.device("cpu"))
+    images, labels = (placed(array, torch.device("cpu")) for array in (dataset.images("train"), dataset.labels("train")))
     F.cross_entropy(module(normaliser(dataset, torch.device("cpu"), torch.contiguous_format)(images)), labels).backward()
     weight = module.conv1.weight
     assert torch.allclose((weight * weight.grad).flatten(1).sum(1), torch.zeros(4), atol=1e-5)

@@ -204,6 +204,16 @@ def test_what_fails_costs_one_score_and_says_why() -> None:
     assert set(look.scores) == {"naswot", "jacob_cov"}  # x.relu() of a user's own is seen
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to")])
+def test_memory_that_ran_out_is_no_reason_but_an_outcome(error: Exception) -> None:
+    class Large(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise error
+
+    with pytest.raises(type(error)):
+        zero_cost_scores(Large(), images())
+
+
 def test_squeeze_and_excitation_has_a_flow() -> None:
     @dataclass(frozen=True)
     class Gate(Block):

@@ -181,13 +181,13 @@ def _watched(go: Callable[[Progress], Run], json: bool) -> int:
     except SearchStopped as stop:
         run, code = stop.run, stop.exit_code
     say = sys.stderr if json else sys.stdout
-    print(_ending(run, progress), closing_words(run, progress.tally, stopped=bool(code)), sep="\n", file=say, flush=True)
+    print(_ending(run), closing_words(run, progress.tally, stopped=bool(code)), sep="\n", file=say, flush=True)
     if json:
         print_json(_result(run))
     return code
 
 
-def _ending(run: Run, progress: Progress) -> str:
+def _ending(run: Run) -> str:
     """Returns the front as the record has it."""
     from nas.lines import aligned
 

@@ -68,7 +68,8 @@ class Request:
 class Evaluator(ABC):
     """Measures networks, at most `slots` at a time. Every request ends in one measurement; no failure is an exception.
 
-    The loop calls `describe` once, `submit` while slots are free, `collect` for what ended, and `close` at the end.
+    A search calls `describe` once, `submit` while slots are free and `collect` for what ended; `close` in the end where it made the
+    evaluator, `forget` where it was given one, which stays open.
     """
 
     @property
@@ -91,6 +92,9 @@ class Evaluator(ABC):
         Raises:
             EvaluationError: When nothing can be evaluated at all.
         """
+
+    def forget(self) -> None:  # noqa: B027 - an evaluator that is made for one search is closed instead
+        """Lets go of what is in flight, when a search leaves an evaluator open: it may end, but `collect` never returns it."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import math
-import numbers
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,7 +11,7 @@ from typing import Any
 
 from nas.errors import EvaluationError
 from nas.evaluators.base import Evaluator, Request
-from nas.measurement import Measurement, Outcome, checked_metrics
+from nas.measurement import Measurement, NotFinite, Outcome, checked_metrics
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +47,11 @@ class CallableEvaluator(Evaluator):
         name = getattr(self._function, "__qualname__", type(self._function).__qualname__)
         return {"evaluator": f"{getattr(self._function, '__module__', '')}.{name}", "workers": 1}
 
-    def close(self) -> None:
+    def forget(self) -> None:
         self._waiting.clear()
+
+    def close(self) -> None:
+        self.forget()
 
     def _measured(self, request: Request) -> Measurement:
         begin = time.perf_counter()
@@ -68,7 +69,7 @@ class CallableEvaluator(Evaluator):
             try:
                 metrics = checked_metrics(returned)
             except ValueError as wrong:
-                outcome, error = Outcome.DIVERGED if _has_infinite(returned) else Outcome.CRASHED, str(wrong)
+                outcome, error = Outcome.DIVERGED if isinstance(wrong, NotFinite) else Outcome.CRASHED, str(wrong)
         reached = request.end if outcome is Outcome.COMPLETE else request.first_epoch
         return Measurement(outcome, metrics, epochs=reached, seconds=time.perf_counter() - begin, error=error)
 
@@ -79,8 +80,3 @@ def takes_epochs(function: Callable[..., Any]) -> bool:
         return "epochs" in inspect.signature(function).parameters
     except (TypeError, ValueError):  # some functions written in C tell nothing of their parameters
         return False
-
-
-def _has_infinite(returned: object) -> bool:
-    values = returned.values() if isinstance(returned, Mapping) else ()
-    return any(isinstance(value, numbers.Real) and not math.isfinite(value) for value in values)

@@ -28,7 +28,7 @@ _PATIENCE = 0.25  # seconds between two questions whether scoring is given up
 SHARE = 0.8
 """Of a device's memory that steps of training may take by the forecast (`nas.memory`); libraries and images want some too."""
 _CHECK = -1
-"""Ticket of the job that is run before all requests; scores have those below it."""
+"""Ticket of the job that is run before all requests; requests have those above it, scores those below."""
 
 
 class TrainingEvaluator(Evaluator):
@@ -85,8 +85,8 @@ class TrainingEvaluator(Evaluator):
         self._check(list(kind))
         self._facts: dict[str, str] | None = None
         self._reason = "" if precision == "auto" else reason
-        self._checkpoints: dict[int, str] = {}
-        self._last_score = _CHECK
+        self._asked: dict[int, tuple[int, str]] = {}
+        self._last_asked, self._last_score = _CHECK, _CHECK
         self._ended: list[Result] = []
 
     @property
@@ -119,16 +119,20 @@ class TrainingEvaluator(Evaluator):
             threads=self._threads,
             slices=self._slices(request, facts),
         )
-        self._checkpoints[ticket] = "" if request.checkpoint is None else str(request.checkpoint)
-        self._executor.submit(ticket, job)
+        self._last_asked += 1
+        self._asked[self._last_asked] = ticket, "" if request.checkpoint is None else str(request.checkpoint)
+        self._executor.submit(self._last_asked, job)
 
     def collect(self, timeout: float | None) -> list[tuple[int, Measurement]]:
         self._settled()
         ended, self._ended = self._ended, []
         ended += self._executor.collect(0.0 if ended else timeout)
-        while ended and timeout is None and all(result.ticket < 0 for result in ended):  # scores that nobody waits for any more
+        while ended and timeout is None and not any(result.ticket in self._asked for result in ended):  # nobody waits for these
             ended = self._executor.collect(None)
-        return [(result.ticket, self._measurement(result)) for result in ended if result.ticket >= 0]
+        return [self._measurement(result) for result in ended if result.ticket in self._asked]
+
+    def forget(self) -> None:
+        self._asked.clear()
 
     def score(self, requests: Sequence[Request], given_up: Callable[[], bool] = lambda: False) -> list[dict[str, float]]:
         """Scores networks in the workers that are free (`nas.zerocost`); one that crashes or hangs there has no score.
@@ -196,13 +200,13 @@ class TrainingEvaluator(Evaluator):
         needed = batch * request.memory * (0.5 if facts["precision"] == "bf16" else 1.0)  # values of two bytes
         return slices_of(batch, math.ceil(needed / (SHARE * int(facts["memory"]) / self.slots)))
 
-    def _measurement(self, result: Result) -> Measurement:
-        done, checkpoint = result.done, self._checkpoints.pop(result.ticket)
-        return Measurement(
+    def _measurement(self, result: Result) -> tuple[int, Measurement]:
+        done, (ticket, checkpoint) = result.done, self._asked.pop(result.ticket)
+        return ticket, Measurement(
             outcome=done.outcome,
             metrics=done.metrics,
             curve=result.curve,
-            epochs=done.epochs,
+            epochs=max(done.epochs, *(int(entry["epoch"]) for entry in result.curve), 0),  # those before a crash are spent too
             seconds=done.seconds,
             error=done.error,
             checkpoint=checkpoint if done.outcome is Outcome.COMPLETE else "",

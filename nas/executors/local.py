@@ -68,7 +68,10 @@ class LocalExecutor(Executor):
             with contextlib.suppress(queue.Empty):
                 found.append(self._ended.get(timeout=max(left, 0.0)))
             if not found and not any(thread.is_alive() for thread in self._threads) and not self._closed:
-                raise EvaluationError(f"no worker process can be started: {self._threads[0].last_words()}")
+                raise EvaluationError(
+                    f"no worker process can be started: {self._threads[0].last_words()}; "
+                    f"`{sys.executable} -P -m nas.executors.worker` shows why"
+                )
             if end is not None and time.monotonic() >= end:
                 break
             if not found and self._closed and not any(thread.is_alive() for thread in self._threads):
@@ -151,6 +154,7 @@ class _Slot(threading.Thread):
 
     def _start(self) -> Hello | None:
         """Starts a worker and waits until it is ready; None when it ended before."""
+        self._last_words = words = collections.deque[str](maxlen=20)  # those of the worker before are not this one's
         try:
             self.process = process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "nas.executors.worker", *self._arguments],
@@ -164,13 +168,13 @@ class _Slot(threading.Thread):
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as error:  # no more processes, files or memory just now
-            self._last_words.append(str(error))
+            words.append(str(error))
             self._stopping.wait(RETRY_SECONDS)
             return None
         assert process.stdout is not None and process.stderr is not None
         if self._stopping.is_set():
             process.terminate()
-        threading.Thread(target=self._listen, args=(process.stderr,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(process.stderr, words), daemon=True).start()
         hello = read_message(process.stdout)  # type: ignore[arg-type]
         if isinstance(hello, Hello):
             return hello
@@ -237,11 +241,11 @@ class _Slot(threading.Thread):
         words = "\n".join(self._last_words)
         return Done(Outcome.CRASHED, seconds=seconds, error=f"the worker process died ({how})", traceback=words)
 
-    def _listen(self, stream: BinaryIO) -> None:
-        """Passes what a worker or a candidate prints on to the log."""
+    def _listen(self, stream: BinaryIO, last_words: collections.deque[str]) -> None:
+        """Passes what a worker or a candidate prints on to the log, and keeps the last lines."""
         for raw in stream:
             line = raw.decode(errors="replace").rstrip()
-            self._last_words.append(line)
+            last_words.append(line)
             log.info("%s: %s", self.name, line)
         stream.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +14,7 @@ from nas.final.exports import export_all
 from nas.final.folder import IMAGES
 from nas.final.look import measure_tests
 from nas.final.planning import make_plan
-from nas.final.state import Plan
+from nas.final.state import Plan, Wish
 from nas.final.timing import segment_epochs
 from nas.final.words import epochs_words, where_words
 
@@ -24,29 +23,6 @@ if TYPE_CHECKING:
 
 LEAST_DEADLINE = 600.0
 """Seconds, beside 20 times what it should take, after which a segment counts as hung."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What a user asked for; see `nas.final.train_networks`.
-
-    Attributes:
-        epochs: None: not said.
-        seconds: The budget; None: any time.
-        hold_out: Whether validation images are kept apart.
-        test: Whether the test images are measured.
-        device: Where; a name that stands for one place.
-        precision: In what.
-        threads: Of each training.
-    """
-
-    epochs: int | None
-    seconds: float | None
-    hold_out: bool
-    test: bool
-    device: str
-    precision: str
-    threads: int
 
 
 def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_code: bool) -> bool:
@@ -58,12 +34,15 @@ def go_on(work: Work, executor: Executor, dataset: Dataset, wish: Wish, trust_co
         dataset: With all its splits.
         wish: How.
         trust_code: Whether an export may execute code that a run or a JSON file brings along.
+
+    Raises:
+        EvaluationError: When a network cannot be trained at all, the time does not suffice, or a file cannot be written.
     """
     state = work.folder.state
     if state.plan is None or not all(training.complete for training in work.trainings):
         images = dataset if wish.hold_out else joined(dataset, work.folder.folder / IMAGES)
         if state.plan is None:
-            state.plan = make_plan(work, executor, images, wish.epochs, wish.seconds, wish.device, wish.precision, wish.threads)
+            state.plan = make_plan(work, executor, images, wish)
         if state.plan is None:
             return False
         evaluator = _evaluator(work, executor, images, wish, state.plan)
@@ -109,7 +88,7 @@ def _tell(work: Work, dataset: Dataset, wish: Wish, slots: int) -> None:
     work.tell(
         Planned(
             epochs=plan.epochs,
-            why=epochs_words(plan, wish.epochs, wish.seconds),
+            why=epochs_words(plan, wish),
             trainings=len(work.trainings),
             slots=slots,
             rates={pick.name: images / plan.epoch_seconds[key] for key, pick in work.picks.items()},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -91,19 +92,15 @@ def measure_speed(work: Work, evaluator: Evaluator, few: Dataset, whole: Dataset
 
 
 def _probe(pick: Pick, recipe: Recipe, images: int) -> Request:
-    cost = cost_of(pick.graph)
-    passes = round(PROBE_WORK / (3 * max(1, cost.macs) * images))
+    passes = round(PROBE_WORK / (3 * max(1, cost_of(pick.graph).macs) * images))
     epochs = 1 + min(max(passes, PROBE_PASSES[0]), PROBE_PASSES[1])
-    return Request(
-        pick.fingerprint,
-        None,
-        lambda: write_source(pick.graph),
-        recipe,
-        0,
-        MOST_EPOCHS,
-        last_epoch=epochs,
-        memory=cost.training_memory,
-    )
+    return replace(_request(pick, recipe, 0, MOST_EPOCHS), last_epoch=epochs)
+
+
+def _request(pick: Pick, recipe: Recipe, seed: int, epochs: int) -> Request:
+    """Returns what the evaluator is asked for the whole training of a network."""
+    source, memory = partial(write_source, pick.graph), cost_of(pick.graph).training_memory
+    return Request(pick.fingerprint, None, source, recipe, seed, epochs, memory=memory)
 
 
 def seconds_to_go(work: Work, slots: int, failures: Mapping[int, int]) -> float:
@@ -160,18 +157,12 @@ def _segment(work: Work, training: Training) -> Request:
     plan, pick, place = work.folder.state.plan, work.picks[training.network], work.folder.place(training.network, training.seed)
     assert plan is not None
     end = min(plan.epochs, training.epochs + segment_epochs(plan.epoch_seconds[training.network]))
-    return Request(
-        pick.fingerprint,
-        None,
-        lambda: write_source(pick.graph),
-        plan.recipe(pick.key),
-        training.seed,
-        plan.epochs,
+    return replace(
+        _request(pick, plan.recipe(pick.key), training.seed, plan.epochs),
         first_epoch=training.epochs,
         last_epoch=end,
         resume_from=place / training.checkpoint if training.checkpoint else None,
         checkpoint=place / _file(end),
-        memory=cost_of(pick.graph).training_memory,
     )
 
 

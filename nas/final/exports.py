@@ -71,7 +71,7 @@ def finish(work: Work, test_images: int) -> FinalTraining:
     if not any(training.complete for training in work.trainings):
         training = work.trainings[0]
         name = work.picks[training.network].name
-        advice = "; a lower learning rate may help" if training.outcome == "diverged" else ""
+        advice = "; a lower learning rate may help" if training.outcome == "diverged" else "; the same command tries again"
         raise EvaluationError(f"training of {name} {training.outcome}: {training.error}{advice}")
     write_whole(folder.folder / TABLE, csv_text(networks))
     for copy in (IMAGES, PROBE):

@@ -50,6 +50,8 @@ class FinalFolder:
         self._check_free()
         self._lock = _locked(folder)
         try:
+            for half in folder.glob(f".{STATE}.*.tmp"):
+                half.unlink(missing_ok=True)
             self.state = self._opened(dict(settings), picks)
             self._began = time.monotonic()
             self.state.starts.append(Start(time.time()))
@@ -89,7 +91,11 @@ class FinalFolder:
         return state
 
     def save(self) -> None:
-        """Writes `final.json`."""
+        """Writes `final.json`.
+
+        Raises:
+            EvaluationError: When it cannot be written.
+        """
         self.state.starts[-1].seconds = round(self.elapsed, 3)
         _write(self.folder / STATE, self.state)
 
@@ -99,7 +105,11 @@ class FinalFolder:
         return time.monotonic() - self._began
 
     def training(self, network: str, seed: int) -> Training:
-        """Returns how far a training came; a new one where there is none."""
+        """Returns how far a training came; a new one where there is none.
+
+        Raises:
+            EvaluationError: When its file cannot be read.
+        """
         path = self.place(network, seed) / TRAINING
         try:
             return msgspec.json.decode(path.read_bytes(), type=Training)
@@ -109,7 +119,11 @@ class FinalFolder:
             raise EvaluationError(f"{path} cannot be read: {error}; delete it to train that network again") from None
 
     def keep(self, training: Training) -> None:
-        """Writes how far a training came, then deletes the checkpoints that are not needed any more."""
+        """Writes how far a training came, then deletes the checkpoints that are not needed any more.
+
+        Raises:
+            EvaluationError: When it cannot be written.
+        """
         place = self.place(training.network, training.seed)
         _write(place / TRAINING, training)
         self.sweep(training)
@@ -117,7 +131,7 @@ class FinalFolder:
     def sweep(self, training: Training) -> None:
         """Deletes all checkpoints of a training but the one it goes on from."""
         place = self.place(training.network, training.seed)
-        for pattern in ("epoch-*.safetensors*", ".epoch-*.tmp"):  # what a killed process had half written too
+        for pattern in ("epoch-*.safetensors*", ".epoch-*.tmp", f".{TRAINING}.*.tmp"):  # what a killed process had half written too
             for file in place.glob(pattern):
                 if file.name != training.checkpoint:
                     file.unlink(missing_ok=True)

@@ -54,8 +54,9 @@ def check_fits(network: Network, dataset: Dataset) -> None:
     wanted = (network.graph.input_shape, network.graph.output_shape)
     given = (dataset.input_shape, (len(dataset.class_names),))
     if wanted != given:
-        flags = " ".join(data_flags(_arguments(network.found).get("data_options") or {}))
-        read = f"; its run read {_arguments(network.found)['data']} with {flags}" if flags else ""
+        arguments = _arguments(network.found)
+        flags = " ".join(data_flags(arguments.get("data_options") or {}))
+        read = f"; its run read {arguments.get('data', 'its images')} with {flags}" if flags else ""
         raise EvaluationError(
             f"{network.name} takes images of {shape_words(wanted[0])} and gives {shape_words(wanted[1])} values, but "
             f"{dataset.name} has images of {shape_words(given[0])} in {counted(given[1][0], 'class', 'classes')}{read}"

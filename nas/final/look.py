@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nas.data import Dataset
     from nas.executors.base import Executor
 
+LOOK_DEADLINE = 3600.0
+"""Seconds after which measuring the test images with one network counts as hung."""
+
 
 def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
     """Measures the test images once for each training that is complete and has not been measured; notes it before it is done.
@@ -28,6 +31,9 @@ def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
         work: Its trainings are changed in place and written down.
         executor: Where it is done; it has nothing else in flight.
         dataset: The only one that holds the test images.
+
+    Raises:
+        EvaluationError: When no worker can be started, or the folder cannot be written; a network that fails is no error.
     """
     plan = work.folder.state.plan
     assert plan is not None
@@ -48,6 +54,7 @@ def measure_tests(work: Work, executor: Executor, dataset: Dataset) -> None:
             data=str(dataset.folder),
             weights=str(work.folder.weights(training).absolute()),
             device=plan.device,
+            deadline=LOOK_DEADLINE,
         )
         executor.submit(ticket, job)
     left = len(waiting)

@@ -13,7 +13,7 @@ from nas.errors import EvaluationError
 from nas.evaluators.training import TrainingEvaluator
 from nas.final.engine import PROBE_BATCHES, Work, measure_speed
 from nas.final.folder import PROBE
-from nas.final.state import Plan
+from nas.final.state import Plan, Wish
 from nas.final.timing import MOST_EPOCHS, SPARE, epochs_within, time_needed
 from nas.lines import counted, spell_seconds
 from nas.source import write_source
@@ -31,11 +31,7 @@ def make_plan(
     work: Work,
     executor: Executor,
     dataset: Dataset,
-    epochs: int | None,
-    seconds: float | None,
-    device: str,
-    precision: str,
-    threads: int,
+    wish: Wish,
 ) -> Plan | None:
     """Measures speed, and settles the rest by it.
 
@@ -43,11 +39,7 @@ def make_plan(
         work: Its networks.
         executor: Where trainings will run.
         dataset: What they are trained on.
-        epochs: That were asked for; with `seconds` the most.
-        seconds: That everything may take; None: any time.
-        device: Where.
-        precision: In what.
-        threads: Of each training.
+        wish: What was asked for; epochs are the most where there is a budget too.
 
     Returns:
         The plan; None where it was stopped.
@@ -61,11 +53,11 @@ def make_plan(
     evaluator = TrainingEvaluator(
         few,
         work.task,
-        device=device,
-        precision=precision,
+        device=wish.device,
+        precision=wish.precision,
         kind=[write_source(p.graph) for p in work.picks.values() if cost_of(p.graph).macs <= LARGEST_TRIED],
         executor=executor,
-        threads=threads,
+        threads=wish.threads,
         deadline=PROBE_DEADLINE,
     )
     facts = evaluator.describe()
@@ -73,7 +65,7 @@ def make_plan(
     shutil.rmtree(folder, ignore_errors=True)
     if not speed:
         return None
-    chosen = _epochs(work, speed, executor.slots, epochs, seconds)
+    chosen = _epochs(work, speed, executor.slots, wish.epochs, wish.seconds)
     recipes = {key: asdict(pick.recipe_for(chosen, dataset.size("train"))) for key, pick in work.picks.items()}
     return Plan(
         epochs=chosen,
@@ -83,7 +75,7 @@ def make_plan(
         device=facts["device"],
         precision=facts["precision"],
         precision_reason=facts["precision_reason"],
-        asked_device=device,
+        asked_device=wish.device,
         torch=facts["torch"],
     )
 
@@ -97,7 +89,8 @@ def _epochs(work: Work, speed: dict[str, float], slots: int, epochs: int | None,
     if not chosen:
         once = time_needed([1] * len(each), each, slots)
         raise EvaluationError(
-            f"not one epoch of {counted(len(each), 'training')} fits into {spell_seconds(seconds)}: it takes about "
+            f"not one epoch of {counted(len(each), 'training')} fits into the {spell_seconds(max(0.0, left))} left of "
+            f"{spell_seconds(seconds)}: it takes about "
             f"{spell_seconds(once)}, {slots} at a time; give more time, or fewer networks or seeds"
         )
     return chosen

@@ -97,20 +97,22 @@ class TrainedNetwork:
         mean = self.test_accuracy
         if mean is None:
             return None
-        return self._own_noise.interval(mean) if self._own_noise else wilson(mean, self.test_images)
+        noise = self._noise_of(len(self._values("test_accuracy")))
+        return noise.interval(mean) if noise else wilson(mean, self.test_images)
 
-    @property
-    def _own_noise(self) -> Noise | None:
-        """The noise for as many seeds as were measured of this network."""
-        seeds = len(self._values("test_accuracy"))
+    def _noise_of(self, seeds: int) -> Noise | None:
+        """Returns the noise of means over so many seeds."""
         return replace(self.noise, trainings=seeds) if self.noise and seeds else None
 
     def same_as(self, other: TrainedNetwork) -> bool:
-        """Returns whether two test accuracies are no further apart than 95 % of equals would be; False where one is missing."""
+        """Returns whether two test accuracies are no further apart than 95 % of equals would be; False where one is missing.
+
+        Where one has fewer seeds than the other, both are taken to have so few.
+        """
         one, two = self.test_accuracy, other.test_accuracy
         if one is None or two is None:
             return False
-        noise = self._own_noise
+        noise = self._noise_of(min(len(network._values("test_accuracy")) for network in (self, other)))
         return noise.indistinguishable(one, two) if noise else indistinguishable(one, two, self.test_images)
 
     @property
@@ -168,7 +170,8 @@ def network_results(pick: Pick, trainings: Sequence[Training], folder: Path, tes
 def _seed(training: Training, place: Path) -> TrainedSeed:
     files = [place / name if training.exported else None for name in (SOURCE, WEIGHTS, CURVE)]
     metrics = {name: value for name, value in training.metrics.items() if name != "seconds"} | training.test
-    metrics |= {name: int(value) for name, value in metrics.items() if name in ("test_images", "best_epoch")}
+    if "test_images" in metrics:
+        metrics["test_images"] = int(metrics["test_images"])
     outcome = training.outcome or "not finished"
     return TrainedSeed(training.seed, outcome, training.error, training.epochs, training.seconds, metrics, *files)
 
@@ -223,7 +226,7 @@ def plain(network: TrainedNetwork) -> dict[str, Any]:
 
 
 def _is_mean(name: str) -> bool:
-    return name not in ("test_images", "test_accuracy_low", "test_accuracy_high", "best_epoch", "images_per_second")
+    return name not in ("test_images", "test_accuracy_low", "test_accuracy_high", "images_per_second")
 
 
 def _plain_seed(seed: TrainedSeed) -> dict[str, Any]:
@@ -277,6 +280,9 @@ def _footnotes(networks: Sequence[TrainedNetwork]) -> list[str]:
     elif any(network.test_accuracy is not None for network in networks):
         lines.append("one seed: --train-seeds 2 or more shows how much it matters")
     for network in networks:
-        failed = [seed for seed in network.seeds if seed.outcome != "complete"]
-        lines += [f"{network.name} seed {seed.seed}: {seed.outcome}: {seed.error}" for seed in failed]
+        for seed in network.seeds:
+            if seed.outcome != "complete":
+                lines.append(f"{network.name} seed {seed.seed}: {seed.outcome}: {seed.error}")
+            elif seed.error:
+                lines.append(f"{network.name} seed {seed.seed}: not measured on the test images: {seed.error}")
     return ["", *lines] if lines else []

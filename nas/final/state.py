@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,6 +12,29 @@ from nas.recipe import Recipe
 
 FORMAT = 1
 """Version of `final.json`."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asked for; see `nas.final.train_networks`.
+
+    Attributes:
+        epochs: None: not said.
+        seconds: The budget; None: any time.
+        hold_out: Whether validation images are kept apart.
+        test: Whether the test images are measured.
+        device: Where; a name that stands for one place.
+        precision: In what.
+        threads: Of each training.
+    """
+
+    epochs: int | None
+    seconds: float | None
+    hold_out: bool
+    test: bool
+    device: str
+    precision: str
+    threads: int
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from nas.budget import duration
 from nas.device import check_names, default_workers, found_device
 from nas.errors import EvaluationError
 from nas.executors.local import LocalExecutor
-from nas.final.course import Wish, go_on
+from nas.final.course import go_on
 from nas.final.engine import Work
 from nas.final.events import Chosen, FinalEvent
 from nas.final.exports import finish
@@ -21,9 +21,10 @@ from nas.final.folder import FinalFolder
 from nas.final.images import earlier_looks, image_words
 from nas.final.picks import pick_networks
 from nas.final.results import FinalTraining, TrainedNetwork
+from nas.final.state import Wish
 from nas.found import Found
 from nas.graph import Graph
-from nas.interrupts import Interrupts
+from nas.interrupts import Interrupts, Stopped
 from nas.recipe import Recipe, Task
 from nas.run import Run
 from nas.space import Architecture, Space
@@ -32,22 +33,16 @@ if TYPE_CHECKING:
     from nas.api import AnyNetwork
 
 
-class TrainingStopped(KeyboardInterrupt):
+class TrainingStopped(Stopped):
     """Raised after a signal stopped a final training cleanly: the same call goes on from the last checkpoints.
 
     Attributes:
         folder: The final folder.
-        signal: Number of the signal.
     """
 
     def __init__(self, folder: Path, signal: int) -> None:
-        super().__init__(f"final training in {folder} was stopped; the same command goes on with it")
-        self.folder, self.signal = folder, signal
-
-    @property
-    def exit_code(self) -> int:
-        """What a command leaves with: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
-        return 128 + self.signal
+        super().__init__(f"final training in {folder} was stopped; the same command goes on with it", signal)
+        self.folder = folder
 
 
 def train_networks(
@@ -101,7 +96,8 @@ def train_networks(
         threads: Of the processor, for each training. More are quicker on idle cores and far slower beside other work; they change
             the figures.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        precision: `auto`, `fp32` or `bf16`. The test images are measured in fp32, as an exported network computes.
+        precision: `auto`, `fp32`, `bf16`, or `deterministic` (fp32 by algorithms that give the same bits each time). The test
+            images are measured in fp32, as an exported network computes.
         out: The final folder, see `nas.final.folder`; None: `runs/trained-N`, the first that is free.
         data_options: Passed on to `load_data`; none: for networks of a run and the data it was searched with, those of the run.
         trust_code: Whether code that a run or a JSON file brings along may be executed.

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from nas.final.picks import Pick
-from nas.final.state import Plan
+from nas.final.state import Plan, Wish
 from nas.final.timing import MOST_EPOCHS, SPARE
 from nas.lines import spell_seconds
 from nas.recipe import changed_fields
 
 
-def epochs_words(plan: Plan, epochs: int | None, seconds: float | None) -> str:
+def epochs_words(plan: Plan, wish: Wish) -> str:
     """Returns in words how the number of epochs came about."""
-    if seconds is None:
+    epochs = wish.epochs
+    if wish.seconds is None:
         return "asked for" if epochs else "the default; --epochs or --budget change it"
-    share = f"{spell_seconds(seconds)} with {SPARE:.0%} to spare"
+    share = f"{spell_seconds(wish.seconds)} with {SPARE:.0%} to spare"
     if plan.epochs == (epochs or MOST_EPOCHS):
         return f"{'asked for' if epochs else 'the most there are'}; they fit into {share}"
     return f"as many as fit into {share}" + (f", fewer than the {epochs} asked for" if epochs else "")

@@ -111,7 +111,7 @@ def test_what_comes_back_becomes_a_measurement() -> None:
     curve = ({"epoch": 1},)
     assert evaluator.collect(None) == [
         (10, Measurement(Outcome.COMPLETE, {"val_accuracy": 0.5}, curve, 4, 1.5, checkpoint="w")),
-        (11, Measurement(Outcome.CRASHED, {}, curve, 0, 0.5, "ValueError: no")),
+        (11, Measurement(Outcome.CRASHED, {}, curve, 1, 0.5, "ValueError: no")),
     ]
     assert evaluator.collect(0.0) == []
 
@@ -153,6 +153,17 @@ def test_whoever_waits_for_a_training_is_not_woken_by_scores_that_were_given_up(
     evaluator.score([request(), request()], lambda: True)
     evaluator.submit(0, request())
     assert [ticket for ticket, _ in evaluator.collect(None)] == [0]
+
+
+def test_an_evaluator_that_stays_open_never_gives_back_what_was_let_go() -> None:
+    executor = Recording(lambda job: Done(Outcome.COMPLETE, {"val_accuracy": job.seed / 10}))
+    evaluator = training(executor)
+    evaluator.submit(7, request(seed=1))
+    evaluator.forget()  # the search was stopped; the next one proposes the same again, under the same number
+    evaluator.submit(7, request(seed=2))
+    ((ticket, measured),) = evaluator.collect(None)
+    assert (ticket, measured.metrics) == (7, {"val_accuracy": 0.2})
+    assert evaluator.collect(0.0) == []
 
 
 def test_not_every_evaluator_can_score() -> None:

@@ -206,6 +206,17 @@ def test_a_worker_that_is_killed_is_replaced_and_its_job_not_repeated(executor: 
 
 
 @needs_fork
+def test_the_last_words_of_a_worker_are_not_told_of_the_next(executor: LocalExecutor, data: str) -> None:
+    killed = (
+        "import os, signal, sys\nprint({!r}, file=sys.stderr, flush=True)\nos.kill(os.getppid(), signal.SIGKILL)\nsignal.pause()"
+    )
+    traces = [
+        run(executor, job(data, killed.format(words))).done.traceback for words in ("this is the first", "that is the second")
+    ]
+    assert "first" not in traces[1]
+
+
+@needs_fork
 def test_a_job_does_not_pay_for_a_worker_that_died_before_it(executor: LocalExecutor, data: str) -> None:
     (worker,) = executor.pids()
     os.kill(worker, signal.SIGTERM)
@@ -254,8 +265,9 @@ def test_a_worker_that_cannot_start_is_told_once_and_not_for_ever(
     monkeypatch.setattr(sys, "executable", _failing_python())
     with LocalExecutor(1) as executor:
         executor.submit(0, job(data))
-        with pytest.raises(EvaluationError, match=r"^no worker process can be started: .+"):
+        with pytest.raises(EvaluationError, match=r"^no worker process can be started: .+; `.+nas.executors.worker` shows why"):
             executor.collect(None)
+    assert caplog.text.count("given up after 3 times") == 1
 
 
 def _failing_python() -> str:

@@ -115,6 +115,12 @@ def test_a_run_of_arrays_needs_its_data_again() -> None:
     assert picked("run@best", data=arrays).picks
 
 
+def test_other_images_than_those_of_a_run_of_arrays_are_refused_in_words() -> None:
+    searched((np.zeros((60, 9, 9), np.uint8), np.arange(60) % 3), data_options={"image_size": 8})
+    with pytest.raises(NasError, match=r"has images of 1 x 4 x 4 in 3 classes; its run read its images with --image-size 8$"):
+        picked("run@best", data=(np.zeros((60, 4, 4), np.uint8), np.arange(60) % 3))
+
+
 def test_the_users_own_recipe_wins() -> None:
     searched(recipe=Recipe(batch_size=16, shift=1))
     (pick,) = picked("run").picks

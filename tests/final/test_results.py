@@ -45,3 +45,20 @@ def test_a_network_of_which_a_seed_failed_has_the_interval_of_the_others() -> No
     assert whole.test_interval is not None and one.test_interval is not None
     assert one.test_interval[1] - one.test_interval[0] > whole.test_interval[1] - whole.test_interval[0]
     assert one.test_accuracy == pytest.approx(0.89)
+
+
+def test_who_is_told_apart_does_not_depend_on_who_asks() -> None:
+    """A mean of four seeds and one of two: both ways they are compared as means of two."""
+    found = set()
+    for gap in (0.01, 0.014, 0.015, 0.016, 0.02):
+        many, few = with_noise([network("a", 0.925, 0.915, 0.921, 0.919), network("b", 0.925 - gap, 0.915 - gap)])
+        assert many.same_as(few) == few.same_as(many)
+        found.add(many.same_as(few))
+    assert found == {True, False}
+
+
+def test_a_network_whose_test_failed_says_so() -> None:
+    unseen = network("a")
+    failed = replace(unseen, seeds=(TrainedSeed(0, "complete", "OSError: gone", 9, 1.0, {}, None, None, None),))
+    text = results_text(FinalTraining(Path(), 9, with_noise([failed, network("b", 0.9)])))
+    assert "a seed 0: not measured on the test images: OSError: gone" in text

@@ -48,8 +48,8 @@ from nas.storage import (
     update_source,
 )
 
-_DESCRIBES = ("data.name", "data.validation_counts")
-"""Settings that identify nothing: the digest of the data does, wherever they lie."""
+_DESCRIBES = ("data.name", "data.validation_counts", "space.digest")
+"""Settings that identify nothing: the digest of the data does, wherever they lie; and of the space the definition says more."""
 
 
 class Record:

@@ -200,7 +200,7 @@ def test_the_same_call_goes_on_and_a_smaller_budget_changes_nothing(tmp_path: Pa
         ({"epochs": 4}, "epochs = 3, now it is 4"),
         ({"objectives": ["params"]}, "objectives = "),
         ({"constraints": ["params<=1M"]}, 'constraints = [], now it is ["params<=1M"]'),
-        ({"recipe": Recipe(lr=0.5)}, "space.definition.recipe.lr = 0.1, now it is 0.5"),
+        ({"recipe": Recipe(lr=0.5)}, "space.definition.recipe.lr = not set, now it is 0.5"),
         ({"space": replace(SPACE, border="floor")}, 'space.definition.border = "error", now it is "floor"'),
         ({"evaluator": lambda a: accuracy(a)}, 'evaluator = "accuracy"'),
     ],

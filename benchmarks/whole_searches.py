@@ -25,6 +25,7 @@ import csv
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -137,6 +138,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("more", nargs="*", default=["--epochs", "1,3,9"], help="options of engine, behind --")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no search is left behind
     args.contestants = [who for who in CONTESTANTS if who in args.contestants.split(",")]
     with tempfile.TemporaryDirectory() as name:
         args.out = args.out or Path(name)

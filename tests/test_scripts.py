@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import runpy
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas
 import pytest
+from PIL import Image
 
 import nas
 from nas.ops import Add
@@ -51,6 +53,52 @@ def test_search_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
 def _with_intervals(front: Any) -> Any:
     """Adds the columns that a run on images has, and one with an evaluator of its own has not."""
     return lambda run: front(run).assign(val_accuracy_low=0.0, val_accuracy_high=1.0)
+
+
+# ---- CIFAR-10
+
+NUMBERS = np.random.default_rng(0).integers(0, 256, (60, 3, 32, 32), dtype=np.uint8)
+CLASSES = np.arange(60, dtype=np.uint8) % 10
+
+
+def binaries(folder: Path) -> None:
+    """Five files of ten training images, and one of ten test images."""
+    records = np.concatenate([CLASSES[:, None], NUMBERS.reshape(60, -1)], axis=1)
+    for number, name in enumerate([*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]):
+        records[10 * number : 10 * number + 10].tofile(folder / name)
+
+
+def scans(folder: Path) -> None:
+    """The same images as JPEG, whose first two bytes are kept apart."""
+    for name, part in (("train", slice(50)), ("test", slice(50, 60))):
+        body, offset = b"", [0]
+        for image in NUMBERS[part]:
+            stream = io.BytesIO()
+            Image.fromarray(image.transpose(1, 2, 0)).save(stream, "JPEG", quality=100, subsampling=0)
+            body += stream.getvalue()[2:]
+            offset.append(len(body))
+        arrays = {"header": b"\xff\xd8", "body": body}
+        stored = {key: np.frombuffer(value, np.uint8) for key, value in arrays.items()}
+        np.savez(folder / f"cifar10_jpeg_{name}.npz", offset=np.array(offset), label=CLASSES[part], **stored)
+
+
+@pytest.mark.parametrize(("write", "off"), [(binaries, 0), (scans, 8)])
+def test_cifar10_is_read_in_either_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], off: int
+) -> None:
+    write(tmp_path)
+    monkeypatch.setenv("CIFAR10", str(tmp_path))
+    script = runpy.run_path(str(SCRIPTS / "cifar10.py"))
+    script["data"].__globals__["VALIDATION"] = 10
+    splits = script["data"]()
+    assert {name: images.shape for name, (images, _) in splits.items()} == {
+        "train": (40, 3, 32, 32), "val": (10, 3, 32, 32), "test": (10, 3, 32, 32)
+    }  # fmt: skip
+    order = np.random.default_rng(0).permutation(50)
+    for name, places in (("val", order[:10]), ("train", order[10:]), ("test", np.arange(50, 60))):
+        images, labels = splits[name]
+        assert np.array_equal(labels, CLASSES[places]) and labels.dtype == np.int64
+        assert np.abs(images.astype(int) - NUMBERS[places]).max() <= off
 
 
 # ---- figures

@@ -52,7 +52,7 @@ def toy(architecture: object) -> dict[str, float]:
 
 
 def test_the_precision_of_the_first_start_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the same device: another one has a precision of its own."""
+    """On the same device, whatever it was asked for by: another one has a precision of its own."""
     given: dict[str, Any] = {}
     monkeypatch.setattr("nas.session.TrainingEvaluator", lambda *_, **options: nullcontext(given.update(options)))
     problem = Problem(SPACE.bind((1, 6, 6), 3), ["val_accuracy", "params"], [])
@@ -65,13 +65,17 @@ def test_the_precision_of_the_first_start_is_kept(monkeypatch: pytest.MonkeyPatc
 
     assert asked() == ("auto", "")
     assert asked(deterministic=True) == ("deterministic", "asked for")
-    before = {"device": "auto", "evaluator": {"precision": "bf16", "precision_reason": "trial: bf16 2, fp32 1 images/s"}}
+    trial = {"device": "cpu", "precision": "bf16", "precision_reason": "trial: bf16 2, fp32 1 images/s"}
+    before: dict[str, Any] = {"device": "auto", "evaluator": trial}
     kept = asked(before)
     assert kept == ("bf16", "as at first, trial: bf16 2, fp32 1 images/s")
-    before["evaluator"] = {"precision": kept[0], "precision_reason": kept[1]}
+    before["evaluator"] = {**trial, "precision_reason": kept[1]}
     assert asked(before) == kept
     assert asked(before, device="cuda") == ("auto", "")
-    stopped_early, elsewhere = {"device": "auto"}, {"device": "cuda", "evaluator": {"precision": "fp32"}}
+    assert asked(before, device="cpu") == kept
+    on_another_machine = {"device": "auto", "evaluator": {**trial, "device": "cuda"}}
+    assert asked(on_another_machine) == ("auto", "")
+    stopped_early, elsewhere = {"device": "auto"}, {"device": "cuda", "evaluator": {"device": "cuda", "precision": "fp32"}}
     assert asked(stopped_early, elsewhere, before) == kept  # the newest first
 
 

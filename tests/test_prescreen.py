@@ -312,7 +312,7 @@ def test_a_changed_choice_is_found(tmp_path: Path) -> None:
 def test_it_is_a_setting_of_the_run(tmp_path: Path) -> None:
     found = search(SPACE, evaluator=Scoring(), strategy="random", prescreen=4, evaluations=5, out=tmp_path)
     assert found.settings["prescreen"] == 4
-    with pytest.raises(RunError, match="prescreen = 4, now it is null"):
+    with pytest.raises(RunError, match="prescreen = 4, now it is not set"):
         search(SPACE, evaluator=Scoring(), strategy="random", evaluations=6, out=tmp_path)
 
 

@@ -214,6 +214,7 @@ def test_the_last_words_of_a_worker_are_not_told_of_the_next(executor: LocalExec
         run(executor, job(data, killed.format(words))).done.traceback for words in ("this is the first", "that is the second")
     ]
     assert "first" not in traces[1]
+    assert run(executor, job(data)).done.outcome is Outcome.COMPLETE
 
 
 @needs_fork

@@ -50,6 +50,8 @@ COUNTS = {"train": 20, "val": 8, "test": 6}
 @pytest.fixture(scope="module")
 def executor() -> Iterator[LocalExecutor]:
     with LocalExecutor(1) as made:
+        while not made.pids():  # it is being started
+            time.sleep(0.01)
         yield made
 
 

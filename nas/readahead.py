@@ -41,10 +41,10 @@ def read_ahead(images: NDArray[Any], batches: Iterable[Tensor]) -> Iterator[Tens
         log.info("images are not read ahead: %s", error)
         yield from batches
         return
-    waiting = deque[Tensor]()
+    waiting, heard = deque[Tensor](), True
     try:
         for batch in batches:
-            _ask(file, images, batch)
+            heard = heard and _ask(file, images, batch)  # a system that refused once is asked no more
             waiting.append(batch)
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
@@ -61,11 +61,13 @@ def _read_nothing_else(images: np.memmap[Any, Any]) -> None:
         mapped.madvise(mmap.MADV_RANDOM)
 
 
-def _ask(file: int, images: np.memmap[Any, Any], batch: Tensor) -> None:
-    """Asks for the images of a batch; a system may refuse, since training can do without."""
+def _ask(file: int, images: np.memmap[Any, Any], batch: Tensor) -> bool:
+    """Asks for the images of a batch; returns False where the system refuses, since training can do without."""
     size = images[0].nbytes
     try:
         for image in batch.tolist():
             os.posix_fadvise(file, images.offset + image * size, size, os.POSIX_FADV_WILLNEED)
     except OSError as error:
-        log.debug("images are not read ahead: %s", error)
+        log.info("images are not read ahead: %s", error)
+        return False
+    return True

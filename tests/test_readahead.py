@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_asked_for_is_trained_on_all_the_same(
     else:
         monkeypatch.setattr(os, "posix_fadvise", refuse)
     assert torch.equal(torch.cat(list(read_ahead(mapped, order()))), torch.cat(order()))
-    assert bool(calls) == (fault == "refused")
+    assert len(calls) == (fault == "refused")
 
 
 @needs_advice

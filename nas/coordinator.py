@@ -169,8 +169,10 @@ class _Loop:
         running, spans = len(flying), [job.span(self.training) for job in flying]
         fresh, epochs = sum(job.promotion is None for job in flying), sum(end - begin for begin, end in spans)
         while True:
-            if not self.limits.over() and (job := self._unfinished(fresh, epochs) or self._promoted(epochs)) is not None:
-                return job
+            if not self.limits.over():
+                job = self._unfinished(fresh, epochs) or self._promoted(epochs) or self._overdue(epochs)
+                if job is not None:
+                    return job
             self.reason = self.limits.reached(fresh, epochs)
             if self.reason:
                 return None if self.limits.over() else self._promoted(epochs, closing=True)
@@ -205,13 +207,23 @@ class _Loop:
                 return revived(row, self.problem, self.journal.folder, step)
         return None
 
-    def _promoted(self, epochs: int, *, closing: bool = False) -> Job | None:
+    def _promoted(self, epochs: int, *, closing: bool = False, to_top: bool = False) -> Job | None:
         """Takes the best network that may go on beside the epochs in flight to its next rung; returns None where there is none."""
-        promotion = self.journal.ledger.ladder.next(lambda more: self.limits.fits(more, epochs), closing=closing)
+        ladder = self.journal.ledger.ladder
+        promotion = ladder.next(lambda more: self.limits.fits(more, epochs), closing=closing, to_top=to_top)
         if promotion is None:
             return None
         row, step = self.journal.promote(promotion)
         return revived(row, self.problem, self.journal.folder, step, resumed=False)
+
+    def _overdue(self, epochs: int) -> Job | None:
+        """Takes one of the best that wait to the top where what is left of the budget is only enough for them."""
+        waiting = self.journal.ledger.ladder.overdue()
+        needed = sum(promotion.to_epoch - promotion.from_epoch for promotion in waiting)
+        seconds = sum(self.journal.seconds_to(promotion) for promotion in waiting) / self.evaluator.slots
+        if not waiting or not self.limits.ends_with(needed, seconds, epochs):
+            return None
+        return self._promoted(epochs, closing=True, to_top=True)
 
     def _propose(self) -> Job | None:
         """Makes the next proposal and writes it down; returns None when it repeats an earlier one."""

@@ -157,6 +157,10 @@ class Journal:
         self._climbing.add(trial)
         return self._record.proposal(trial), row
 
+    def seconds_to(self, promotion: Promotion) -> float:
+        """Returns how long a network takes to its next rung, judged by its training so far."""
+        return self.seconds[promotion.trial] * (promotion.to_epoch - promotion.from_epoch) / promotion.from_epoch
+
     def start(self, jobs: Iterable[Job]) -> None:
         """Commits jobs, so that their evaluation may start."""
         for job in jobs:

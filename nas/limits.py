@@ -69,6 +69,18 @@ class Limits:
         total = self.budget.epochs_total
         return total is None or self.ledger.epochs + running + epochs + self.reserved()[0] <= total
 
+    def ends_with(self, epochs: int, seconds: float, running: int) -> bool:
+        """Returns whether a new network, begun now, would leave less than so many epochs or seconds to those that are to go on.
+
+        Args:
+            epochs: That these take.
+            seconds: That these take, on all slots together.
+            running: Epochs in flight.
+        """
+        limit = self.budget.seconds
+        late = limit is not None and self.elapsed() + seconds >= limit - self.reserved()[1]
+        return late or not self.fits(self.epochs + epochs, running)
+
     def _reserved_words(self, which: int) -> str:
         """Returns what is kept of the budget, of epochs (0) or time (1); empty where nothing is."""
         epochs, seconds = self.reserved()

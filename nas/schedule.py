@@ -7,7 +7,8 @@ algorithm 2), so that nobody waits for stragglers.
 
 In that algorithm a network that once was among the best may go on even after better ones have pushed it out; with several
 objectives and a strategy that improves, twice as many went on as should. Here at most floor(n / ratio) go on while the search
-proposes; when it has ended, those of the best that still wait follow.
+proposes; when it has ended, those of the best that still wait follow. Where a limit of time or epochs would then leave nothing for
+them, what brings the best that wait (`Ladder.overdue`) to the top is kept of it, and they go on before anything new is begun.
 
 The best are those on the first fronts, and on a front that does not fit whole those that its hypervolume can spare least
 (`nas.pareto.contribution_order`), with exact costs on a logarithmic scale; Schmucker et al. 2021, "Multi-objective Asynchronous
@@ -93,6 +94,10 @@ class Rung:
         self._fronts = None
         if len(self.trials) % SPARE == 0:
             self._give_up()
+
+    def overdue(self) -> list[int]:
+        """Returns those of the best that wait and would go on were nothing new proposed any more; the better fronts first."""
+        return [trial for trial in self.best(self.quota) if trial not in self._on]
 
     def go_on(self, trial: int) -> None:
         """Notes that a network has gone on."""
@@ -180,17 +185,29 @@ class Ladder:
         """Notes that a network goes on."""
         self._at(promotion.from_epoch).go_on(promotion.trial)
 
-    def next(self, fits: Callable[[int], bool] = lambda epochs: True, *, closing: bool = False) -> Promotion | None:
+    def next(
+        self, fits: Callable[[int], bool] = lambda epochs: True, *, closing: bool = False, to_top: bool = False
+    ) -> Promotion | None:
         """Returns who goes on next, None where nobody may.
 
         Args:
             fits: Whether so many epochs more may be spent.
             closing: Whether nothing new is proposed any more.
+            to_top: Whether to the top rung alone.
         """
-        for here, there in reversed(list(pairwise(self.rungs))):
+        steps = list(pairwise(self.rungs))
+        for here, there in steps[-1:] if to_top else reversed(steps):
             if fits(there.epochs - here.epochs) and (trial := here.promotable(closing)) is not None:
                 return Promotion(trial, here.epochs, there.epochs)
         return None
+
+    def overdue(self) -> list[Promotion]:
+        """Returns who would still come to the top, were nothing new proposed any more; lower rungs count for nothing by then."""
+        return [
+            Promotion(trial, here.epochs, there.epochs)
+            for here, there in list(pairwise(self.rungs))[-1:]
+            for trial in here.overdue()
+        ]
 
     def may(self, promotion: Promotion) -> bool:
         """Returns whether a network may go on now, were the epochs of others not enough."""

@@ -180,6 +180,39 @@ def test_epochs_are_counted_exactly(tmp_path: Path, total: int, slots: int) -> N
     assert sum(event.epochs - event.from_epoch for event in of(events, Evaluated)) == total
 
 
+class Improving(Slots):
+    """Each network is better than the one before, so that more than a third of them deserve to go on; an epoch takes ten seconds."""
+
+    def answer(self, request: Request) -> Measurement:
+        first = next(i for i, asked in enumerate(self.asked) if asked.fingerprint == request.fingerprint)
+        measured = super().answer(request)
+        return replace(measured, metrics={"val_accuracy": first / 1000}, seconds=10.0 * (request.end - request.first_epoch))
+
+
+@pytest.mark.parametrize("budget", [Budget(epochs_total=150), Budget(seconds=1500.0)])
+@pytest.mark.parametrize("slots", [1, 2])
+def test_what_is_left_of_a_budget_takes_the_best_that_wait_to_the_top(
+    tmp_path: Path, budget: Budget, slots: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator = Improving(slots)
+    clock = property(lambda record: 10.0 / slots * sum(asked.end - asked.first_epoch for asked in evaluator.asked))
+    monkeypatch.setattr(Record, "elapsed", clock)
+    run(tmp_path, evaluator=evaluator, objectives=["val_accuracy"], budget=budget)
+    _, segments, _ = rows(tmp_path)
+    order = {row.proposal: i for i, row in enumerate(row for row in segments if not row.from_epoch)}
+    middle = [row.proposal for row in segments if row.to_epoch == 3]
+    best = sorted(middle, key=order.__getitem__)[-(len(middle) // 3) :]
+    top = {row.proposal for row in segments if row.to_epoch == 9}
+    left_out = set(best) - top
+    assert best and len(left_out) < slots, (
+        "of the best third, however late they came, all but what was in flight when all was spent"
+    )
+    if budget.epochs_total:
+        assert spent(tmp_path) == budget.epochs_total
+    else:
+        assert budget.seconds is not None and spent(tmp_path) * 10 / slots < budget.seconds + 10 * 6
+
+
 def test_the_front_is_that_of_the_highest_rung_reached(tmp_path: Path) -> None:
     _, events = run(tmp_path)
     fronts = of(events, FrontMoved)

@@ -58,6 +58,17 @@ def test_time_ends_it_whatever_is_in_flight() -> None:
     assert limits(Budget(seconds=90), seconds=90.0).reached(0).startswith("the budget of ")
 
 
+def test_what_others_still_need_leaves_room_for_a_new_network_or_not() -> None:
+    """Of 30 epochs 9 are spent, of 100 seconds 60; a new network takes 3 epochs."""
+    epochs = limits(Budget(epochs_total=30), evaluated=3, seconds=60)
+    assert not epochs.ends_with(12, 1e9, 6) and epochs.ends_with(13, 0.0, 6) and epochs.ends_with(12, 0.0, 7)
+    clock = limits(Budget(seconds=100), evaluated=3, seconds=60)
+    assert not clock.ends_with(10**6, 39.0, 0) and clock.ends_with(0, 40.0, 0)
+    kept = replace(clock, reserved=lambda: (0, 10.0))
+    assert not kept.ends_with(0, 29.0, 0) and kept.ends_with(0, 30.0, 0)
+    assert not limits(Budget(evaluations=5), evaluated=3).ends_with(10**6, 1e9, 0)
+
+
 def test_who_asks_to_stop_comes_first() -> None:
     assert limits(Budget(1), evaluated=1, stopped="stopped by hand").reached(0) == "stopped by hand"
 

@@ -119,11 +119,29 @@ def test_however_much_a_search_improves_no_more_than_a_third_goes_on_until_it_cl
             early.append(promotion.trial)
         assert len(early) == (trial + 1) // 3
     late: list[int] = []
+    waiting = {promotion.trial for promotion in made.overdue()}
     while (promotion := made.next(closing=True)) is not None:
         made.promote(promotion)
         late.append(promotion.trial)
+    assert waiting == set(late) and made.overdue() == []
     assert late == sorted(late, reverse=True) and set(late) <= set(range(40, 60)) - set(early)  # of the best third
     assert 0 < len(late) <= SPARE and made.next() is None
+
+
+def test_overdue_is_who_waits_for_the_top_alone() -> None:
+    made = Ladder((1, 3, 9), ONE)
+    for trial in range(9):
+        made.measured(trial, 1, (float(trial),))
+    for trial in (0, 1, 2):
+        made.promote(Promotion(trial, 1, 3))
+        made.measured(trial, 3, (float(trial),))
+    made.promote(Promotion(2, 3, 9))  # the worst of them, say while it was the only one
+    assert made.overdue() == [Promotion(0, 3, 9)] and made.next() is None
+    made.measured(9, 1, (-1.0,))
+    assert made.overdue() == [Promotion(0, 3, 9)], "who waits below does not come to the top in time"
+    assert made.next(closing=True, to_top=True) == Promotion(0, 3, 9)
+    made.promote(Promotion(0, 3, 9))
+    assert made.next(closing=True, to_top=True) is None and made.next(closing=True) == Promotion(9, 1, 3)
 
 
 def test_what_was_given_up_stays_so() -> None:

@@ -12,7 +12,7 @@ from nas.intervals import interval_metric
 from nas.lines import counted
 from nas.optimism import luck_of_best
 from nas.run import Run
-from nas.trials import MEASURED
+from nas.trials import MEASURED, losses_of_table
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def luck_of(run: Run) -> Luck | None:
         strayed = np.array([noise.deviation_of_mean(*mean) for mean in zip(inside.tolist(), trainings.tolist(), strict=True)])
         deviations = strayed if noise.folds else np.hypot(drawn, strayed)
     eligible = trainings == trainings.max()
-    best = int(np.where(eligible, shares, -math.inf).argmax())
+    order = losses_of_table([o for o in run.objectives if o.name == metric] + list(run.objectives), table)
+    best = min(np.flatnonzero(eligible).tolist(), key=lambda i: order[i] or (math.inf,))  # of equals the one that `Run.best` gives
     rng = np.random.default_rng(0)
     luck = luck_of_best(shares.tolist(), deviations.tolist(), rng, eligible.tolist()) if deviations.min() > 0 else 0.0
     kind = again.plan.kind if noise and again else "images"

@@ -61,7 +61,9 @@ def rung_words(run: Run) -> list[str]:
     counts = ", ".join(f"{fact.networks} after {counted(fact.epochs, 'epoch')}" for fact in facts)
     lines = [f"networks measured: {counts}; the front is that of {counted(run.top, 'epoch')}"]
     if not facts[-1].networks:
-        lines.append(f"none reached {run.rungs[-1]} epochs: that takes {fewest_networks(run.rungs)} networks")
+        needed = fewest_networks(run.rungs)
+        why = f"that takes {needed} networks" if facts[0].networks < needed else "the search ended before"
+        lines.append(f"none reached {run.rungs[-1]} epochs: {why}")
     for lower, fact in pairwise(facts):
         if fact.networks:
             lines.append(f"{fact.objective} after {lower.epochs} and after {fact.epochs} epochs: {agreement_words(fact)}")

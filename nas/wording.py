@@ -9,7 +9,7 @@ from typing import Any
 
 from nas.budget import stored_budget
 from nas.lines import aligned, counted, epochs_words, number, spell_seconds
-from nas.recipe import Recipe
+from nas.recipe import Recipe, batches
 from nas.schedule import LEAST_STEPS, checked_rungs, fewest_networks
 
 
@@ -52,7 +52,11 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     if training:
         yield "training", f"{epochs_words(settings['epochs'])}; metrics {', '.join(settings['task']['metrics'])}"
         if raised := options.get("raised_from"):
-            yield "rungs", f"raised from {','.join(map(str, raised))} epochs: fewer than {LEAST_STEPS} steps teach too little"
+            an_epoch = f", an epoch of these images is {counted(steps, 'step')}" if (steps := _steps_an_epoch(settings)) else ""
+            few = f"fewer than {LEAST_STEPS} steps of the optimiser teach too little{an_epoch}"
+            yield "rungs", f"raised from {','.join(map(str, raised))} epochs: {few}"
+        if hint := _few_steps(settings):
+            yield "epochs", hint
         rungs, evaluations = checked_rungs(settings["epochs"]), stored_budget(options["budget"]).evaluations
         if evaluations is not None and evaluations < (needed := fewest_networks(rungs)):
             too_few = f"{counted(evaluations, 'network')} are too few for one of them to go on to {rungs[-1]} epochs"
@@ -68,6 +72,25 @@ def settings_rows(settings: Mapping[str, Any], options: Mapping[str, Any]) -> It
     else:
         yield "evaluator", str(settings["evaluator"])
     yield "workers", str(judge.get("workers") or options["workers"] or "one a core")
+
+
+def _steps_an_epoch(settings: Mapping[str, Any]) -> int:
+    """Returns how many steps of the optimiser an epoch is; 0 where there are no data, or batches are of several sizes."""
+    batch = (settings["space"]["definition"].get("recipe") or {}).get("batch_size", Recipe().batch_size)
+    data = settings["data"]
+    return batches(data["training_images"], batch)[0] if data and isinstance(batch, int) else 0
+
+
+def _few_steps(settings: Mapping[str, Any]) -> str:
+    """Returns that even the longest training is too short to learn from, and what would do; empty where it is not."""
+    steps, last = _steps_an_epoch(settings), checked_rungs(settings["epochs"])[-1]
+    if not steps or steps * last >= LEAST_STEPS:
+        return ""
+    needed = -(-LEAST_STEPS // steps)
+    done = counted(steps * last, "step")
+    return (
+        f"{done} of the optimiser are next to nothing: --epochs {needed} makes {LEAST_STEPS} of these few images, more are better"
+    )
 
 
 _FACTS = ("threads", "torch", "kernels")

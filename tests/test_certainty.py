@@ -155,6 +155,13 @@ def test_the_luck_of_the_best_is_said(tmp_path: Path) -> None:
     assert folds.deviation == pytest.approx(noise.deviation(folds.value) * (1 / 3 + 1 / 2) ** 0.5), "folds share images"
 
 
+def test_of_equally_accurate_networks_the_luck_is_told_of_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FIRST, 4, (0.91, 1))
+    run = recorded(tmp_path)
+    found = luck_of(run)
+    assert found is not None and found.id == run.best().id == "4" * 7, "as accurate as another, and smaller"
+
+
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
     record = Record(tmp_path / "own", {**SETTINGS, "evaluator": "f"})
     record.close()

@@ -292,3 +292,11 @@ def test_what_failed_on_its_way_up_says_why(file: Path, tmp_path: Path) -> None:
     assert len(failed) == 2 and set(failed["epochs"]) == {1} and set(failed["error"]) == {"ValueError: too long"}
     assert set(table["outcome"]) == {"complete"}
     assert replace(run.best().measurement, seconds=0.0).epochs == 1  # type: ignore[type-var]
+
+
+def test_a_search_that_ended_before_the_top_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = [
+        replace(fact, networks=0 if fact.epochs == run.rungs[-1] else fact.networks, agreement=None) for fact in rung_facts(run)
+    ]
+    monkeypatch.setattr("nas.rungs.rung_facts", lambda run: facts)
+    assert rung_words(run)[1] == f"none reached {run.rungs[-1]} epochs: the search ended before"

@@ -38,6 +38,7 @@ def words(arguments: dict[str, object] | None = None, **changes: object) -> dict
             "precision_reason": "trial: bf16 9, fp32 8 images/s",
         },
     }
+    options |= {"raised_from": changes.pop("raised_from")} if "raised_from" in changes else {}
     text = settings_words({**settings, **changes}, options)
     return {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
 
@@ -49,6 +50,20 @@ def test_every_setting_is_said_with_its_default() -> None:
     assert said["recipe"].startswith(f'batch_size {Recipe().batch_size}, lr {{"real": [0.01, 0.5], "log": true}}, warmup ')
     assert (said["device"], said["precision"]) == ("cpu", "bf16 (trial: bf16 9, fp32 8 images/s)")
     assert (said["workers"], said["seed"], said["deadline"], said["constraints"]) == ("2", "3", "60 min an evaluation", "none")
+
+
+def test_trainings_of_next_to_no_steps_are_told_of() -> None:
+    shape = {"input_shape": [3, 8, 8], "class_names": ["a", "b"], "digest": "d" * 64, "name": "few", "validation_images": 29}
+    few, many = ({**shape, "training_images": count} for count in (115, 8000))
+    assert words(data=few, epochs=3)["epochs"] == (
+        "6 steps of the optimiser are next to nothing: --epochs 50 makes 100 of these few images, more are better"
+    )
+    assert "epochs" not in words(data=few, epochs=50) and "epochs" not in words(data=many, epochs=1)
+    raised = words(data=few, epochs=[50, 60], raised_from=[20, 60])["rungs"]
+    assert (
+        raised
+        == "raised from 20,60 epochs: fewer than 100 steps of the optimiser teach too little, an epoch of these images is 2 steps"
+    )
 
 
 def test_too_few_networks_for_the_top_rung_are_told_of() -> None:

@@ -20,6 +20,7 @@ from nas.final.images import check_fits, image_notes, load_images
 from nas.found import Found
 from nas.graph import Graph
 from nas.intervals import wilson
+from nas.library import load_space
 from nas.lines import counted
 from nas.recipe import Recipe, strong
 from nas.run import Run, open_run
@@ -112,6 +113,8 @@ def pick_networks(
         raise EvaluationError("no network given; expected a run, RUN@best, RUN@ID, the name of a classic network or a file")
     of_runs = [_of_run(network, front) for network in networks]
     found = next((known[0].found for known in of_runs if known), None)
+    if data is None and found is None:
+        _check_known(networks)
     dataset = load_images(data, data_options, found)
     shape, classes = dataset.input_shape, len(dataset.class_names)
     all_known: list[Network] = []
@@ -141,6 +144,13 @@ def pick_networks(
             )
         )
     return Picks(tuple(picks), dataset, tuple(notes))
+
+
+def _check_known(networks: Sequence[object]) -> None:
+    """Raises what is wrong with an address that leads nowhere: that is to be said before that it has no data."""
+    for network in networks:
+        if isinstance(network, str | Path) and not str(network).endswith(".json"):
+            load_space(network)
 
 
 def recipe_of(found: Found | None) -> Recipe:

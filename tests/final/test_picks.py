@@ -159,3 +159,10 @@ def test_a_front_on_which_nothing_was_measured() -> None:
     search(space, evaluator=fails, evaluations=1, epochs=1, out="run")
     with pytest.raises(NasError, match="the front of run is empty"):
         picked("run", front=True)
+
+
+def test_a_run_that_is_not_there_is_said_before_that_it_has_no_data() -> None:
+    with pytest.raises(NasError, match="'runs/nothere': no such file"):
+        nas.train_networks("runs/nothere", epochs=1)
+    with pytest.raises(NasError, match="no data given"):
+        nas.train_networks("lenet-5", epochs=1)

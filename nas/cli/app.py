@@ -100,8 +100,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit stays quiet too
         return 141
     except KeyboardInterrupt as stop:
-        if not hasattr(stop, "exit_code"):
-            print("stopped at once", file=sys.stderr)  # a clean stop has said more
         return int(getattr(stop, "exit_code", 130))
 
 

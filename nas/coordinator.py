@@ -218,6 +218,8 @@ class _Loop:
 
     def _overdue(self, epochs: int) -> Job | None:
         """Takes one of the best that wait to the top where what is left of the budget is only enough for them."""
+        if not self.limits.cut_short():
+            return None
         waiting = self.journal.ledger.ladder.overdue()
         needed = sum(promotion.to_epoch - promotion.from_epoch for promotion in waiting)
         seconds = sum(self.journal.seconds_to(promotion) for promotion in waiting) / self.evaluator.slots

@@ -69,6 +69,10 @@ class Limits:
         total = self.budget.epochs_total
         return total is None or self.ledger.epochs + running + epochs + self.reserved()[0] <= total
 
+    def cut_short(self) -> bool:
+        """Returns whether there is a limit, of time or epochs, that can end a search while networks wait to go on."""
+        return self.budget.seconds is not None or self.budget.epochs_total is not None
+
     def ends_with(self, epochs: int, seconds: float, running: int) -> bool:
         """Returns whether a new network, begun now, would leave less than so many epochs or seconds to those that are to go on.
 

@@ -121,7 +121,7 @@ class Rung:
         """
         if not closing and len(self._on) >= self.quota:
             return None
-        allowed = set(self.best(self.quota)) - self._on
+        allowed = set(self.overdue())
         for front in self._by_front() if allowed else ():
             waiting = [place for place in front if self.trials[place] in allowed]
             if waiting:
@@ -195,19 +195,14 @@ class Ladder:
             closing: Whether nothing new is proposed any more.
             to_top: Whether to the top rung alone.
         """
-        steps = list(pairwise(self.rungs))
-        for here, there in steps[-1:] if to_top else reversed(steps):
+        for here, there in self._steps(to_top):
             if fits(there.epochs - here.epochs) and (trial := here.promotable(closing)) is not None:
                 return Promotion(trial, here.epochs, there.epochs)
         return None
 
     def overdue(self) -> list[Promotion]:
         """Returns who would still come to the top, were nothing new proposed any more; lower rungs count for nothing by then."""
-        return [
-            Promotion(trial, here.epochs, there.epochs)
-            for here, there in list(pairwise(self.rungs))[-1:]
-            for trial in here.overdue()
-        ]
+        return [Promotion(trial, here.epochs, there.epochs) for here, there in self._steps(to_top=True) for trial in here.overdue()]
 
     def may(self, promotion: Promotion) -> bool:
         """Returns whether a network may go on now, were the epochs of others not enough."""
@@ -217,6 +212,11 @@ class Ladder:
     def waiting(self) -> Iterable[int]:
         """Returns the trials whose weights are needed while they may still go on."""
         return [trial for rung in self.rungs for trial in rung.waiting()]
+
+    def _steps(self, to_top: bool) -> list[tuple[Rung, Rung]]:
+        """Returns each rung and the next one from the top downwards; or only the step to the top."""
+        steps = list(pairwise(self.rungs))
+        return steps[-1:] if to_top else steps[::-1]
 
     def _at(self, epochs: int) -> Rung:
         return next(rung for rung in self.rungs if rung.epochs == epochs)
@@ -235,6 +235,11 @@ def checked_rungs(epochs: int | Sequence[int]) -> tuple[int, ...]:
     return rungs
 
 
+def least_epochs(steps: int) -> int:
+    """Returns the fewest epochs that have `LEAST_STEPS`, where one has so many steps."""
+    return -(-LEAST_STEPS // steps)
+
+
 def raised_rungs(rungs: Sequence[int], steps: int) -> tuple[int, ...]:
     """Returns rungs none of which is too short to learn from; those that coincide become one, and the top stays where it is.
 
@@ -242,7 +247,7 @@ def raised_rungs(rungs: Sequence[int], steps: int) -> tuple[int, ...]:
         rungs: In epochs, rising.
         steps: Optimiser steps of an epoch.
     """
-    least = -(-LEAST_STEPS // steps)
+    least = least_epochs(steps)
     return tuple(sorted({min(max(rung, least), rungs[-1]) for rung in rungs}))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from nas.budget import stored_budget
 from nas.lines import aligned, counted, epochs_words, number, spell_seconds
 from nas.recipe import Recipe, batches
-from nas.schedule import LEAST_STEPS, checked_rungs, fewest_networks
+from nas.schedule import LEAST_STEPS, checked_rungs, fewest_networks, least_epochs
 
 
 def settings_words(settings: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -86,11 +86,9 @@ def _few_steps(settings: Mapping[str, Any]) -> str:
     steps, last = _steps_an_epoch(settings), checked_rungs(settings["epochs"])[-1]
     if not steps or steps * last >= LEAST_STEPS:
         return ""
-    needed = -(-LEAST_STEPS // steps)
     done = counted(steps * last, "step")
-    return (
-        f"{done} of the optimiser are next to nothing: --epochs {needed} makes {LEAST_STEPS} of these few images, more are better"
-    )
+    would_do = f"--epochs {least_epochs(steps)} makes {LEAST_STEPS} of these few images, more are better"
+    return f"{done} of the optimiser are next to nothing: {would_do}"
 
 
 _FACTS = ("threads", "torch", "kernels")
